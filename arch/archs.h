@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef ARCHS_H
+#define ARCHS_H
+
+#include "arch.h"
+
+/* Every CPU family, NULL terminated. */
+extern const struct arch *const archs[];
+
+extern const struct arch x86_64_arch;
+
+#endif

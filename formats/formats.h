@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef FORMATS_H
+#define FORMATS_H
+
+#include "format.h"
+
+/* Every format, NULL terminated. Order does not matter: the best score wins. */
+extern const struct format *const formats[];
+
+extern const struct format elf_format, kdump_format, flat_format;
+
+/* By the name the user types; NULL when unknown. */
+const struct format *format_by_name(const char *name);
+
+#endif

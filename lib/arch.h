@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The contract of a CPU family. To add one, write arch/NAME.c with one `const struct arch NAME_arch`, add one line to
+ * arch/arch.c and one to arch/Makefile.inc, and a page table written as text under tests/data. arch/x86_64.c is the
+ * example to follow. Data first: a hook exists only where data cannot say it.
+ */
+#ifndef ARCH_H
+#define ARCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dump.h"
+#include "err.h"
+#include "kernel.h"
+#include "xlat.h"
+
+/* A register inside a note. */
+struct reg_place {
+	const char *name; /* as gdb calls it */
+	uint16_t off;	  /* in the note's description */
+	uint8_t width;	  /* bytes */
+};
+
+/* A kind of note that holds registers of one CPU; the n-th such note belongs to the n-th CPU. */
+struct note_layout {
+	const char *owner; /* "CORE" */
+	uint32_t type;
+	uint16_t min_size; /* shorter notes are not of this layout */
+	int16_t pid_off;   /* of a 4-byte pid, or -1 */
+	const struct reg_place *regs;
+	unsigned int nr_regs;
+};
+
+struct arch {
+	const char *name;  /* as in utsname.machine: what kdump headers carry */
+	const char *title; /* "x86-64" */
+	uint16_t e_machine;
+	enum byte_order order;
+	uint8_t word;	    /* bytes in a long */
+	uint8_t page_shift; /* where VMCOREINFO does not say */
+
+	/* Page tables: NULL-terminated; setup() chooses. NULL: recognised only, nothing can be translated. */
+	const struct paging *const *paging;
+	/* Notes with registers, NULL owner last. NULL: not known. */
+	const struct note_layout *notes;
+	/* Name of the stack pointer and of the instruction pointer in those notes. */
+	const char *sp, *pc;
+
+	/* Sparse memory model, where VMCOREINFO does not export the numbers. */
+	uint8_t section_size_bits, max_physmem_bits;
+	/* log2 of the size of a task's kernel stack. */
+	uint8_t stack_shift;
+
+	/*
+	 * Prepare translation of kernel virtual addresses: choose paging, find phys_base and the root table (from
+	 * facts, PT_LOADs), fill x. Look at arch/ARCH/include/asm/pgtable*.h and the head of arch_crash_save_vmcoreinfo()
+	 * in the kernel. ERR_MISSING names the fact that is not known; the caller goes on without translation.
+	 */
+	int (*setup)(const struct dump *d, const struct kernel *k, struct xlat *x, struct err *e);
+	/* Virtual addresses [*start, *end) where the kernel image is mapped. False when not known. */
+	bool (*image_range)(const struct xlat *x, const struct kernel *k, uint64_t *start, uint64_t *end);
+};
+
+#endif

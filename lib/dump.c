@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "dump.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arch.h"
+#include "cleanup.h"
+#include "format.h"
+#include "note.h"
+
+static bool magic_fits(const struct format *f, struct source *s)
+{
+	const struct magic *m;
+
+	for (m = f->magic; m && m->len; m++) {
+		char buf[64];
+		struct err ignored = ERR_INIT;
+
+		if (m->len <= sizeof(buf) && !source_read(s, m->off, buf, m->len, &ignored) &&
+		    !memcmp(buf, m->bytes, m->len))
+			return true;
+	}
+	return !f->magic;
+}
+
+/* Bits that FORMAT verified in S; 0 when it is not its file. */
+static int format_score(const struct format *f, struct source *s)
+{
+	if (!magic_fits(f, s))
+		return 0;
+	return f->probe ? f->probe(s) : (int)f->magic->len * 8;
+}
+
+const struct format *dump_recognise(struct source *s, const struct format *const *formats)
+{
+	const struct format *best = NULL;
+	int best_score = 0;
+
+	for (; *formats; formats++) {
+		int score = format_score(*formats, s);
+
+		if (score > best_score) {
+			best_score = score;
+			best = *formats;
+		}
+	}
+	return best;
+}
+
+int dump_open(struct source *source, const struct format *const *formats, struct log *log, struct dump **ret,
+	      struct err *e)
+{
+	const struct format *f = dump_recognise(source, formats);
+	struct dump *d;
+
+	if (!source_size(source))
+		return err_set(e, ERR_CORRUPT, "%s: is empty", source_name(source));
+	if (!f)
+		return err_set(e, ERR_UNSUPPORTED, "%s: not a dump of a format known here", source_name(source));
+	if (!f->open)
+		return err_set(e, ERR_UNSUPPORTED, "%s: is a %s, which cannot be read yet", source_name(source),
+			       f->title);
+	d = calloc(1, sizeof(*d));
+	if (!d)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	d->format = f;
+	d->source = source;
+	d->log = log;
+	if (f->open(d, e)) {
+		d->source = NULL; /* stays the caller's */
+		dump_close(d);
+		return -1;
+	}
+	*ret = d;
+	return 0;
+}
+
+void dump_close(struct dump *d)
+{
+	if (!d)
+		return;
+	if (d->map && d->map->free)
+		d->map->free(d);
+	if (d->format->close)
+		d->format->close(d);
+	source_close(d->source);
+	free(d->notes);
+	free(d->segments);
+	free(d->cpus);
+	free(d);
+}
+
+unsigned int dump_page_shift(const struct dump *d)
+{
+	return (unsigned int)__builtin_ctz(d->id.page_size);
+}
+
+bool dump_next_run(const struct dump *d, enum space space, uint64_t pfn, struct run *ret)
+{
+	return d->map && d->map->next_run(d, space, pfn, ret);
+}
+
+uint64_t dump_max_pfn(const struct dump *d)
+{
+	uint64_t max = 0;
+	struct run run;
+
+	for (; dump_next_run(d, SPACE_PHYS, max, &run);)
+		max = run.pfn + run.nr;
+	return max;
+}
+
+/* ---- binding to an architecture ---- */
+
+static void fill_regs(struct cpu *cpu, const struct note_layout *layout, const struct note *n, enum byte_order order)
+{
+	unsigned int i;
+
+	if (layout->pid_off >= 0)
+		cpu->pid = (int32_t)load_u32(n->desc + layout->pid_off, order);
+	for (i = 0; i < layout->nr_regs && cpu->nr_regs < CPU_MAX_REGS; i++) {
+		const struct reg_place *p = &layout->regs[i];
+
+		if (p->off + p->width <= n->desc_len)
+			cpu->regs[cpu->nr_regs++] = (struct reg){
+				.name = p->name, .width = p->width, .value = load_uint(n->desc + p->off, p->width, order)
+			};
+	}
+}
+
+/* CPU number N, made when it is the next one. A bound: a machine has no more than 64 Ki CPUs. */
+static struct cpu *cpu_at(struct dump *d, unsigned int n)
+{
+	struct cpu *more;
+
+	if (n < d->nr_cpus)
+		return &d->cpus[n];
+	if (n >= 65536)
+		return NULL;
+	if ((d->nr_cpus & (d->nr_cpus - 1)) == 0) {
+		more = realloc(d->cpus, (d->nr_cpus ? 2u * d->nr_cpus : 1) * sizeof(*more));
+		if (!more)
+			return NULL;
+		d->cpus = more;
+	}
+	d->cpus[d->nr_cpus] = (struct cpu){ .pid = 0 };
+	return &d->cpus[d->nr_cpus++];
+}
+
+static void fill_cpus(struct dump *d)
+{
+	const struct note_layout *layout;
+
+	for (layout = d->arch->notes; layout && layout->owner; layout++) {
+		struct bytes b = bytes_init(d->notes, d->notes_len, d->id.order, "notes", d->notes_off);
+		unsigned int index = 0;
+		struct note n;
+
+		while (note_next(&b, &n)) {
+			struct cpu *cpu;
+
+			if (n.type != layout->type || n.desc_len < layout->min_size ||
+			    !note_owner_is(&n, layout->owner))
+				continue;
+			cpu = cpu_at(d, index++);
+			if (!cpu)
+				return;
+			fill_regs(cpu, layout, &n, d->id.order);
+		}
+	}
+}
+
+static void bind_arch(struct dump *d, const struct arch *const *archs)
+{
+	for (; *archs; archs++) {
+		const struct arch *a = *archs;
+
+		if (a->e_machine != d->id.e_machine || (d->id.order_known && a->order != d->id.order))
+			continue;
+		d->arch = a;
+		d->id.word = a->word;
+		d->id.order = a->order;
+		d->id.uname = a->name;
+		return;
+	}
+}
+
+int dump_bind(struct dump *d, const struct arch *const *archs, struct err *e)
+{
+	uint32_t told = d->vmcoreinfo ? vmcoreinfo_page_size(d->vmcoreinfo, d->vmcoreinfo_len) : 0;
+
+	bind_arch(d, archs);
+	if (told)
+		d->id.page_size = told;
+	if (!d->id.page_size)
+		d->id.page_size = d->arch ? 1u << d->arch->page_shift : 4096;
+	if (d->map && d->map->set_page_size && d->map->set_page_size(d, e))
+		return err_add(e, "%s", source_name(d->source));
+	if (d->arch)
+		fill_cpus(d);
+	return d->format->complete ? d->format->complete(d, e) : 0;
+}
+
+bool cpu_reg(const struct cpu *cpu, const char *name, uint64_t *ret)
+{
+	unsigned int i;
+
+	for (i = 0; name && i < cpu->nr_regs; i++) {
+		if (strcmp(cpu->regs[i].name, name))
+			continue;
+		*ret = cpu->regs[i].value;
+		return true;
+	}
+	return false;
+}
+
+/* ---- readers ---- */
+
+void reader_init(struct reader *r, struct dump *d)
+{
+	*r = (struct reader){ .dump = d, .nr_windows = READER_WINDOWS, .seen_faults = source_my_faults() };
+}
+
+static void drop_windows(struct reader *r)
+{
+	unsigned int i;
+
+	for (i = 0; i < READER_WINDOWS; i++)
+		source_put(&r->windows[i]);
+	r->seen_faults = source_my_faults();
+}
+
+void reader_fini(struct reader *r)
+{
+	drop_windows(r);
+	free(r->bounce);
+	r->bounce = NULL;
+}
+
+static bool window_has(const struct window *w, const struct source *s, uint64_t off, size_t len)
+{
+	return w->data && w->source == s && off >= w->off && off - w->off <= w->len && len <= w->len - (off - w->off);
+}
+
+const uint8_t *reader_bytes(struct reader *r, struct source *s, uint64_t off, size_t len, size_t *avail, struct err *e)
+{
+	struct window *w = NULL;
+	unsigned int i;
+
+	/* Zeros that once stood in for a lost page must not be met again as data. */
+	if (r->seen_faults != source_my_faults())
+		drop_windows(r);
+	for (i = 0; i < r->nr_windows && !w; i++)
+		if (window_has(&r->windows[i], s, off, len))
+			w = &r->windows[i];
+	if (!w) {
+		w = &r->windows[r->next_victim++ % r->nr_windows];
+		source_put(w);
+		if (source_get(s, off, w, e))
+			return NULL;
+		if (!window_has(w, s, off, len)) {
+			err_set(e, ERR_UNREADABLE, "%s: ends before offset 0x%" PRIx64, source_name(s), off + len);
+			return NULL;
+		}
+	}
+	if (avail)
+		*avail = (size_t)(w->len - (off - w->off));
+	return w->data + (off - w->off);
+}
+
+int reader_view(struct reader *r, enum space space, uint64_t pfn, uint64_t nr, struct view *ret, struct err *e)
+{
+	return r->dump->map->view(r, space, pfn, nr, ret, e);
+}
+
+int reader_page(struct reader *r, enum space space, uint64_t pfn, void *buf, struct err *e)
+{
+	return r->dump->map->read_page(r, space, pfn, buf, e);
+}
+
+static int why_not(const struct run *run, bool found, uint64_t addr, struct err *e)
+{
+	static const char *const why[] = {
+		[PAGE_ABSENT] = "is not memory of this dump",
+		[PAGE_EXCLUDED] = "was excluded from this dump",
+		[PAGE_UNREADABLE] = "is missing: the dump is cut off or damaged",
+	};
+
+	return err_set(e, ERR_UNREADABLE, "physical address 0x%" PRIx64 " %s", addr,
+		       why[found ? run->state : PAGE_ABSENT]);
+}
+
+/* The slow way, for a page near one that could not be delivered. */
+static int read_exactly(struct reader *r, enum space space, uint64_t addr, uint8_t *out, size_t len, struct err *e)
+{
+	_cleanup_free_ uint8_t *page = malloc(r->dump->id.page_size);
+
+	if (!page)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	if (reader_page(r, space, addr >> dump_page_shift(r->dump), page, e))
+		return -1;
+	memcpy(out, page + (addr & (r->dump->id.page_size - 1)), len);
+	return 0;
+}
+
+/* At most one page at a time, so that one bad page tells its own address. */
+static int read_in_page(struct reader *r, enum space space, uint64_t addr, uint8_t *out, size_t len, struct err *e)
+{
+	uint64_t pfn = addr >> dump_page_shift(r->dump), before = source_my_faults();
+	struct run run;
+	bool found = dump_next_run(r->dump, space, pfn, &run) && run.pfn == pfn;
+	struct view v;
+
+	if (found && run.state == PAGE_ZERO) {
+		memset(out, 0, len);
+		return 0;
+	}
+	if (!found || run.state != PAGE_DATA)
+		return why_not(&run, found, addr, e);
+	if (reader_view(r, space, pfn, 1, &v, e))
+		return -1;
+	memcpy(out, v.data + (addr & (r->dump->id.page_size - 1)), len);
+	return source_my_faults() == before ? 0 : read_exactly(r, space, addr, out, len, e);
+}
+
+int reader_read(struct reader *r, enum space space, uint64_t addr, void *buf, size_t len, struct err *e)
+{
+	uint8_t *out = buf;
+
+	while (len) {
+		uint64_t rest = r->dump->id.page_size - (addr & (r->dump->id.page_size - 1));
+		size_t n = (size_t)MIN((uint64_t)len, rest);
+
+		if (read_in_page(r, space, addr, out, n, e))
+			return -1;
+		out += n;
+		addr += n;
+		len -= n;
+	}
+	return 0;
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The neutral middle: a dump is a map of memory plus facts, whatever file it came from.
+ *
+ * A format's open() fills a struct dump; tools ask it for runs of pages and read them through a struct reader, one per
+ * thread, which holds windows and whatever else must not be shared.
+ */
+#ifndef DUMP_H
+#define DUMP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bytes.h"
+#include "err.h"
+#include "log.h"
+#include "source.h"
+
+struct arch;
+struct format;
+struct dump;
+struct reader;
+
+/* Two address spaces: they differ under Xen only, where "machine" is what the hypervisor calls physical. */
+enum space { SPACE_PHYS, SPACE_MACHINE };
+
+/* What the dump has to say about a page. */
+enum page_state {
+	PAGE_ABSENT,	 /* not memory, as far as the dump knows */
+	PAGE_DATA,	 /* its bytes are in the dump */
+	PAGE_ZERO,	 /* known to hold zeros */
+	PAGE_EXCLUDED,	 /* memory that a filter left out: never zero */
+	PAGE_UNREADABLE, /* should be there, but the file is cut off or damaged */
+};
+
+/* NR pages from PFN on in one state. */
+struct run {
+	uint64_t pfn, nr;
+	enum page_state state;
+};
+
+/* Page contents in place: valid until the reader's next call. */
+struct view {
+	const uint8_t *data;
+	uint64_t nr; /* pages, at least 1 */
+};
+
+/* One implementation of the map. lib/extents.c has the one for formats whose memory lies in long pieces of a file. */
+struct map_ops {
+	/*
+	 * The run that holds PFN, beginning at PFN, or else the first one after it; absent pages are in no run. False
+	 * when there is none.
+	 */
+	bool (*next_run)(const struct dump *d, enum space space, uint64_t pfn, struct run *ret);
+	/*
+	 * Up to NR pages in place from PFN on, which is in state PAGE_DATA; fewer where the storage breaks.
+	 * ERR_UNREADABLE, ERR_CORRUPT for this page alone; ERR_NOMEM.
+	 */
+	int (*view)(struct reader *r, enum space space, uint64_t pfn, uint64_t nr, struct view *ret, struct err *e);
+	/*
+	 * Copy one page of state PAGE_DATA by source_read(), through no window: exact about what can be read.
+	 * ERR_UNREADABLE, ERR_CORRUPT.
+	 */
+	int (*read_page)(struct reader *r, enum space space, uint64_t pfn, void *buf, struct err *e);
+	/* The page size is known now: build what needs it. NULL: nothing to do. */
+	int (*set_page_size)(struct dump *d, struct err *e);
+	void (*free)(struct dump *d);
+};
+
+/* What kind of machine it was. Zero or NULL: the format does not tell; binding to an arch completes it. */
+struct ident {
+	uint16_t e_machine;   /* ELF EM_ number */
+	enum byte_order order; /* of the machine that was dumped, not of the file's own header */
+	bool order_known;
+	uint8_t word;	      /* bytes in a long: 4 or 8 */
+	uint32_t page_size;   /* bytes, a power of two */
+	const char *uname;    /* machine name as in utsname, "x86_64" */
+};
+
+/* A PT_LOAD of an ELF source, as it stood in its table: addresses for phys_base and for who writes ELF again. */
+struct segment {
+	uint64_t vaddr, paddr, filesz, memsz, off;
+	uint32_t flags;
+};
+
+/* What was wrong with the input so far. Each one was also told to the log, once. */
+struct damage {
+	uint64_t missing_bytes;	  /* the file ends that much too early */
+	uint64_t unreadable_pages; /* pages that should be there and cannot be had */
+	uint64_t bad_structures;  /* headers, notes, segments that made no sense and were left out */
+};
+
+/* A register: the name is the one gdb uses. */
+struct reg {
+	const char *name;
+	uint8_t width; /* bytes, at most 8 */
+	uint64_t value;
+};
+
+#define CPU_MAX_REGS 48
+
+struct cpu {
+	int32_t pid; /* of the task that ran, 0 for idle and where unknown */
+	unsigned int nr_regs;
+	struct reg regs[CPU_MAX_REGS];
+};
+
+struct dump {
+	const struct format *format;
+	const struct arch *arch; /* NULL until dump_bind() */
+	struct source *source;
+	struct log *log;
+	struct ident id;
+	const struct map_ops *map;
+	void *map_data;
+	void *format_data;
+	uint8_t *notes; /* the note segment byte for byte, owned; NULL where there is none */
+	size_t notes_len;
+	uint64_t notes_off; /* where it lay in the file, for messages */
+	const char *vmcoreinfo; /* text inside notes, not terminated; NULL where there is none */
+	size_t vmcoreinfo_len;
+	struct segment *segments;
+	size_t nr_segments;
+	struct cpu *cpus;
+	unsigned int nr_cpus;
+	bool incomplete; /* the dump says so itself (ELF: e_flags bit 0 of makedumpfile -E) */
+	struct damage damage;
+};
+
+/* Upper bounds for what a file may claim, so that nothing grows without bound. */
+#define DUMP_MAX_NOTES ((size_t)256 << 20)
+#define DUMP_MAX_SEGMENTS ((size_t)16 << 20)
+
+/* The format of SOURCE in FORMATS (NULL terminated) that verified most of it, or NULL. */
+const struct format *dump_recognise(struct source *source, const struct format *const *formats);
+
+/*
+ * Find the format of SOURCE in FORMATS (NULL terminated; best score wins) and open it. LOG may be NULL. Ownership of
+ * SOURCE passes to the dump on success only. ERR_UNSUPPORTED with the format's name where it can only be recognised.
+ */
+int dump_open(struct source *source, const struct format *const *formats, struct log *log, struct dump **ret,
+	      struct err *e);
+
+/* Free all, close the source; NULL is allowed. */
+void dump_close(struct dump *d);
+
+/*
+ * Decide the architecture (ARCHS, NULL terminated, by e_machine), complete the identity, take the page size from
+ * VMCOREINFO's PAGESIZE or the arch, build the page map, and fill the CPUs from the notes. An architecture that is not
+ * in the table is no error: d->arch stays NULL and the page size 4096.
+ */
+int dump_bind(struct dump *d, const struct arch *const *archs, struct err *e);
+
+/* log2 of the page size; valid after dump_bind(). */
+unsigned int dump_page_shift(const struct dump *d);
+
+/* The map: see struct map_ops. Valid after dump_bind(). */
+bool dump_next_run(const struct dump *d, enum space space, uint64_t pfn, struct run *ret);
+
+/* One past the highest PFN that the dump calls memory; 0 when there is none. */
+uint64_t dump_max_pfn(const struct dump *d);
+
+/* Value of a register by name, or false. */
+bool cpu_reg(const struct cpu *cpu, const char *name, uint64_t *ret);
+
+#define READER_WINDOWS 4
+
+/* One thread's way into a dump. Not for sharing; several readers may read one dump at the same time. */
+struct reader {
+	struct dump *dump;
+	struct window windows[READER_WINDOWS];
+	unsigned int nr_windows; /* in use: fewer for who reads straight on and wants to save memory */
+	unsigned int next_victim;
+	uint64_t seen_faults; /* windows are from after this count of source_my_faults() */
+	uint8_t *bounce;      /* one page, for pages that do not lie in one piece */
+};
+
+void reader_init(struct reader *r, struct dump *d);
+void reader_fini(struct reader *r);
+
+/*
+ * LEN bytes of the source at OFF in place, LEN at most SOURCE_SLACK; *AVAIL (may be NULL) tells how many more follow
+ * in the same window. For formats. NULL with ERR_UNREADABLE or ERR_NOMEM.
+ */
+const uint8_t *reader_bytes(struct reader *r, struct source *s, uint64_t off, size_t len, size_t *avail, struct err *e);
+
+/* Pages in place: see struct map_ops.view. Zeros may stand for bytes the system could not deliver: see source_my_faults(). */
+int reader_view(struct reader *r, enum space space, uint64_t pfn, uint64_t nr, struct view *ret, struct err *e);
+
+/*
+ * After source_my_faults() moved: can this page of state PAGE_DATA really be read? Copies it into BUF (page size bytes)
+ * by read(), never by a mapping. ERR_UNREADABLE if not.
+ */
+int reader_page(struct reader *r, enum space space, uint64_t pfn, void *buf, struct err *e);
+
+/*
+ * Copy LEN bytes at physical address ADDR. ERR_UNREADABLE tells the page and why: not memory, excluded, unreadable.
+ * Never gives zeros for what is not there.
+ */
+int reader_read(struct reader *r, enum space space, uint64_t addr, void *buf, size_t len, struct err *e);
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "guard.h"
+
+#include <inttypes.h>
+
+#include "arch.h"
+#include "cleanup.h"
+#include "printk.h"
+#include "scan.h"
+
+/* Entries of page tables that are looked at: enough for 16 TiB in pages of 2 MiB. */
+#define MAX_STEPS (16ULL << 20)
+
+struct guard {
+	struct classify *c;
+	struct reader r;      /* page tables */
+	struct reader pages;  /* struct pages */
+	uint64_t reserved;    /* mask of PG_reserved, 0 when it could not be learned */
+	const char *what;
+};
+
+static void guard_pages(struct guard *g, uint64_t pfn, uint64_t nr)
+{
+	uint64_t back = pfnset_set(g->c->keep, pfn, nr);
+	struct explanation *x = g->c->explain;
+
+	g->c->guarded += back;
+	if (back)
+		log_debug(g->c->log, "page 0x%" PRIx64 " and %" PRIu64 " more would have been dropped, but are %s", pfn,
+			  nr - 1, g->what);
+	if (x && x->dropped && x->pfn >= pfn && x->pfn - pfn < nr)
+		x->guarded = g->what;
+}
+
+static void guard_phys(struct guard *g, uint64_t paddr, uint64_t len)
+{
+	unsigned int shift = dump_page_shift(g->c->dump);
+	uint64_t first = paddr >> shift;
+
+	guard_pages(g, first, ((paddr + len - 1) >> shift) - first + 1);
+}
+
+/* Physical memory behind LEN bytes at VADDR; what is not mapped is not there to be guarded. */
+static void guard_virt(struct guard *g, uint64_t vaddr, uint64_t len)
+{
+	while (len) {
+		struct err ignored = ERR_INIT;
+		struct mapping m;
+		uint64_t n;
+
+		if (xlat_lookup(g->c->xlat, &g->r, vaddr, &m, &ignored))
+			return;
+		n = MIN(len, m.len - (vaddr - m.vaddr));
+		guard_phys(g, m.paddr + (vaddr - m.vaddr), n);
+		vaddr += n;
+		len -= n;
+	}
+}
+
+static int guard_log_region(void *priv, uint64_t vaddr, uint64_t len, struct err *e)
+{
+	(void)e;
+	guard_virt(priv, vaddr, len);
+	return 0;
+}
+
+/*
+ * PG_reserved is not exported, but the page of _stext has it and, being kernel text, no other flag below the zone and
+ * node bits: the kernel itself shows which bit it is.
+ */
+static uint64_t learn_reserved(struct guard *g)
+{
+	const struct rules *rules = &g->c->rules;
+	uint8_t page[1024];
+	struct err ignored = ERR_INIT;
+	struct page_fields f;
+	struct mapping m;
+	uint64_t stext, low;
+
+	if (!kernel_fact(g->c->kernel, FACT_SYMBOL, "_stext", &stext) ||
+	    xlat_lookup(g->c->xlat, &g->r, stext, &m, &ignored) ||
+	    scan_struct_page(g->c, &g->pages, (m.paddr + (stext - m.vaddr)) >> dump_page_shift(g->c->dump), page, &ignored))
+		return 0;
+	rules_fields(rules, 0, page, NULL, &f);
+	low = f.flags & 0xffffff;
+	return low && !(low & (low - 1)) ? low : 0;
+}
+
+/* A page of the kernel image that is still reserved was never freed. */
+static int guard_image_mapping(void *priv, const struct mapping *m)
+{
+	struct guard *g = priv;
+	unsigned int shift = dump_page_shift(g->c->dump);
+	uint64_t pfn = m->paddr >> shift, end = (m->paddr + m->len - 1) >> shift;
+	uint8_t page[1024];
+
+	for (; pfn <= end; pfn++) {
+		struct err ignored = ERR_INIT;
+		struct page_fields f;
+
+		if (!pfnset_covers(g->c->keep, pfn) || pfnset_test(g->c->keep, pfn) ||
+		    scan_struct_page(g->c, &g->pages, pfn, page, &ignored))
+			continue;
+		rules_fields(&g->c->rules, 0, page, NULL, &f);
+		if (f.flags & g->reserved)
+			guard_pages(g, pfn, 1);
+	}
+	return 0;
+}
+
+static void guard_image(struct guard *g)
+{
+	const struct arch *arch = g->c->dump->arch;
+	struct xlat_visitor v = { .mapping = guard_image_mapping, .priv = g };
+	uint64_t start, end;
+
+	g->what = "the kernel image";
+	g->reserved = learn_reserved(g);
+	if (g->reserved && arch->image_range && arch->image_range(g->c->xlat, g->c->kernel, &start, &end))
+		xlat_walk(g->c->xlat, &g->r, start, end - 1, MAX_STEPS, &v);
+}
+
+static int guard_table(void *priv, uint64_t paddr, unsigned int level)
+{
+	(void)level;
+	guard_phys(priv, paddr, 1);
+	return 0;
+}
+
+/* The kernel's half of the address space: the root table's upper half, sign extended. */
+static void guard_page_tables(struct guard *g)
+{
+	const struct paging *p = g->c->xlat->paging;
+	struct xlat_visitor v = { .table = guard_table, .priv = g };
+
+	g->what = "a page table of the kernel";
+	xlat_walk(g->c->xlat, &g->r, ~0ULL << (p->va_bits - 1), UINT64_MAX, MAX_STEPS, &v);
+}
+
+/* The stack that each CPU was on, when it was one of the kernel. */
+static void guard_stacks(struct guard *g)
+{
+	const struct dump *d = g->c->dump;
+	uint64_t size = 1ULL << d->arch->stack_shift, sp;
+	unsigned int i;
+
+	g->what = "the stack of a running task";
+	for (i = 0; i < d->nr_cpus; i++)
+		if (cpu_reg(&d->cpus[i], d->arch->sp, &sp) && sp >> 63)
+			guard_virt(g, sp & ~(size - 1), size);
+}
+
+static void guard_symbols(struct guard *g)
+{
+	static const char *const names[] = { "init_uts_ns", "swapper_pg_dir", "init_top_pgt", "_stext",
+					     "mem_section", "node_data",      "prb",	      "log_buf" };
+	uint64_t addr;
+	size_t i;
+
+	g->what = "what a symbol of VMCOREINFO points at";
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (kernel_fact(g->c->kernel, FACT_SYMBOL, names[i], &addr))
+			guard_virt(g, addr, 1);
+}
+
+void guard_run(struct classify *c)
+{
+	struct guard g = { .c = c };
+	struct err ignored = ERR_INIT;
+
+	if (!c->xlat->paging)
+		return;
+	reader_init(&g.r, c->dump);
+	reader_init(&g.pages, c->dump);
+	guard_symbols(&g);
+	guard_image(&g);
+	guard_page_tables(&g);
+	guard_stacks(&g);
+	g.what = "the log buffer";
+	printk_regions(c->kernel, c->xlat, &g.pages, guard_log_region, &g, &ignored);
+	reader_fini(&g.r);
+	reader_fini(&g.pages);
+	if (c->guarded)
+		log_warn(c->log, "%" PRIu64 " pages that must not be lost were about to be dropped; they are kept",
+			 c->guarded);
+}

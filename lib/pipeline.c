@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "pipeline.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "zero.h"
+
+#define UNIT_COMPRESSED ((size_t)256 << 10) /* bytes of pages in a unit that is compressed into a buffer */
+#define UNIT_RAW ((size_t)1 << 20)	    /* in one that is written out of the mapped input */
+#define UNIT_RUNS 128
+
+enum unit_state { UNIT_FREE, UNIT_TAKEN, UNIT_DONE };
+
+/* Some pages on their way: taken, filled by one thread, written by whoever has the turn. */
+struct unit {
+	enum unit_state state;
+	struct reader reader; /* its windows hold what iov points at until the unit is written */
+	struct {
+		uint64_t pfn, nr;
+	} runs[UNIT_RUNS];
+	unsigned int nr_runs;
+	struct page_out *pages;
+	size_t nr_pages;
+	struct iovec *iov; /* pieces of buf, or of the mapped input */
+	int nr_iov;
+	uint8_t *buf;
+	size_t fill; /* of buf */
+	size_t bytes;
+	uint64_t zero, unreadable, first_unreadable;
+};
+
+/* One part on its way through. */
+struct line {
+	struct pipeline *p;
+	struct part *part;
+	size_t page_size, unit_pages, buf_size;
+	pthread_mutex_t lock;
+	pthread_cond_t moved;
+	struct unit *units;
+	unsigned int nr_units;
+	uint64_t taken, written; /* units so far */
+	uint64_t cursor;	 /* next PFN to take */
+	bool drained, writing, failed;
+	struct err err;
+	pthread_mutex_t *totals; /* guards *p and the progress */
+};
+
+static size_t unit_bytes(const struct codec *codec)
+{
+	return codec ? UNIT_COMPRESSED : UNIT_RAW;
+}
+
+static size_t unit_pages(const struct codec *codec, size_t page_size)
+{
+	return MAX(unit_bytes(codec) / page_size, (size_t)1);
+}
+
+static unsigned int nr_units(unsigned int threads)
+{
+	return threads > 1 ? 2 * threads : 1;
+}
+
+size_t pipeline_memory(const struct codec *codec, int level, unsigned int threads, size_t page_size)
+{
+	size_t pages = unit_pages(codec, page_size);
+	size_t unit = pages * (sizeof(struct page_out) + sizeof(struct iovec)) + sizeof(struct unit);
+
+	if (codec)
+		unit += pages * page_size + codec->bound(page_size);
+	return nr_units(threads) * unit + (codec ? threads * codec->memory(level, page_size) : 0);
+}
+
+/* ---- filling a unit ---- */
+
+static void add_iov(struct unit *u, const void *data, size_t len)
+{
+	struct iovec *last = u->nr_iov ? &u->iov[u->nr_iov - 1] : NULL;
+
+	u->bytes += len;
+	if (last && (uint8_t *)last->iov_base + last->iov_len == data)
+		last->iov_len += len;
+	else
+		u->iov[u->nr_iov++] = (struct iovec){ .iov_base = (void *)data, .iov_len = len };
+}
+
+/* Store DATA in the unit's buffer: compressed when that makes it smaller. */
+static void add_buffered(const struct line *l, struct unit *u, void *codec_state, struct page_out *out,
+			 const uint8_t *data)
+{
+	uint8_t *to = u->buf + u->fill;
+	size_t size = 0;
+
+	if (codec_state)
+		size = l->p->codec->compress(codec_state, data, l->page_size, to,
+					     MAX(l->p->codec->bound(l->page_size), l->page_size));
+	if (size && size < l->page_size) {
+		out->codec = l->p->codec->id;
+	} else {
+		size = l->page_size;
+		memcpy(to, data, size);
+	}
+	out->size = (uint32_t)size;
+	out->data = to;
+	u->fill += size;
+	add_iov(u, to, size);
+}
+
+static struct page_out *new_page(struct unit *u, uint64_t pfn, enum page_state state)
+{
+	struct page_out *out = &u->pages[u->nr_pages++];
+
+	*out = (struct page_out){ .pfn = pfn, .state = state, .codec = CODEC_RAW };
+	return out;
+}
+
+/* Make sure that every byte can be read now: a page of a mapping that is lost shows here, not during the write. */
+static void touch(const volatile uint8_t *data, size_t size)
+{
+	size_t off;
+
+	for (off = 0; off < size; off += 4096)
+		(void)data[off];
+	(void)data[size - 1];
+}
+
+static void add_page(const struct line *l, struct unit *u, void *codec_state, uint64_t pfn, const uint8_t *data,
+		     bool in_place)
+{
+	struct page_out *out;
+
+	if (is_zero(data, l->page_size)) {
+		new_page(u, pfn, PAGE_ZERO);
+		u->zero++;
+		return;
+	}
+	out = new_page(u, pfn, PAGE_DATA);
+	if (codec_state || !in_place) {
+		add_buffered(l, u, codec_state, out, data);
+		return;
+	}
+	touch(data, l->page_size);
+	out->size = (uint32_t)l->page_size;
+	out->data = data;
+	add_iov(u, data, l->page_size);
+}
+
+/* Raw units have a buffer only once a page needs one: at the edge of a segment, or near one that cannot be read. */
+static bool need_buffer(const struct line *l, struct unit *u)
+{
+	if (!u->buf)
+		u->buf = malloc(l->buf_size);
+	return u->buf;
+}
+
+static int no_memory(struct err *e)
+{
+	return err_set(e, ERR_NOMEM, "no memory for page buffers");
+}
+
+/* Pages near a place that the system could not deliver: one at a time, exactly. */
+static int add_exactly(const struct line *l, struct unit *u, void *codec_state, uint64_t pfn, uint64_t nr,
+		       struct err *e)
+{
+	_cleanup_free_ uint8_t *page = malloc(l->page_size);
+
+	if (!page || !need_buffer(l, u))
+		return no_memory(e);
+	for (; nr; nr--, pfn++) {
+		struct err why = ERR_INIT;
+
+		if (!reader_page(&u->reader, SPACE_PHYS, pfn, page, &why)) {
+			add_page(l, u, codec_state, pfn, page, false);
+			continue;
+		}
+		if (why.code == ERR_NOMEM)
+			return no_memory(e);
+		new_page(u, pfn, PAGE_UNREADABLE);
+		if (!u->unreadable++)
+			u->first_unreadable = pfn;
+	}
+	return 0;
+}
+
+/* Up to NR pages from PFN on; *ret is how many. */
+static int add_view(const struct line *l, struct unit *u, void *codec_state, uint64_t pfn, uint64_t nr, uint64_t *ret,
+		    struct err *e)
+{
+	uint64_t before = source_my_faults(), i;
+	struct unit saved = *u;
+	struct err why = ERR_INIT;
+	struct view v;
+	bool in_place;
+
+	if (reader_view(&u->reader, SPACE_PHYS, pfn, nr, &v, &why)) {
+		*ret = 1;
+		return why.code == ERR_NOMEM ? no_memory(e) : add_exactly(l, u, codec_state, pfn, 1, e);
+	}
+	in_place = v.data != u->reader.bounce && u->reader.windows[0].slot >= 0;
+	if (!in_place && !need_buffer(l, u))
+		return no_memory(e);
+	for (i = 0; i < v.nr; i++)
+		add_page(l, u, codec_state, pfn + i, v.data + i * l->page_size, in_place);
+	*ret = v.nr;
+	if (source_my_faults() == before)
+		return 0;
+	saved.reader = u->reader;
+	saved.buf = u->buf;
+	*u = saved;
+	return add_exactly(l, u, codec_state, pfn, v.nr, e);
+}
+
+static int fill_unit(const struct line *l, struct unit *u, void *codec_state, struct err *e)
+{
+	const struct dump *d = l->part->plan->dump;
+	unsigned int i;
+
+	for (i = 0; i < u->nr_runs; i++) {
+		uint64_t pfn = u->runs[i].pfn, end = pfn + u->runs[i].nr;
+
+		while (pfn < end) {
+			uint64_t n = 1;
+			struct run run;
+
+			if (!dump_next_run(d, SPACE_PHYS, pfn, &run))
+				return err_set(e, ERR_CORRUPT, "page 0x%" PRIx64 " is gone from the map", pfn);
+			if (run.state == PAGE_ZERO) {
+				new_page(u, pfn, PAGE_ZERO);
+				u->zero++;
+			} else if (add_view(l, u, codec_state, pfn, MIN(end - pfn, run.nr), &n, e)) {
+				return -1;
+			}
+			pfn += n;
+		}
+	}
+	return 0;
+}
+
+/* ---- order ---- */
+
+/* Give U the next kept pages. False when there are none left. Called with the lock held. */
+static bool take_pages(struct line *l, struct unit *u)
+{
+	uint64_t left = l->unit_pages;
+
+	u->nr_runs = 0;
+	u->nr_pages = u->fill = u->bytes = 0;
+	u->nr_iov = 0;
+	u->zero = u->unreadable = 0;
+	while (left && u->nr_runs < UNIT_RUNS &&
+	       pfnset_next(l->part->plan->keep, l->cursor, l->part->end_pfn, left, &u->runs[u->nr_runs].pfn,
+			   &u->runs[u->nr_runs].nr)) {
+		l->cursor = u->runs[u->nr_runs].pfn + u->runs[u->nr_runs].nr;
+		left -= u->runs[u->nr_runs].nr;
+		u->nr_runs++;
+	}
+	return u->nr_runs != 0;
+}
+
+static void count_unit(struct line *l, const struct unit *u)
+{
+	struct pipeline *p = l->p;
+
+	pthread_mutex_lock(l->totals);
+	p->pages += u->nr_pages;
+	p->zero_pages += u->zero;
+	p->bytes += u->bytes;
+	if (u->unreadable && !p->unreadable_pages)
+		p->first_unreadable = u->first_unreadable;
+	p->unreadable_pages += u->unreadable;
+	progress_at(p->progress, p->pages);
+	pthread_mutex_unlock(l->totals);
+}
+
+static int write_unit(struct line *l, struct unit *u, struct err *e)
+{
+	uint64_t before = source_my_faults();
+	struct batch b = {
+		.pages = u->pages, .nr_pages = u->nr_pages, .iov = u->iov, .nr_iov = u->nr_iov, .bytes = u->bytes
+	};
+
+	if (l->p->format->put(l->part, &b, e))
+		return -1;
+	/* The input was whole when it was looked at and is not now: what was written may be zeros instead. */
+	if (source_my_faults() != before)
+		return err_set(e, ERR_IO, "%s: changed or failed while pages from 0x%" PRIx64 " on were written",
+			       source_name(l->part->plan->dump->source), u->pages[0].pfn);
+	count_unit(l, u);
+	return 0;
+}
+
+static void fail(struct line *l, const struct err *e)
+{
+	if (!l->failed)
+		l->err = *e;
+	l->failed = true;
+	pthread_cond_broadcast(&l->moved);
+}
+
+/* Write what is done and next in line, unless somebody is at it. Called with the lock held. */
+static void write_in_order(struct line *l)
+{
+	while (!l->writing && !l->failed && l->written < l->taken) {
+		struct unit *u = &l->units[l->written % l->nr_units];
+		struct err e = ERR_INIT;
+		int failed;
+
+		if (u->state != UNIT_DONE)
+			return;
+		l->writing = true;
+		pthread_mutex_unlock(&l->lock);
+		failed = write_unit(l, u, &e);
+		pthread_mutex_lock(&l->lock);
+		l->writing = false;
+		if (failed) {
+			fail(l, &e);
+			return;
+		}
+		u->state = UNIT_FREE;
+		l->written++;
+		pthread_cond_broadcast(&l->moved);
+	}
+}
+
+static bool stopped(struct line *l)
+{
+	struct err e = ERR_INIT;
+
+	if (!l->failed && l->p->interrupted && *l->p->interrupted) {
+		err_set(&e, ERR_INTERRUPTED, "interrupted");
+		fail(l, &e);
+	}
+	return l->failed;
+}
+
+/* One unit after another until there are no more. Called with the lock held. */
+static void work(struct line *l, void *codec_state)
+{
+	while (!stopped(l) && !l->drained) {
+		struct unit *u = &l->units[l->taken % l->nr_units];
+		struct err e = ERR_INIT;
+		int failed;
+
+		if (u->state != UNIT_FREE) {
+			pthread_cond_wait(&l->moved, &l->lock);
+			continue;
+		}
+		if (!take_pages(l, u)) {
+			l->drained = true;
+			pthread_cond_broadcast(&l->moved);
+			break;
+		}
+		u->state = UNIT_TAKEN;
+		l->taken++;
+		pthread_mutex_unlock(&l->lock);
+		failed = fill_unit(l, u, codec_state, &e);
+		pthread_mutex_lock(&l->lock);
+		u->state = UNIT_DONE;
+		if (failed)
+			fail(l, &e);
+		write_in_order(l);
+	}
+}
+
+static void *worker(void *arg)
+{
+	struct line *l = arg;
+	const struct codec *codec = l->p->codec;
+	void *state = codec ? codec->open(l->p->codec_level, l->page_size) : NULL;
+
+	/* A helper without memory for its codec leaves the work to the others; the first thread has to have it. */
+	if (codec && !state)
+		return NULL;
+	pthread_mutex_lock(&l->lock);
+	work(l, state);
+	pthread_mutex_unlock(&l->lock);
+	if (codec)
+		codec->close(state);
+	return l;
+}
+
+/* ---- parts ---- */
+
+static void line_fini(struct line *l)
+{
+	unsigned int i;
+
+	for (i = 0; l->units && i < l->nr_units; i++) {
+		reader_fini(&l->units[i].reader);
+		free(l->units[i].pages);
+		free(l->units[i].iov);
+		free(l->units[i].buf);
+	}
+	free(l->units);
+	pthread_mutex_destroy(&l->lock);
+	pthread_cond_destroy(&l->moved);
+}
+
+static int line_init(struct line *l, unsigned int threads, struct err *e)
+{
+	unsigned int i;
+
+	pthread_mutex_init(&l->lock, NULL);
+	pthread_cond_init(&l->moved, NULL);
+	l->page_size = l->part->plan->page_size;
+	l->unit_pages = unit_pages(l->p->codec, l->page_size);
+	/* A codec may overrun what it keeps, on the last page too. */
+	l->buf_size = l->unit_pages * l->page_size + (l->p->codec ? l->p->codec->bound(l->page_size) : 0);
+	l->cursor = l->part->start_pfn;
+	l->nr_units = nr_units(threads);
+	l->units = calloc(l->nr_units, sizeof(*l->units));
+	for (i = 0; l->units && i < l->nr_units; i++) {
+		struct unit *u = &l->units[i];
+
+		reader_init(&u->reader, (struct dump *)l->part->plan->dump);
+		u->reader.nr_windows = 1;
+		u->pages = calloc(l->unit_pages, sizeof(*u->pages));
+		u->iov = calloc(l->unit_pages, sizeof(*u->iov));
+		if (!u->pages || !u->iov || (l->p->codec && !need_buffer(l, u)))
+			return no_memory(e);
+	}
+	return l->units ? 0 : no_memory(e);
+}
+
+/* One part with so many threads, this one included. The result is in l->failed and l->err. */
+static void run_line(struct line *l, unsigned int threads)
+{
+	pthread_t *helper = calloc(threads, sizeof(*helper));
+	struct err e = ERR_INIT;
+	unsigned int nr = 0;
+
+	if (!helper || line_init(l, threads, &e)) {
+		no_memory(&e);
+		l->err = e;
+		l->failed = true;
+	} else {
+		while (nr + 1 < threads && !pthread_create(&helper[nr], NULL, worker, l))
+			nr++;
+		if (!worker(l) && !l->failed) {
+			pthread_mutex_lock(&l->lock);
+			no_memory(&e);
+			fail(l, &e);
+			pthread_mutex_unlock(&l->lock);
+		}
+		while (nr)
+			pthread_join(helper[--nr], NULL);
+	}
+	line_fini(l);
+	free(helper);
+}
+
+struct part_thread {
+	pthread_t thread;
+	struct line line;
+	unsigned int threads;
+	bool started;
+};
+
+static void *run_part(void *arg)
+{
+	struct part_thread *t = arg;
+
+	run_line(&t->line, t->threads);
+	return NULL;
+}
+
+int pipeline_run(struct pipeline *p, struct part *parts, unsigned int nr_parts, struct err *e)
+{
+	struct part_thread *t = calloc(nr_parts, sizeof(*t));
+	pthread_mutex_t totals = PTHREAD_MUTEX_INITIALIZER;
+	unsigned int i;
+	int ret = 0;
+
+	if (!t)
+		return no_memory(e);
+	for (i = 0; i < nr_parts; i++) {
+		t[i].threads = MAX(p->threads / nr_parts, 1u);
+		t[i].line = (struct line){ .p = p, .part = &parts[i], .totals = &totals };
+		/* The last part, often the only one, is this thread's own. */
+		t[i].started = i + 1 < nr_parts && !pthread_create(&t[i].thread, NULL, run_part, &t[i]);
+		if (!t[i].started)
+			run_part(&t[i]);
+	}
+	for (i = 0; i < nr_parts; i++) {
+		if (t[i].started)
+			pthread_join(t[i].thread, NULL);
+		if (t[i].line.failed && !ret) {
+			*e = t[i].line.err;
+			ret = -1;
+		}
+	}
+	free(t);
+	return ret;
+}

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+
+/*
+ * Window sizes. A regular file is mapped lazily, so a big window costs only address space; mapping /proc/vmcore or a
+ * device fills in every page table entry at once; a window that is read costs memory.
+ */
+#define CELL_FILE (sizeof(void *) > 4 ? (size_t)64 << 20 : (size_t)4 << 20)
+#define CELL_DEVICE ((size_t)4 << 20)
+#define CELL_READ ((size_t)128 << 10)
+
+struct source {
+	char *name;
+	int fd;
+	const uint8_t *memory; /* instead of fd */
+	uint64_t size;
+	size_t cell; /* windows begin at multiples of this */
+	atomic_bool no_mmap;
+	dev_t dev;
+	ino_t ino;
+};
+
+/*
+ * Live mappings, for the signal handler: no lock, no allocation. A slot is taken by setting `owner`, and is visible
+ * to the handler once `base` is set.
+ */
+struct slot {
+	_Atomic(struct source *) owner;
+	_Atomic uintptr_t base;
+	size_t len;
+};
+
+#define NR_SLOTS 1024
+static struct slot slots[NR_SLOTS];
+static size_t host_page;
+
+/* SIGBUS is delivered to the thread that touched the page. */
+static _Thread_local volatile uint64_t my_faults;
+
+/* A page of a mapping is gone: put zeros in its place and count it. */
+static void on_sigbus(int sig, siginfo_t *info, void *context)
+{
+	uintptr_t addr = (uintptr_t)info->si_addr;
+	int saved = errno;
+	size_t i;
+
+	(void)context;
+	for (i = 0; i < NR_SLOTS; i++) {
+		uintptr_t base = atomic_load(&slots[i].base);
+		void *page = (void *)(addr & ~(uintptr_t)(host_page - 1));
+
+		if (!base || addr < base || addr - base >= slots[i].len)
+			continue;
+		if (mmap(page, host_page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+			break;
+		my_faults++;
+		errno = saved;
+		return;
+	}
+	signal(sig, SIG_DFL); /* not ours: the instruction faults again and the default action follows */
+}
+
+static void install_handler(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
+
+	host_page = (size_t)sysconf(_SC_PAGESIZE);
+	sigemptyset(&sa.sa_mask);
+	sigaction(SIGBUS, &sa, NULL);
+}
+
+static struct source *source_new(const char *name)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct source *s = calloc(1, sizeof(*s));
+
+	pthread_once(&once, install_handler);
+	if (s)
+		s->name = strdup(name);
+	if (!s || !s->name) {
+		free(s);
+		return NULL;
+	}
+	s->fd = -1;
+	return s;
+}
+
+/* Find out what kind of file it is, how long, and which windows suit it. */
+static int source_setup(struct source *s, struct err *e)
+{
+	struct stat st;
+	off_t end;
+
+	if (fstat(s->fd, &st) < 0)
+		return err_sys(e, errno, "%s", s->name);
+	s->dev = st.st_dev;
+	s->ino = st.st_ino;
+	if (S_ISDIR(st.st_mode))
+		return err_set(e, ERR_UNSUPPORTED, "%s: is a directory, a dump file is needed", s->name);
+	end = lseek(s->fd, 0, SEEK_END);
+	if (end < 0)
+		return err_set(e, ERR_UNSUPPORTED, "%s: cannot seek in it; save it to a file first", s->name);
+	/* Files of /proc say 0 or their length; those that say 0 end where read() ends. */
+	s->size = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : (uint64_t)end;
+	if (!s->size && S_ISCHR(st.st_mode))
+		s->size = UINT64_MAX;
+	/* A dump in /proc has no disk blocks: mapping it is not lazy. */
+	s->cell = S_ISREG(st.st_mode) && st.st_dev && st.st_blocks ? CELL_FILE : CELL_DEVICE;
+	return 0;
+}
+
+int source_open(const char *path, unsigned int flags, struct source **ret, struct err *e)
+{
+	struct source *s = source_new(path);
+
+	if (!s)
+		return err_set(e, ERR_NOMEM, "%s: out of memory", path);
+	/* O_NONBLOCK: a FIFO in place of the file must not hang us. */
+	s->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (s->fd < 0) {
+		err_sys(e, errno, "%s", path);
+	} else if (!source_setup(s, e)) {
+		atomic_store(&s->no_mmap, (flags & SOURCE_NO_MMAP) != 0);
+		*ret = s;
+		return 0;
+	}
+	source_close(s);
+	return -1;
+}
+
+struct source *source_memory(const char *name, const void *data, size_t len)
+{
+	struct source *s = source_new(name);
+
+	if (!s)
+		return NULL;
+	s->memory = data;
+	s->size = len;
+	s->cell = CELL_READ;
+	return s;
+}
+
+void source_close(struct source *s)
+{
+	if (!s)
+		return;
+	if (s->fd >= 0)
+		close(s->fd);
+	free(s->name);
+	free(s);
+}
+
+const char *source_name(const struct source *s)
+{
+	return s->name;
+}
+
+uint64_t source_size(const struct source *s)
+{
+	return s->size;
+}
+
+bool source_is_path(const struct source *s, const char *path)
+{
+	struct stat st;
+
+	return s->fd >= 0 && !stat(path, &st) && st.st_dev == s->dev && st.st_ino == s->ino;
+}
+
+uint64_t source_my_faults(void)
+{
+	return my_faults;
+}
+
+/* Like pread() until LEN bytes, the end, or an error; returns what was read and sets *os to 0 or errno. */
+static size_t read_fully(struct source *s, uint64_t off, uint8_t *buf, size_t len, int *os)
+{
+	size_t done = 0;
+
+	*os = 0;
+	if (s->memory) {
+		done = off < s->size ? MIN((uint64_t)len, s->size - off) : 0;
+		memcpy(buf, s->memory + (done ? off : 0), done);
+		return done;
+	}
+	while (done < len) {
+		ssize_t n = pread(s->fd, buf + done, len - done, (off_t)(off + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			*os = errno;
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+	}
+	return done;
+}
+
+int source_read(struct source *s, uint64_t off, void *buf, size_t len, struct err *e)
+{
+	size_t done;
+	int os;
+
+	if (off > INT64_MAX - len)
+		return err_set(e, ERR_UNREADABLE, "%s: offset 0x%" PRIx64 " is beyond any file", s->name, off);
+	done = read_fully(s, off, buf, len, &os);
+	if (done == len)
+		return 0;
+	if (os)
+		err_sys(e, os, "%s: offset 0x%" PRIx64, s->name, off + done);
+	else
+		err_set(e, ERR_UNREADABLE, "%s: ends at offset 0x%" PRIx64 ", %zu bytes at 0x%" PRIx64 " were wanted",
+			s->name, off + done, len, off);
+	e->code = ERR_UNREADABLE;
+	return -1;
+}
+
+static int slot_take(struct source *s, void *base, size_t len)
+{
+	int i;
+
+	for (i = 0; i < NR_SLOTS; i++) {
+		struct source *none = NULL;
+
+		if (!atomic_compare_exchange_strong(&slots[i].owner, &none, s))
+			continue;
+		slots[i].len = len;
+		atomic_store(&slots[i].base, (uintptr_t)base);
+		return i;
+	}
+	return -1;
+}
+
+static bool window_map(struct source *s, uint64_t start, size_t len, struct window *ret)
+{
+	void *p;
+
+	if (s->fd < 0 || atomic_load(&s->no_mmap))
+		return false;
+	p = mmap(NULL, len, PROT_READ, MAP_PRIVATE, s->fd, (off_t)start);
+	if (p == MAP_FAILED) {
+		/* ENOMEM may pass; what cannot be mapped at all is not tried again. */
+		if (errno != ENOMEM)
+			atomic_store(&s->no_mmap, true);
+		return false;
+	}
+	ret->slot = slot_take(s, p, len);
+	if (ret->slot < 0) {
+		munmap(p, len);
+		return false;
+	}
+	ret->base = p;
+	ret->base_len = len;
+	return true;
+}
+
+/* Fill a window by reading; a block that fails becomes zeros and a fault, and reading goes on behind it. */
+static int window_read(struct source *s, uint64_t start, size_t len, struct window *ret, struct err *e)
+{
+	uint8_t *buf = malloc(len);
+	size_t done = 0;
+	int os;
+
+	if (!buf)
+		return err_set(e, ERR_NOMEM, "%s: no memory for a window of %zu bytes", s->name, len);
+	while (done < len) {
+		size_t step, n = read_fully(s, start + done, buf + done, len - done, &os);
+
+		done += n;
+		if (done == len)
+			break;
+		step = MIN(len - done, host_page - (size_t)((start + done) % host_page));
+		memset(buf + done, 0, step);
+		my_faults++;
+		done += step;
+	}
+	ret->base = buf;
+	ret->base_len = len;
+	ret->slot = -1;
+	return 0;
+}
+
+/* The bytes from START on, of a grid of CELL bytes; 0 when START is past the end. */
+static size_t window_len(const struct source *s, uint64_t start, size_t cell)
+{
+	if (start >= s->size)
+		return 0;
+	return (size_t)MIN(s->size - start, (uint64_t)cell + SOURCE_SLACK);
+}
+
+int source_get(struct source *s, uint64_t off, struct window *ret, struct err *e)
+{
+	uint64_t start = off - off % s->cell;
+
+	if (off >= s->size || off > INT64_MAX - s->cell - SOURCE_SLACK)
+		return err_set(e, ERR_UNREADABLE, "%s: offset 0x%" PRIx64 " is past the end", s->name, off);
+	*ret = (struct window){ .source = s, .off = start };
+	if (s->memory) {
+		ret->len = window_len(s, start, s->cell);
+		ret->data = s->memory + start;
+		ret->slot = -1;
+		return 0;
+	}
+	ret->len = window_len(s, start, s->cell);
+	if (!window_map(s, start, ret->len, ret)) {
+		/* Begin where it is wanted: then reading on never reads twice. */
+		start = off - off % 512;
+		ret->off = start;
+		ret->len = (size_t)MIN(s->size - start, (uint64_t)CELL_READ);
+		if (window_read(s, start, ret->len, ret, e))
+			return -1;
+	}
+	ret->data = ret->base;
+	return 0;
+}
+
+void source_put(struct window *w)
+{
+	if (w->base && w->slot >= 0) {
+		atomic_store(&slots[w->slot].base, 0);
+		munmap(w->base, w->base_len);
+		atomic_store(&slots[w->slot].owner, NULL);
+	} else if (w->base) {
+		free(w->base);
+	}
+	*w = (struct window){ .data = NULL };
+}

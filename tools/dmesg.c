@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* dumptool dmesg, and vmcore-dmesg: the kernel log of a dump as text. */
+#include "dmesg.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "main.h"
+#include "talk.h"
+
+struct out {
+	struct sink *sink; /* NULL: standard output */
+	uint64_t off;
+};
+
+static int put_line(void *priv, const char *line, size_t len, struct err *e)
+{
+	struct out *o = priv;
+
+	if (!o->sink) {
+		fwrite(line, 1, len, stdout);
+		putc('\n', stdout);
+		return ferror(stdout) ? err_sys(e, errno, "standard output") : 0;
+	}
+	if (sink_write(o->sink, o->off, line, len, e) || sink_write(o->sink, o->off + len, "\n", 1, e))
+		return -1;
+	o->off += len + 1;
+	return 0;
+}
+
+int dmesg_write(struct session *s, const struct printk_opts *opts, struct sink *sink, bool *damaged, struct err *e)
+{
+	struct out o = { .sink = sink };
+	struct printk_stats stats = { .lost = 0 };
+	struct reader r;
+	int ret;
+
+	*damaged = false;
+	if (!s->xlat.paging) {
+		*e = s->no_xlat;
+		return err_add(e, "%s: no kernel log", source_name(s->dump->source));
+	}
+	reader_init(&r, s->dump);
+	ret = printk_read(&s->kernel, &s->xlat, &r, opts, put_line, &o, &stats, e);
+	reader_fini(&r);
+	if (ret)
+		return e->code == ERR_MISSING || e->code == ERR_UNREADABLE || e->code == ERR_CORRUPT
+			       ? err_add(e, "%s: no kernel log", source_name(s->dump->source))
+			       : -1;
+	*damaged = stats.lost != 0;
+	if (sink)
+		return sink_commit(sink, o.off, e);
+	return fflush(stdout) ? err_sys(e, errno, "standard output") : 0;
+}
+
+static const char help[] = "Usage: dumptool dmesg [OPTION...] DUMP\n"
+			   "       vmcore-dmesg DUMP\n"
+			   "Print the kernel log of a dump.\n\n"
+			   "  -o, --output FILE  write to FILE, which only its owner can read\n"
+			   "  -f, --force        overwrite FILE\n"
+			   "      --since-clear  only what was logged since the log was last cleared\n"
+			   "  -h, --help         this text\n\n"
+			   "Manual: dumptool-dmesg(1)\n";
+
+static int run(const char *input, const char *output, bool force, const struct printk_opts *opts, struct talk *t,
+	       struct err *e)
+{
+	struct sink *sink = NULL;
+	struct session s;
+	bool damaged;
+	int status = STATUS_FAILED;
+
+	if (session_open(&s, input, 0, &t->log, e))
+		return STATUS_FAILED;
+	if (output && source_is_path(s.dump->source, output))
+		err_set(e, ERR_EXISTS, "%s: is the input", output);
+	else if (output && sink_file(output, force ? SINK_FORCE : 0, &sink, e))
+		err_add(e, "cannot write");
+	else if (!dmesg_write(&s, opts, sink, &damaged, e))
+		status = damaged ? STATUS_DAMAGED : STATUS_OK;
+	else if (sink && e->code != ERR_NOSPACE && e->code != ERR_IO)
+		sink_discard(sink);
+	sink_close(sink);
+	session_close(&s);
+	return status;
+}
+
+static int dmesg_run(int argc, char **argv, struct err *e)
+{
+	static const struct option longs[] = {
+		{ "output", required_argument, NULL, 'o' }, { "force", no_argument, NULL, 'f' },
+		{ "since-clear", no_argument, NULL, 's' },  { "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	bool kexec_tools = !strcmp(argv[0], "vmcore-dmesg"), force = false;
+	struct printk_opts opts = { .since_clear = false, .no_caller = kexec_tools };
+	const char *output = NULL;
+	struct talk t;
+	int id;
+
+	talk_init(&t, kexec_tools ? argv[0] : "dumptool dmesg", false);
+	while ((id = getopt_long(argc, argv, "o:fh", longs, NULL)) != -1) {
+		switch (id) {
+		case 'o':
+			output = optarg;
+			break;
+		case 'f':
+			force = true;
+			break;
+		case 's':
+			opts.since_clear = true;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return STATUS_OK;
+		default:
+			return usage_error(e, "dmesg", "wrong option");
+		}
+	}
+	if (argc - optind != 1)
+		return usage_error(e, "dmesg", "one dump is needed");
+	return run(argv[optind], output, force, &opts, &t, e);
+}
+
+const struct command dmesg_command = {
+	.name = "dmesg",
+	.alias = "vmcore-dmesg",
+	.summary = "print the kernel log of a dump",
+	.run = dmesg_run,
+};

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "filter_opts.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "main.h"
+#include "rules.h"
+
+/* Who knows an option. */
+enum {
+	OURS = 1,
+	THEIRS = 2, /* makedumpfile's spelling; `dumptool filter` knows it too */
+	REFUSED = 4, /* makedumpfile has it, a later part may bring it */
+};
+
+/* Options without a short form. */
+enum {
+	OPT_PARAMS = 256,
+	OPT_CYCLIC,
+	OPT_DRY_RUN,
+	OPT_DMESG,
+	OPT_EXPLAIN,
+	OPT_JSON,
+	OPT_MESSAGES,
+	OPT_NON_MMAP,
+	OPT_THREADS,
+	OPT_PARTIAL,
+	OPT_PROGRESS,
+	OPT_STATS,
+	OPT_SPLIT,
+	OPT_WORK_DIR,
+	OPT_COMPRESS,
+	OPT_REFUSED,
+};
+
+struct option_row {
+	const char *name; /* long form, or NULL */
+	int id;		  /* short letter or OPT_ */
+	const char *arg;  /* NULL: takes none */
+	int who;
+	const char *help; /* NULL: not in --help */
+};
+
+/* The table that parsing, --help, the manual's test and the completion's test go by. */
+static const struct option_row rows[] = {
+	{ "output", 'o', "FILE", OURS, "write to FILE (or name it last)" },
+	{ "level", 'd', "N[,N...]", OURS | THEIRS, "leave out: 1 zero, 2 cache, 4 private cache, 8 user, 16 free pages" },
+	{ "compress", OPT_COMPRESS, "CODEC[:N]", OURS, "zlib, lzo, snappy, zstd or none, at level N" },
+	{ NULL, 'c', NULL, OURS | THEIRS, "zlib" },
+	{ NULL, 'l', NULL, OURS | THEIRS, "lzo" },
+	{ NULL, 'p', NULL, OURS | THEIRS, "snappy" },
+	{ NULL, 'z', NULL, OURS | THEIRS, "zstd" },
+	{ "flattened", 'F', NULL, OURS | THEIRS, "write a flattened stream to standard output" },
+	{ "force", 'f', NULL, OURS | THEIRS, "overwrite what exists" },
+	{ "size-limit", 'L', "SIZE", OURS | THEIRS, "treat SIZE (suffix K, M, G, T, P, E) as a full disk" },
+	{ "split", OPT_SPLIT, NULL, OURS | THEIRS, "write a split set, one piece into each output" },
+	{ "num-threads", OPT_THREADS, "N", OURS | THEIRS, "work with N threads instead of one for each CPU" },
+	{ "dump-dmesg", OPT_DMESG, NULL, OURS | THEIRS, "write the kernel log instead, as text" },
+	{ "partial-dmesg", OPT_PARTIAL, NULL, OURS | THEIRS, "only the log since it was last cleared" },
+	{ "dry-run", OPT_DRY_RUN, NULL, OURS | THEIRS, "do everything but write" },
+	{ "check-params", OPT_PARAMS, NULL, OURS | THEIRS, "check the command line, do nothing" },
+	{ "explain", OPT_EXPLAIN, "PFN", OURS, "tell why that page is kept or left out; writes nothing" },
+	{ "show-stats", OPT_STATS, NULL, OURS | THEIRS, "report what was found and left out" },
+	{ "json", OPT_JSON, NULL, OURS, "print the result as JSON on standard output" },
+	{ "progress", OPT_PROGRESS, "HOW", OURS, "auto, tty, plain, json or none" },
+	{ "message-level", OPT_MESSAGES, "N", OURS | THEIRS, "1 progress, 2 common, 4 errors, 8 debug, 16 report" },
+	{ "debug", 'D', NULL, OURS | THEIRS, "tell what is found and decided" },
+	{ "quiet", 'q', NULL, OURS, "errors only" },
+	{ "non-mmap", OPT_NON_MMAP, NULL, OURS | THEIRS, "read the input, do not map it" },
+	{ NULL, 'b', "N", OURS | THEIRS, NULL },
+	{ "cyclic-buffer", OPT_CYCLIC, "N", OURS | THEIRS, NULL },
+	{ "work-dir", OPT_WORK_DIR, "DIR", OURS | THEIRS, NULL },
+	{ "help", 'h', NULL, OURS | THEIRS, "this text" },
+	{ "version", 'v', NULL, OURS | THEIRS, "version and compression support" },
+	{ NULL, 'E', NULL, THEIRS | REFUSED, NULL },
+	{ NULL, 'R', NULL, THEIRS | REFUSED, NULL },
+	{ NULL, 'X', NULL, THEIRS | REFUSED, NULL },
+	{ NULL, 'e', NULL, THEIRS | REFUSED, NULL },
+	{ NULL, 'g', "FILE", THEIRS | REFUSED, NULL },
+	{ NULL, 'i', "FILE", THEIRS | REFUSED, NULL },
+	{ NULL, 'x', "FILE", THEIRS | REFUSED, NULL },
+	{ "xen-syms", OPT_REFUSED, "FILE", THEIRS | REFUSED, NULL },
+	{ "xen-vmcoreinfo", OPT_REFUSED, "FILE", THEIRS | REFUSED, NULL },
+	{ "xen_phys_start", OPT_REFUSED, "ADDR", THEIRS | REFUSED, NULL },
+	{ "reassemble", OPT_REFUSED, NULL, THEIRS | REFUSED, NULL },
+	{ "splitblock-size", OPT_REFUSED, "KB", THEIRS | REFUSED, NULL },
+	{ "mem-usage", OPT_REFUSED, NULL, THEIRS | REFUSED, NULL },
+	{ "vtop", OPT_REFUSED, "ADDR", THEIRS | REFUSED, NULL },
+	{ "diskset", OPT_REFUSED, "FILE", THEIRS | REFUSED, NULL },
+	{ "config", OPT_REFUSED, "FILE", THEIRS | REFUSED, NULL },
+	{ "eppic", OPT_REFUSED, "FILE", THEIRS | REFUSED, NULL },
+	{ "extension", OPT_REFUSED, "FILE", THEIRS | REFUSED, NULL },
+};
+
+#define NR_ROWS ARRAY_SIZE(rows)
+
+/* In makedumpfile's own spelling our additions do not exist; -d, -F, -f, -L, -D have no long form there. */
+static bool has_long_form(const struct option_row *row, bool makedumpfile)
+{
+	if (!row->name || !(row->who & (makedumpfile ? THEIRS : OURS | THEIRS)))
+		return false;
+	return !makedumpfile || row->id >= 256 || row->id == 'h';
+}
+
+static void build_getopt(bool makedumpfile, struct option *longs, char *shorts)
+{
+	size_t i, nr = 0;
+
+	for (i = 0; i < NR_ROWS; i++) {
+		if (!(rows[i].who & (makedumpfile ? THEIRS : OURS | THEIRS)))
+			continue;
+		if (rows[i].id < 256) {
+			*shorts++ = (char)rows[i].id;
+			if (rows[i].arg)
+				*shorts++ = ':';
+		}
+		if (has_long_form(&rows[i], makedumpfile))
+			longs[nr++] = (struct option){ .name = rows[i].name,
+						       .has_arg = rows[i].arg ? required_argument : no_argument,
+						       .val = rows[i].id };
+	}
+	*shorts = '\0';
+	longs[nr] = (struct option){ .name = NULL };
+}
+
+/* A whole number in [0, MAX]; false for anything else. */
+static bool parse_unsigned(const char *text, uint64_t max, uint64_t *ret)
+{
+	char *end;
+
+	errno = 0;
+	*ret = strtoull(text, &end, 0);
+	return *text >= '0' && *text <= '9' && !*end && !errno && *ret <= max;
+}
+
+static bool parse_size(const char *text, uint64_t *ret)
+{
+	static const char suffix[] = "KMGTPE";
+	const char *unit;
+	char *end;
+	int shift;
+
+	errno = 0;
+	*ret = strtoull(text, &end, 10);
+	if (*text < '0' || *text > '9' || errno)
+		return false;
+	unit = *end ? strchr(suffix, *end & ~0x20) : NULL;
+	if (*end && (!unit || end[1]))
+		return false;
+	shift = unit ? 10 * (int)(unit - suffix + 1) : 0;
+	if (shift && *ret >> (64 - shift))
+		return false;
+	*ret <<= shift;
+	return *ret != 0;
+}
+
+/* -d: makedumpfile takes what atoi() makes of each number; ours must be numbers. */
+static int parse_levels(struct filter_opts *o, const char *text, bool makedumpfile, struct err *e)
+{
+	_cleanup_free_ char *copy = strdup(text);
+	char *save = NULL, *word;
+
+	o->nr_levels = 0;
+	for (word = copy ? strtok_r(copy, ",", &save) : NULL; word; word = strtok_r(NULL, ",", &save)) {
+		uint64_t level;
+
+		if (!parse_unsigned(word, INT32_MAX, &level)) {
+			if (!makedumpfile)
+				return err_set(e, ERR_USAGE, "level '%s' is not a number from 0 to 31", word);
+			level = (uint64_t)(int64_t)atoi(word);
+		}
+		if (level > LEVEL_MAX)
+			return makedumpfile ? err_set(e, ERR_USAGE, "Dump_level(%d) is invalid.", (int)level)
+					    : err_set(e, ERR_USAGE, "level %s is not a number from 0 to 31", word);
+		if (o->nr_levels == MAX_LEVELS)
+			return err_set(e, ERR_USAGE, "more than %d levels", MAX_LEVELS);
+		o->levels[o->nr_levels++] = (int)level;
+	}
+	if (!o->nr_levels)
+		return err_set(e, ERR_USAGE, "no level in '%s'", text);
+	return 0;
+}
+
+static void choose_codec(struct filter_opts *o, const char *name)
+{
+	o->codec = codec_by_name(name);
+	o->missing_codec = o->codec ? NULL : name;
+	o->codec_level = o->codec ? o->codec->default_level : 0;
+}
+
+/* --compress CODEC[:LEVEL] */
+static int parse_compress(struct filter_opts *o, const char *text, struct err *e)
+{
+	static const char *const names[] = { "zlib", "lzo", "snappy", "zstd" };
+	size_t len = strcspn(text, ":"), i;
+	uint64_t level;
+
+	o->codec = NULL;
+	o->missing_codec = NULL;
+	if (!strcmp(text, "none"))
+		return 0;
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (strlen(names[i]) == len && !strncmp(names[i], text, len))
+			break;
+	if (i == ARRAY_SIZE(names))
+		return err_set(e, ERR_USAGE, "'%s' is no compression: zlib, lzo, snappy, zstd, none", text);
+	choose_codec(o, names[i]);
+	if (!text[len] || !o->codec)
+		return 0;
+	if (!o->codec->max_level)
+		return err_set(e, ERR_USAGE, "%s has no levels", names[i]);
+	if (!parse_unsigned(text + len + 1, (uint64_t)o->codec->max_level, &level) ||
+	    level < (uint64_t)o->codec->min_level)
+		return err_set(e, ERR_USAGE, "%s has levels %d to %d, not '%s'", names[i], o->codec->min_level,
+			       o->codec->max_level, text + len + 1);
+	o->codec_level = (int)level;
+	return 0;
+}
+
+static int parse_messages(struct filter_opts *o, const char *text, bool makedumpfile, struct err *e)
+{
+	uint64_t level;
+
+	if (!parse_unsigned(text, INT32_MAX, &level)) {
+		if (!makedumpfile)
+			return err_set(e, ERR_USAGE, "message level '%s' is not a number from 0 to 31", text);
+		level = (uint64_t)(int64_t)atoi(text);
+	}
+	if (level > TALK_MAX)
+		return makedumpfile ? err_set(e, ERR_USAGE, "Message_level(%d) is invalid.", (int)level)
+				    : err_set(e, ERR_USAGE, "message level %s is not a number from 0 to 31", text);
+	o->message_level = (int)level;
+	return 0;
+}
+
+static int parse_threads(struct filter_opts *o, const char *text, bool makedumpfile, struct err *e)
+{
+	uint64_t n;
+
+	if (!parse_unsigned(text, 65536, &n)) {
+		if (!makedumpfile)
+			return err_set(e, ERR_USAGE, "'%s' is not a number of threads", text);
+		n = atoi(text) > 0 ? (uint64_t)atoi(text) : 0;
+	}
+	o->threads = (unsigned int)n;
+	return 0;
+}
+
+/* The flags that say just "do so". */
+static bool set_flag(struct filter_opts *o, int id)
+{
+	const struct {
+		int id;
+		bool *flag;
+	} flags[] = {
+		{ 'F', &o->flat },		{ 'f', &o->force },	     { OPT_SPLIT, &o->split },
+		{ OPT_DMESG, &o->dump_dmesg },	{ OPT_DRY_RUN, &o->dry_run }, { OPT_PARTIAL, &o->partial_dmesg },
+		{ OPT_PARAMS, &o->check_params }, { OPT_NON_MMAP, &o->non_mmap }, { OPT_JSON, &o->json },
+		{ 'q', &o->quiet },		{ 'h', &o->help },	     { 'v', &o->version },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(flags); i++)
+		if (flags[i].id == id)
+			*flags[i].flag = true;
+	return i < ARRAY_SIZE(flags);
+}
+
+static const struct option_row *row_of(int id, const char *long_name)
+{
+	size_t i;
+
+	for (i = 0; i < NR_ROWS; i++)
+		if (long_name ? rows[i].name && !strcmp(rows[i].name, long_name) : rows[i].id == id)
+			return &rows[i];
+	return NULL;
+}
+
+static int take_option(struct filter_opts *o, int id, const char *arg, bool makedumpfile, struct err *e)
+{
+	switch (id) {
+	case 'o':
+		if (o->nr_outputs == MAX_OUTPUTS)
+			return err_set(e, ERR_USAGE, "more than %d outputs", MAX_OUTPUTS);
+		o->outputs[o->nr_outputs++] = arg;
+		return 0;
+	case 'd':
+		return parse_levels(o, arg, makedumpfile, e);
+	case 'c':
+		return choose_codec(o, "zlib"), 0;
+	case 'l':
+		return choose_codec(o, "lzo"), 0;
+	case 'p':
+		return choose_codec(o, "snappy"), 0;
+	case 'z':
+		return choose_codec(o, "zstd"), 0;
+	case OPT_COMPRESS:
+		return parse_compress(o, arg, e);
+	case 'L':
+		return parse_size(arg, &o->limit) ? 0 : err_set(e, ERR_USAGE, "'%s' is not a size", arg);
+	case OPT_THREADS:
+		return parse_threads(o, arg, makedumpfile, e);
+	case OPT_EXPLAIN:
+		o->explain_set = true;
+		return parse_unsigned(arg, UINT64_MAX, &o->explain) ? 0
+			       : err_set(e, ERR_USAGE, "'%s' is not a page frame number", arg);
+	case OPT_PROGRESS:
+		return progress_mode_parse(arg, &o->progress)
+			       ? 0
+			       : err_set(e, ERR_USAGE, "'%s': progress is auto, tty, plain, json or none", arg);
+	case OPT_MESSAGES:
+		return parse_messages(o, arg, makedumpfile, e);
+	default:
+		set_flag(o, id); /* or accepted without effect: -b, --cyclic-buffer, --work-dir */
+		return 0;
+	}
+}
+
+/* What is left over: INPUT and OUTPUT..., as each mode wants them. */
+static int take_operands(struct filter_opts *o, int argc, char **argv, bool makedumpfile, struct err *e)
+{
+	int i, most = o->nr_outputs || o->flat || o->explain_set ? 1 : o->split ? MAX_OUTPUTS : 2;
+
+	if (argc < 1)
+		return err_set(e, ERR_USAGE, "an input is needed%s", makedumpfile ? "" : ": INPUT OUTPUT");
+	if (argc > most)
+		return err_set(e, ERR_USAGE, "'%s' is one file name too many", argv[most]);
+	o->input = argv[0];
+	for (i = 1; i < argc; i++)
+		o->outputs[o->nr_outputs++] = argv[i];
+	if (o->flat && o->nr_outputs)
+		return err_set(e, ERR_USAGE, "-F writes to standard output, '%s' is one file name too many",
+			       o->outputs[0]);
+	if (!o->flat && !o->explain_set && !o->nr_outputs && !(o->dry_run && !makedumpfile))
+		return err_set(e, ERR_USAGE, "an output is needed: name it last, or use -F for standard output");
+	if (o->nr_outputs > 1 && !o->split)
+		return err_set(e, ERR_USAGE, "more than one output needs --split");
+	if (o->split && o->nr_outputs < 2)
+		return err_set(e, ERR_USAGE, "--split needs at least two outputs");
+	return 0;
+}
+
+static int check_combination(const struct filter_opts *o, struct err *e)
+{
+	if (o->flat && o->split)
+		return err_set(e, ERR_USAGE, "-F and --split do not go together");
+	if (o->dump_dmesg && (o->split || o->dry_run))
+		return err_set(e, ERR_USAGE, "--dump-dmesg goes neither with --split nor with --dry-run");
+	if (o->partial_dmesg && !o->dump_dmesg)
+		return err_set(e, ERR_USAGE, "--partial-dmesg needs --dump-dmesg");
+	if (o->json && o->flat)
+		return err_set(e, ERR_USAGE, "--json and -F both want standard output");
+	if (o->missing_codec && o->check_params)
+		return err_set(e, ERR_USAGE, "%s is not supported by this program (%s)", o->missing_codec,
+			       "it would write lzo instead");
+	return 0;
+}
+
+static void set_defaults(struct filter_opts *o, bool makedumpfile)
+{
+	*o = (struct filter_opts){ .message_level = TALK_DEFAULT, .nr_levels = 1 };
+	if (makedumpfile)
+		return;
+	o->levels[0] = LEVEL_MAX;
+	choose_codec(o, "zlib");
+}
+
+int filter_opts_parse(struct filter_opts *o, int argc, char **argv, bool makedumpfile, struct err *e)
+{
+	struct option longs[NR_ROWS + 1];
+	char shorts[2 * NR_ROWS + 1];
+	int id, index = -1;
+
+	set_defaults(o, makedumpfile);
+	build_getopt(makedumpfile, longs, shorts);
+	optind = 0; /* glibc: start anew, for the test that calls this twice */
+	while ((id = getopt_long(argc, argv, shorts, longs, &index)) != -1) {
+		const char *long_name = index >= 0 ? longs[index].name : NULL;
+		const struct option_row *row = row_of(id, long_name);
+
+		index = -1;
+		if (!row) /* getopt has said which */
+			return err_set(e, ERR_USAGE, "%s", makedumpfile ? "" : "wrong option");
+		if (row->who & REFUSED)
+			return err_set(e, ERR_USAGE, "%s%s is not supported by dumptool yet", row->name ? "--" : "-",
+				       row->name ? row->name : (char[]){ (char)row->id, '\0' });
+		if (id == OPT_STATS)
+			o->message_level |= TALK_REPORT;
+		else if (id == 'D')
+			o->message_level |= TALK_DEBUG;
+		else if (take_option(o, id, optarg, makedumpfile, e))
+			return -1;
+	}
+	if (o->help || o->version)
+		return 0;
+	if (take_operands(o, argc - optind, argv + optind, makedumpfile, e))
+		return -1;
+	return check_combination(o, e);
+}
+
+static void print_row(FILE *f, const struct option_row *row, bool makedumpfile)
+{
+	char left[48] = "";
+	bool has_long = has_long_form(row, makedumpfile);
+
+	snprintf(left, sizeof(left), "%s%.1s%s%s%s%s%s", row->id < 256 ? "-" : "    ",
+		 row->id < 256 ? (char[]){ (char)row->id, '\0' } : "", row->id < 256 && has_long ? ", " : "",
+		 has_long ? "--" : "", has_long ? row->name : "", row->arg ? " " : "", row->arg ? row->arg : "");
+	fprintf(f, "  %-27s %s\n", left, row->help);
+}
+
+void filter_opts_help(FILE *f, bool makedumpfile)
+{
+	size_t i;
+
+	if (makedumpfile)
+		fprintf(f, "Usage: makedumpfile [OPTION...] VMCORE DUMPFILE\n"
+			   "       makedumpfile -F [OPTION...] VMCORE >STREAM\n"
+			   "       makedumpfile --split [OPTION...] VMCORE DUMPFILE1 DUMPFILE2...\n"
+			   "       makedumpfile --dump-dmesg VMCORE LOGFILE\n"
+			   "dumptool under another name, see dumptool-filter(8).\n\n");
+	else
+		fprintf(f, "Usage: dumptool filter [OPTION...] INPUT OUTPUT\n"
+			   "Write INPUT as a kdump-compressed dump without the pages nobody needs.\n"
+			   "Default: -d 31 --compress zlib, which every reader opens.\n\n");
+	for (i = 0; i < NR_ROWS; i++)
+		if (rows[i].help && (rows[i].who & (makedumpfile ? THEIRS : OURS | THEIRS)))
+			print_row(f, &rows[i], makedumpfile);
+	fprintf(f, "\nSizes take K, M, G, T, P, E. Manual: dumptool-filter(8)\n");
+}

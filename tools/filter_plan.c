@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a filtered dump will hold beside its pages: header fields, notes, the parts of a split set. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "config.h"
+#include "filter.h"
+#include "note.h"
+
+/* Lines of the tool note that tell the PT_LOAD table of an ELF source; more than any vmcore has. */
+#define MAX_NOTED_SEGMENTS 16384
+
+/* Length of the notes up to the end of the last whole one: ours must not follow half a note, or padding. */
+static size_t whole_notes(const struct dump *d)
+{
+	struct bytes b = bytes_init(d->notes, d->notes_len, d->id.order, "notes", d->notes_off);
+	size_t end = 0;
+	struct note n;
+
+	while (note_next(&b, &n))
+		end = b.pos;
+	return end;
+}
+
+/* The tool note's text: KEY=VALUE lines, like VMCOREINFO. Nothing in it depends on threads, host or time. */
+static char *tool_note_text(const struct filter_job *job, size_t *len)
+{
+	const struct dump *d = job->session.dump;
+	char *text = NULL;
+	size_t i;
+	FILE *f = open_memstream(&text, len);
+
+	if (!f)
+		return NULL;
+	fprintf(f, "VERSION=%s\nCOMMAND=filter\nSOURCE=%s\nLEVEL=%d\nCODEC=%s\n", PACKAGE_VERSION, d->format->name,
+		job->plan.dump_level, job->opts.codec ? job->opts.codec->name : "none");
+	if (d->damage.missing_bytes)
+		fprintf(f, "MISSING_BYTES=%" PRIu64 "\n", d->damage.missing_bytes);
+	for (i = 0; i < MIN(d->nr_segments, (size_t)MAX_NOTED_SEGMENTS); i++) {
+		const struct segment *s = &d->segments[i];
+
+		fprintf(f, "PT_LOAD=%" PRIx64 " %" PRIx64 " %" PRIx64 " %" PRIx64 " %x\n", s->vaddr, s->paddr, s->filesz,
+			s->memsz, s->flags);
+	}
+	if (fclose(f)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+/* All notes of the source byte for byte, then ours. */
+static int plan_notes(struct filter_job *job, struct err *e)
+{
+	const struct dump *d = job->session.dump;
+	size_t len = whole_notes(d), text_len;
+	_cleanup_free_ char *text = tool_note_text(job, &text_len);
+
+	job->notes = malloc(len + 1);
+	if (!text || !job->notes)
+		return err_set(e, ERR_NOMEM, "no memory for notes");
+	if (len)
+		memcpy(job->notes, d->notes, len);
+	if (!note_append(&job->notes, &len, d->id.order, TOOL_NOTE_OWNER, TOOL_NOTE_TYPE, text, text_len))
+		return err_set(e, ERR_NOMEM, "no memory for notes");
+	job->plan.notes = job->notes;
+	job->plan.notes_len = len;
+	if (d->vmcoreinfo) {
+		job->plan.vmcoreinfo_off = (uint64_t)((const uint8_t *)d->vmcoreinfo - d->notes);
+		job->plan.vmcoreinfo_len = d->vmcoreinfo_len;
+	}
+	return 0;
+}
+
+static int64_t crash_time(const struct kernel *k)
+{
+	char text[24];
+
+	return kernel_text(k, "CRASHTIME", text, sizeof(text)) ? strtoll(text, NULL, 10) : 0;
+}
+
+/* First PFN at or after START behind which NR kept pages lie; found by halving, the set counts fast. */
+static uint64_t pfn_behind(const struct pfnset *keep, uint64_t start, uint64_t end, uint64_t nr)
+{
+	uint64_t lo = start, hi = end;
+
+	while (lo < hi) {
+		uint64_t mid = lo + (hi - lo) / 2;
+
+		if (pfnset_count(keep, start, mid) < nr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/* Pieces of a split set hold about the same number of pages; their ranges tile [0, max). */
+static void plan_parts(struct filter_job *job)
+{
+	uint64_t max = dump_max_pfn(job->session.dump), total = pfnset_count(&job->keep, 0, max), start = 0;
+	unsigned int i;
+
+	for (i = 0; i < job->nr_parts; i++) {
+		struct part *p = &job->parts[i];
+		bool last = i + 1 == job->nr_parts;
+
+		*p = (struct part){ .plan = &job->plan, .sink = job->sinks[i], .start_pfn = start };
+		p->end_pfn = last ? max : pfn_behind(&job->keep, start, max, total / job->nr_parts);
+		p->nr_pages = pfnset_count(&job->keep, p->start_pfn, p->end_pfn);
+		start = p->end_pfn;
+	}
+}
+
+int filter_plan(struct filter_job *job, struct err *e)
+{
+	struct session *s = &job->session;
+
+	filter_plan_fini(job);
+	job->plan = (struct plan){ .dump = s->dump,
+				   .keep = &job->keep,
+				   .page_size = s->dump->id.page_size,
+				   .dump_level = job->classify.level,
+				   .phys_base = s->xlat.phys_base,
+				   .crash_time = crash_time(&s->kernel),
+				   .nr_parts = job->nr_parts };
+	session_utsname(s, job->plan.utsname);
+	if (plan_notes(job, e))
+		return -1;
+	plan_parts(job);
+	return 0;
+}
+
+void filter_plan_fini(struct filter_job *job)
+{
+	free(job->notes);
+	job->notes = NULL;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What dumptool carries: everything. */
+#include <stddef.h>
+
+#include "codec.h"
+#include "config.h"
+#include "main.h"
+
+const struct command *const commands[] = {
+	&filter_command,
+	&dmesg_command,
+	&inspect_command,
+	NULL,
+};
+
+const struct codec *const codec_table[] = {
+	&codec_zlib,
+	&codec_lzo,
+#ifdef HAVE_SNAPPY
+	&codec_snappy,
+#endif
+	&codec_zstd,
+	NULL,
+};

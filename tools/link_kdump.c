@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What dumptool-kdump carries: what the capture kernel needs, and no library beyond libc and the codecs. */
+#include <stddef.h>
+
+#include "codec.h"
+#include "config.h"
+#include "main.h"
+
+const struct command *const commands[] = {
+	&filter_command,
+	&dmesg_command,
+	&inspect_command,
+	NULL,
+};
+
+const struct codec *const codec_table[] = {
+	&codec_zlib,
+	&codec_lzo,
+	&codec_zstd,
+	NULL,
+};

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The multi-call front end: picks a command by sub-command or by the name it was called by. */
+#include "main.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "codec.h"
+#include "config.h"
+
+volatile int interrupted;
+
+int usage_error(struct err *e, const char *command, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	err_set(e, ERR_USAGE, "%s; try '" PROGRAM " %s --help'", text, command);
+	return STATUS_USAGE;
+}
+
+int status_of(const struct err *e)
+{
+	switch (e->code) {
+	case ERR_NONE:
+		return STATUS_OK;
+	case ERR_USAGE:
+		return STATUS_USAGE;
+	case ERR_MISMATCH:
+		return STATUS_MISMATCH;
+	default:
+		return STATUS_FAILED;
+	}
+}
+
+static void on_signal(int sig)
+{
+	interrupted = sig;
+}
+
+static void setup_signals(void)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error like any other, told once */
+	signal(SIGXFSZ, SIG_IGN);
+}
+
+/* A descriptor that is closed must not become the dump: then messages would be written into it. */
+static void open_standard_fds(void)
+{
+	int fd;
+
+	for (fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			return; /* no /dev: nothing can be done about it */
+}
+
+static void print_version(void)
+{
+	const struct codec *const *c;
+
+	printf(PROGRAM " " PACKAGE_VERSION "\n\nCompression:");
+	for (c = codec_table; *c; c++)
+		printf("%s %s (%s)", c == codec_table ? "" : ",", (*c)->name, (*c)->library);
+	printf("\nLicence GPL-2.0-or-later. There is NO WARRANTY.\n");
+}
+
+static void print_help(FILE *f)
+{
+	const struct command *const *c;
+
+	fprintf(f, "Usage: " PROGRAM " COMMAND [ARG...]\n\nRead, filter and examine crash dumps.\n\nCommands:\n");
+	for (c = commands; *c; c++)
+		fprintf(f, "  %-10s %s\n", (*c)->name, (*c)->summary);
+	fprintf(f, "  %-10s %s\n", "help", "this text, or that of a command: " PROGRAM " help COMMAND");
+	fprintf(f, "\nOptions:\n  --help     this text\n  --version  version and compression libraries\n\nOther names:");
+	for (c = commands; *c; c++)
+		if ((*c)->alias)
+			fprintf(f, " %s = " PROGRAM " %s;", (*c)->alias, (*c)->name);
+	fprintf(f, "\nManual: " PROGRAM "(1)\n");
+}
+
+static const struct command *by_name(const char *name)
+{
+	const struct command *const *c;
+
+	for (c = commands; *c; c++)
+		if (!strcmp((*c)->name, name))
+			return *c;
+	return NULL;
+}
+
+static const struct command *by_alias(const char *name)
+{
+	const struct command *const *c;
+
+	for (c = commands; *c; c++)
+		if ((*c)->alias && !strcmp((*c)->alias, name))
+			return *c;
+	return NULL;
+}
+
+static int run(const struct command *c, const char *shown, int argc, char **argv)
+{
+	struct err e = ERR_INIT;
+	int status = c->run(argc, argv, &e);
+
+	if (e.code != ERR_NONE)
+		fprintf(stderr, "%s: %s\n", shown, e.text);
+	if (fflush(stdout) || ferror(stdout)) {
+		fprintf(stderr, "%s: cannot write to standard output\n", shown);
+		return status ? status : STATUS_FAILED;
+	}
+	return status;
+}
+
+static int run_help(const char *name)
+{
+	const struct command *c = by_name(name);
+	char help[] = "--help", *argv[] = { (char *)name, help, NULL };
+
+	if (c)
+		return run(c, name, 2, argv);
+	fprintf(stderr, PROGRAM ": there is no command '%s'; try '" PROGRAM " help'\n", name);
+	return STATUS_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	const char *slash = argc ? strrchr(argv[0], '/') : NULL;
+	const char *me = slash ? slash + 1 : argc ? argv[0] : PROGRAM;
+	const struct command *c = by_alias(me);
+	char shown[64];
+
+	open_standard_fds();
+	setup_signals();
+	if (c)
+		return run(c, me, argc, argv);
+	if (argc < 2) {
+		print_help(stderr);
+		return STATUS_USAGE;
+	}
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+		print_version();
+		return fflush(stdout) ? STATUS_FAILED : STATUS_OK;
+	}
+	if (!strcmp(argv[1], "help") && argc > 2)
+		return run_help(argv[2]);
+	if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+		print_help(stdout);
+		return fflush(stdout) ? STATUS_FAILED : STATUS_OK;
+	}
+	c = by_name(argv[1]);
+	if (!c) {
+		fprintf(stderr, PROGRAM ": there is no command '%s'; try '" PROGRAM " help'\n", argv[1]);
+		return STATUS_USAGE;
+	}
+	snprintf(shown, sizeof(shown), PROGRAM " %s", c->name);
+	return run(c, shown, argc - 1, argv + 1);
+}

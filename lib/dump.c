@@ -229,7 +229,41 @@ static void drop_windows(struct reader *r)
 
 	for (i = 0; i < READER_WINDOWS; i++)
 		source_put(&r->windows[i]);
+	r->held = 0;
 	r->seen_faults = source_my_faults();
+}
+
+/* The window to give up next; never a held one, of which there are fewer than windows. */
+static struct window *victim(struct reader *r)
+{
+	unsigned int i;
+
+	do
+		i = r->next_victim++ % r->nr_windows;
+	while (r->held >> i & 1);
+	return &r->windows[i];
+}
+
+bool reader_hold(struct reader *r, const uint8_t *data)
+{
+	unsigned int i;
+
+	for (i = 0; i < r->nr_windows; i++) {
+		const struct window *w = &r->windows[i];
+
+		if (!w->data || data < w->data || data >= w->data + w->len)
+			continue;
+		if (!(r->held >> i & 1) && (unsigned int)__builtin_popcount(r->held) + 1 >= r->nr_windows)
+			return false;
+		r->held |= 1u << i;
+		return true;
+	}
+	return false;
+}
+
+void reader_release(struct reader *r)
+{
+	r->held = 0;
 }
 
 void reader_fini(struct reader *r)
@@ -256,7 +290,7 @@ const uint8_t *reader_bytes(struct reader *r, struct source *s, uint64_t off, si
 		if (window_has(&r->windows[i], s, off, len))
 			w = &r->windows[i];
 	if (!w) {
-		w = &r->windows[r->next_victim++ % r->nr_windows];
+		w = victim(r);
 		source_put(w);
 		if (source_get(s, off, w, e))
 			return NULL;

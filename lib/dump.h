@@ -172,6 +172,7 @@ struct reader {
 	struct window windows[READER_WINDOWS];
 	unsigned int nr_windows; /* in use: fewer for who reads straight on and wants to save memory */
 	unsigned int next_victim;
+	unsigned int held;    /* windows, a bit each, that reader_hold() keeps */
 	uint64_t seen_faults; /* windows are from after this count of source_my_faults() */
 	uint8_t *bounce;      /* one page, for pages that do not lie in one piece */
 };
@@ -187,6 +188,13 @@ const uint8_t *reader_bytes(struct reader *r, struct source *s, uint64_t off, si
 
 /* Pages in place: see struct map_ops.view. Zeros may stand for bytes the system could not deliver: see source_my_faults(). */
 int reader_view(struct reader *r, enum space space, uint64_t pfn, uint64_t nr, struct view *ret, struct err *e);
+
+/*
+ * Keep the window that DATA, of a view, lies in until reader_release(): for who needs the bytes for longer than until
+ * the next call. False when that cannot be: the bytes are in no window, or only one window is left to go on with.
+ */
+bool reader_hold(struct reader *r, const uint8_t *data);
+void reader_release(struct reader *r);
 
 /*
  * After source_my_faults() moved: can this page of state PAGE_DATA really be read? Copies it into BUF (page size bytes)

@@ -10,7 +10,7 @@
 #include "zero.h"
 
 #define UNIT_COMPRESSED ((size_t)256 << 10) /* bytes of pages in a unit that is compressed into a buffer */
-#define UNIT_RAW ((size_t)1 << 20)	    /* in one that is written out of the mapped input */
+#define UNIT_RAW ((size_t)512 << 10)	    /* in one that is written out of the mapped input */
 #define UNIT_RUNS 128
 
 enum unit_state { UNIT_FREE, UNIT_TAKEN, UNIT_DONE };
@@ -161,7 +161,7 @@ static int no_memory(struct err *e)
 	return err_set(e, ERR_NOMEM, "no memory for page buffers");
 }
 
-/* Pages near a place that the system could not deliver: one at a time, exactly. */
+/* Pages of a unit in which something could not be delivered: one at a time, exactly. */
 static int add_exactly(const struct line *l, struct unit *u, void *codec_state, uint64_t pfn, uint64_t nr,
 		       struct err *e)
 {
@@ -189,53 +189,73 @@ static int add_exactly(const struct line *l, struct unit *u, void *codec_state, 
 static int add_view(const struct line *l, struct unit *u, void *codec_state, uint64_t pfn, uint64_t nr, uint64_t *ret,
 		    struct err *e)
 {
-	uint64_t before = source_my_faults(), i;
-	struct unit saved = *u;
 	struct err why = ERR_INIT;
 	struct view v;
 	bool in_place;
+	uint64_t i;
 
 	if (reader_view(&u->reader, SPACE_PHYS, pfn, nr, &v, &why)) {
 		*ret = 1;
 		return why.code == ERR_NOMEM ? no_memory(e) : add_exactly(l, u, codec_state, pfn, 1, e);
 	}
-	in_place = v.data != u->reader.bounce && u->reader.windows[0].slot >= 0;
+	/* What is stored as it is stays where it is, as long as its window can. */
+	in_place = !codec_state && reader_hold(&u->reader, v.data);
 	if (!in_place && !need_buffer(l, u))
 		return no_memory(e);
 	for (i = 0; i < v.nr; i++)
 		add_page(l, u, codec_state, pfn + i, v.data + i * l->page_size, in_place);
 	*ret = v.nr;
-	if (source_my_faults() == before)
-		return 0;
-	saved.reader = u->reader;
-	saved.buf = u->buf;
-	*u = saved;
-	return add_exactly(l, u, codec_state, pfn, v.nr, e);
+	return 0;
 }
 
-static int fill_unit(const struct line *l, struct unit *u, void *codec_state, struct err *e)
+/* All pages of the unit; EXACTLY: by read(), for units in which something could not be delivered. */
+static int add_runs(const struct line *l, struct unit *u, void *codec_state, bool exactly, struct err *e)
 {
 	const struct dump *d = l->part->plan->dump;
 	unsigned int i;
 
 	for (i = 0; i < u->nr_runs; i++) {
-		uint64_t pfn = u->runs[i].pfn, end = pfn + u->runs[i].nr;
+		uint64_t pfn = u->runs[i].pfn, end = pfn + u->runs[i].nr, n;
+		struct run run;
 
-		while (pfn < end) {
-			uint64_t n = 1;
-			struct run run;
-
+		for (; pfn < end; pfn += n) {
+			n = 1;
 			if (!dump_next_run(d, SPACE_PHYS, pfn, &run))
 				return err_set(e, ERR_CORRUPT, "page 0x%" PRIx64 " is gone from the map", pfn);
 			if (run.state == PAGE_ZERO) {
 				new_page(u, pfn, PAGE_ZERO);
 				u->zero++;
-			} else if (add_view(l, u, codec_state, pfn, MIN(end - pfn, run.nr), &n, e)) {
+			} else if (exactly ? add_exactly(l, u, codec_state, pfn, n, e)
+					   : add_view(l, u, codec_state, pfn, MIN(end - pfn, run.nr), &n, e)) {
 				return -1;
 			}
-			pfn += n;
 		}
 	}
+	return 0;
+}
+
+static void empty_unit(struct unit *u)
+{
+	u->nr_pages = u->fill = u->bytes = 0;
+	u->nr_iov = 0;
+	u->zero = u->unreadable = 0;
+	reader_release(&u->reader);
+}
+
+static int fill_unit(const struct line *l, struct unit *u, void *codec_state, struct err *e)
+{
+	uint64_t before = source_my_faults();
+
+	if (add_runs(l, u, codec_state, false, e))
+		return -1;
+	if (source_my_faults() == before)
+		return 0;
+	/* Windows that were got by now may hold zeros for good, and another thread may be the next to use them. */
+	empty_unit(u);
+	reader_fini(&u->reader);
+	if (add_runs(l, u, codec_state, true, e))
+		return -1;
+	reader_fini(&u->reader);
 	return 0;
 }
 
@@ -247,9 +267,7 @@ static bool take_pages(struct line *l, struct unit *u)
 	uint64_t left = l->unit_pages;
 
 	u->nr_runs = 0;
-	u->nr_pages = u->fill = u->bytes = 0;
-	u->nr_iov = 0;
-	u->zero = u->unreadable = 0;
+	empty_unit(u);
 	while (left && u->nr_runs < UNIT_RUNS &&
 	       pfnset_next(l->part->plan->keep, l->cursor, l->part->end_pfn, left, &u->runs[u->nr_runs].pfn,
 			   &u->runs[u->nr_runs].nr)) {
@@ -416,7 +434,7 @@ static int line_init(struct line *l, unsigned int threads, struct err *e)
 		struct unit *u = &l->units[i];
 
 		reader_init(&u->reader, (struct dump *)l->part->plan->dump);
-		u->reader.nr_windows = 1;
+		u->reader.nr_windows = l->p->codec ? 1 : 2;
 		u->pages = calloc(l->unit_pages, sizeof(*u->pages));
 		u->iov = calloc(l->unit_pages, sizeof(*u->iov));
 		if (!u->pages || !u->iov || (l->p->codec && !need_buffer(l, u)))

@@ -13,10 +13,10 @@
 /* Bounds of the kernel itself: LOG_BUF_LEN_MAX is 2 GiB, with one descriptor for 32 bytes (PRB_AVGBITS). */
 #define LOG_MAX_BITS 31u
 #define DESC_MAX_BITS 26u
-#define STRUCT_MAX 4096u      /* no structure of the log is larger */
-#define TEXT_MAX UINT16_MAX   /* text of a record: its length is a 16-bit number */
-#define CHUNK 4096u	      /* memory is read by these; the smallest page there is */
-#define TEXT_WINDOW 73728u    /* a whole text, beginning anywhere in a chunk */
+#define STRUCT_MAX 4096u    /* no structure of the log is larger */
+#define TEXT_MAX UINT16_MAX /* text of a record: its length is a 16-bit number */
+#define CHUNK 4096u	    /* memory is read by these; the smallest page there is */
+#define TEXT_WINDOW 73728u  /* a whole text, beginning anywhere in a chunk */
 #define STRUCT_WINDOW 16384u
 #define LINE_LIMIT (4u * TEXT_MAX + 64u) /* all of a text escaped, and its prefix */
 #define RESYNC_STEPS (1u << 24)
@@ -56,7 +56,8 @@ static void lose(struct job *j, uint64_t n)
 /* It cannot be told, for the reason in j->why, where the log was cleared: rather too much than too little. */
 static void no_clear(struct job *j)
 {
-	log_warn(j->r->dump->log, "kernel log: it is not known when it was cleared, all of it is told: %s", j->why.text);
+	log_warn(j->r->dump->log, "kernel log: it is not known when it was cleared, all of it is told: %s",
+		 j->why.text);
 }
 
 static int read_u32(struct job *j, uint64_t vaddr, uint64_t *ret)
@@ -102,8 +103,9 @@ static int need_inside(struct job *j, const struct member *m, size_t nr)
 
 	for (i = 0; i < nr; i++)
 		if (m[i].size > STRUCT_MAX || m[i].off > m[i].size || m[i].len > m[i].size - m[i].off)
-			return err_set(j->e, ERR_CORRUPT, "a member at offset %" PRIu64 " of struct %s of %" PRIu64 " bytes",
-				       m[i].off, m[i].name, m[i].size);
+			return err_set(j->e, ERR_CORRUPT,
+				       "a member at offset %" PRIu64 " of struct %s of %" PRIu64 " bytes", m[i].off,
+				       m[i].name, m[i].size);
 	return 0;
 }
 
@@ -281,7 +283,7 @@ struct prb {
 	/* facts */
 	uint64_t prb, ring_size, desc_ring, text_ring;
 	uint64_t count_bits, descs, infos, head_id, tail_id; /* struct prb_desc_ring */
-	uint64_t size_bits, data;			      /* struct prb_data_ring */
+	uint64_t size_bits, data;			     /* struct prb_data_ring */
 	uint64_t desc_size, state_var, text_blk, begin, next;
 	uint64_t info_size, ts_nsec, text_len, caller_id, seq;
 	bool has_caller, has_seq;
@@ -367,11 +369,10 @@ static int prb_open(struct job *j, struct prb *p)
 {
 	uint64_t count_bits, size_bits, descs, infos, text;
 
-	if (prb_facts(j, p) || read_word(j, p->prb, &p->rb) ||
-	    read_u32(j, p->rb + p->count_bits, &count_bits) || read_word(j, p->rb + p->descs, &descs) ||
-	    read_word(j, p->rb + p->infos, &infos) || read_word(j, p->rb + p->head_id, &p->head) ||
-	    read_word(j, p->rb + p->tail_id, &p->tail) || read_u32(j, p->rb + p->size_bits, &size_bits) ||
-	    read_word(j, p->rb + p->data, &text))
+	if (prb_facts(j, p) || read_word(j, p->prb, &p->rb) || read_u32(j, p->rb + p->count_bits, &count_bits) ||
+	    read_word(j, p->rb + p->descs, &descs) || read_word(j, p->rb + p->infos, &infos) ||
+	    read_word(j, p->rb + p->head_id, &p->head) || read_word(j, p->rb + p->tail_id, &p->tail) ||
+	    read_u32(j, p->rb + p->size_bits, &size_bits) || read_word(j, p->rb + p->data, &text))
 		return -1;
 	if (!count_bits || count_bits > DESC_MAX_BITS || size_bits < 3 || size_bits > LOG_MAX_BITS)
 		return err_set(j->e, ERR_CORRUPT,
@@ -564,20 +565,21 @@ static int prb_read(struct job *j)
 	return rc;
 }
 
-static int tell_region(struct job *j, uint64_t vaddr, uint64_t len)
-{
-	int rc = len ? j->region_fn(j->priv, vaddr, len, j->e) : 0;
+/* A part of the log, for printk_regions(). */
+struct region {
+	uint64_t vaddr, len;
+};
 
+static int tell_regions(struct job *j, const struct region *regions, size_t nr)
+{
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < nr && !rc; i++)
+		if (regions[i].len)
+			rc = j->region_fn(j->priv, regions[i].vaddr, regions[i].len, j->e);
 	j->stopped = rc != 0;
 	return rc;
-}
-
-/* A variable that the log is found through, when it is known. */
-static int tell_variable(struct job *j, const char *name, uint64_t len)
-{
-	uint64_t vaddr;
-
-	return kernel_fact(j->k, FACT_SYMBOL, name, &vaddr) ? tell_region(j, vaddr, len) : 0;
 }
 
 static int prb_regions(struct job *j)
@@ -585,18 +587,17 @@ static int prb_regions(struct job *j)
 	struct prb p = { .prb = 0 };
 	int rc = prb_open(j, &p);
 
-	if (!rc)
-		rc = tell_region(j, p.prb, j->word);
-	if (!rc)
-		rc = tell_variable(j, "clear_seq", MIN(kernel_or(j->k, FACT_SIZE, "latched_seq", 8), STRUCT_MAX));
-	if (!rc)
-		rc = tell_region(j, p.rb, p.ring_size);
-	if (!rc)
-		rc = tell_region(j, p.desc.base, p.desc.size);
-	if (!rc)
-		rc = tell_region(j, p.info.base, p.info.size);
-	if (!rc)
-		rc = tell_region(j, p.text.base, p.text.size);
+	if (!rc) {
+		uint64_t clear_seq = 0, latch = MIN(kernel_or(j->k, FACT_SIZE, "latched_seq", 8), STRUCT_MAX);
+		bool has_clear = kernel_fact(j->k, FACT_SYMBOL, "clear_seq", &clear_seq);
+		const struct region regions[] = {
+			{ p.prb, j->word },	      { clear_seq, has_clear ? latch : 0 },
+			{ p.rb, p.ring_size },	      { p.desc.base, p.desc.size },
+			{ p.info.base, p.info.size }, { p.text.base, p.text.size },
+		};
+
+		rc = tell_regions(j, regions, ARRAY_SIZE(regions));
+	}
 	prb_close(&p);
 	return rc;
 }
@@ -630,6 +631,7 @@ static const struct need printk_log_needs[] = {
 	{ FACT_OFFSET, "printk_log.text_len", offsetof(struct reclog, text_len) },
 };
 
+/* The name before Linux 3.11. */
 static const struct need old_log_needs[] = {
 	{ FACT_SIZE, "log", offsetof(struct reclog, header) },
 	{ FACT_OFFSET, "log.ts_nsec", offsetof(struct reclog, ts_nsec) },
@@ -677,8 +679,9 @@ static int reclog_open(struct job *j, struct reclog *l)
 	    log_buf_open(j, l->log_buf, l->log_buf_len, &l->buf))
 		return -1;
 	if (l->first > l->buf.size || l->next > l->buf.size)
-		return err_set(j->e, ERR_CORRUPT, "records from %" PRIu64 " to %" PRIu64 " of a buffer of %" PRIu64 " bytes",
-			       l->first, l->next, l->buf.size);
+		return err_set(j->e, ERR_CORRUPT,
+			       "records from %" PRIu64 " to %" PRIu64 " of a buffer of %" PRIu64 " bytes", l->first,
+			       l->next, l->buf.size);
 	l->steps = RESYNC_STEPS;
 	return 0;
 }
@@ -719,8 +722,8 @@ static bool reclog_header(struct job *j, struct reclog *l, const struct cursor *
 	if (ret->len >= l->header && ret->len <= room && ret->len % RECORD_ALIGN == 0 &&
 	    ret->text_len <= ret->len - l->header)
 		return true;
-	err_set(&j->why, ERR_CORRUPT, "record at offset %" PRIu64 " of the log: %" PRIu64 " bytes, %zu of them text", c->at,
-		ret->len, ret->text_len);
+	err_set(&j->why, ERR_CORRUPT, "record at offset %" PRIu64 " of the log: %" PRIu64 " bytes, %zu of them text",
+		c->at, ret->len, ret->text_len);
 	return false;
 }
 
@@ -841,20 +844,18 @@ static int reclog_read(struct job *j)
 	return rc;
 }
 
+/* The buffer of either older generation, and the variables that it is found through. */
 static int log_buf_regions(struct job *j, const struct piece *buf)
 {
-	static const struct {
-		const char *name;
-		uint8_t len; /* 0: a word */
-	} variables[] = { { "log_buf", 0 },	  { "log_buf_len", 4 }, { "log_first_idx", 4 }, { "log_next_idx", 4 },
-			  { "clear_idx", 4 },	  { "clear_seq", 8 },	{ "log_first_seq", 8 }, { "log_end", 0 },
-			  { "logged_chars", 4 } };
-	int rc = tell_region(j, buf->base, buf->size);
-	size_t i;
+	static const char *const names[] = { "log_buf",	  "log_buf_len",   "log_first_idx", "log_next_idx", "clear_idx",
+					     "clear_seq", "log_first_seq", "log_end",	    "logged_chars" };
+	struct region regions[1 + ARRAY_SIZE(names)] = { { buf->base, buf->size } };
+	size_t i, nr = 1;
 
-	for (i = 0; i < ARRAY_SIZE(variables) && !rc; i++)
-		rc = tell_variable(j, variables[i].name, variables[i].len ? variables[i].len : j->word);
-	return rc;
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (kernel_fact(j->k, FACT_SYMBOL, names[i], &regions[nr].vaddr))
+			regions[nr++].len = 8; /* none is longer */
+	return tell_regions(j, regions, nr);
 }
 
 static int reclog_regions(struct job *j)

@@ -3,12 +3,16 @@
 #include "archs.h"
 
 /*
- * Recognised only: name, word and byte order are known, so that inspect can say what a dump is of and its registers'
- * owner; nothing is translated. ELF machine numbers: gabi.
+ * Recognised only: name, word and byte order are known, so that inspect can say what a dump is of
+ * and its registers' owner; nothing is translated. ELF machine numbers: gabi.
  */
-#define RECOGNISED(id, name_, title_, machine, order_, word_, shift)                                                   \
-	static const struct arch id = { .name = name_, .title = title_, .e_machine = machine, .order = order_,        \
-					.word = word_, .page_shift = shift }
+#define RECOGNISED(id, name_, title_, machine, order_, word_, shift) \
+	static const struct arch id = { .name = name_,               \
+					.title = title_,             \
+					.e_machine = machine,        \
+					.order = order_,             \
+					.word = word_,               \
+					.page_shift = shift }
 
 RECOGNISED(i386, "i686", "x86 (32 bit)", 3, ORDER_LE, 4, 12);
 RECOGNISED(ppc, "ppc", "PowerPC (32 bit)", 20, ORDER_BE, 4, 12);
@@ -21,15 +25,6 @@ RECOGNISED(riscv64, "riscv64", "RISC-V (64 bit)", 243, ORDER_LE, 8, 12);
 RECOGNISED(loongarch64, "loongarch64", "LoongArch (64 bit)", 258, ORDER_LE, 8, 14);
 
 const struct arch *const archs[] = {
-	&x86_64_arch,
-	&i386,
-	&ppc,
-	&ppc64,
-	&ppc64le,
-	&s390x,
-	&arm,
-	&arm64,
-	&riscv64,
-	&loongarch64,
-	NULL,
+	&x86_64_arch, &i386,  &ppc,	&ppc64,	      &ppc64le, &s390x,
+	&arm,	      &arm64, &riscv64, &loongarch64, NULL,
 };

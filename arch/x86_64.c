@@ -2,8 +2,8 @@
 /*
  * x86-64: 4 and 5 level page tables, KASLR, SME.
  *
- * Sources: arch/x86/include/asm/pgtable_64_types.h, page_64_types.h, arch/x86/kernel/machine_kexec_64.c
- * (arch_crash_save_vmcoreinfo), Intel SDM 3A 4.5.
+ * Sources: arch/x86/include/asm/pgtable_64_types.h, page_64_types.h,
+ * arch/x86/kernel/machine_kexec_64.c (arch_crash_save_vmcoreinfo), Intel SDM 3A 4.5.
  */
 #include <stddef.h>
 
@@ -34,7 +34,11 @@ static const struct paging five_levels = {
 	.va_bits = 57,
 	.entry_size = 8,
 	.nr_levels = 5,
-	.level = { { 48, 9, false }, { 39, 9, false }, { 30, 9, true }, { 21, 9, true }, { 12, 9, true } },
+	.level = { { 48, 9, false },
+		   { 39, 9, false },
+		   { 30, 9, true },
+		   { 21, 9, true },
+		   { 12, 9, true } },
 	.present = ENTRY_PRESENT,
 	.leaf = ENTRY_PSE,
 	.target = ENTRY_TARGET,
@@ -42,19 +46,31 @@ static const struct paging five_levels = {
 
 static const struct paging *const layouts[] = { &four_levels, &five_levels, NULL };
 
-/* struct user_regs_struct inside struct elf_prstatus (include/uapi/linux/elfcore.h): pr_reg is at 112. */
+/*
+ * struct user_regs_struct inside struct elf_prstatus (include/uapi/linux/elfcore.h): pr_reg is at
+ * 112.
+ */
 #define PR_REG 112
+/* clang-format off */
 #define R(name, index) { name, PR_REG + 8 * (index), 8 }
 
 static const struct reg_place prstatus_regs[] = {
-	R("r15", 0), R("r14", 1), R("r13", 2), R("r12", 3),   R("rbp", 4), R("rbx", 5),	    R("r11", 6),  R("r10", 7),
-	R("r9", 8),  R("r8", 9),  R("rax", 10), R("rcx", 11), R("rdx", 12), R("rsi", 13),   R("rdi", 14), R("rip", 16),
-	R("cs", 17), R("eflags", 18), R("rsp", 19), R("ss", 20), R("fs_base", 21), R("gs_base", 22),
+	R("r15", 0),  R("r14", 1),  R("r13", 2),  R("r12", 3),  R("rbp", 4),  R("rbx", 5),
+	R("r11", 6),  R("r10", 7),  R("r9", 8),   R("r8", 9),   R("rax", 10), R("rcx", 11),
+	R("rdx", 12), R("rsi", 13), R("rdi", 14), R("rip", 16), R("cs", 17),  R("eflags", 18),
+	R("rsp", 19), R("ss", 20),  R("fs_base", 21), R("gs_base", 22),
 };
+/* clang-format on */
 
-/* QEMU's own note (target/i386/arch_dump.c, struct QEMUCPUState version 1): control registers after the segments. */
+/*
+ * QEMU's own note (target/i386/arch_dump.c, struct QEMUCPUState version 1): control registers after
+ * the segments.
+ */
 static const struct reg_place qemu_regs[] = {
-	{ "cr0", 392, 8 }, { "cr2", 408, 8 }, { "cr3", 416, 8 }, { "cr4", 424, 8 },
+	{ "cr0", 392, 8 },
+	{ "cr2", 408, 8 },
+	{ "cr3", 416, 8 },
+	{ "cr4", 424, 8 },
 };
 
 static const struct note_layout notes[] = {
@@ -81,7 +97,10 @@ static bool find_phys_base(const struct dump *d, const struct kernel *k, uint64_
 	return false;
 }
 
-/* The top table, by its names since v2.6: init_level4_pgt became init_top_pgt in v4.13 (65ade2f872b4). */
+/*
+ * The top table, by its names since v2.6: init_level4_pgt became init_top_pgt in v4.13
+ * (65ade2f872b4).
+ */
 static bool find_root(const struct kernel *k, uint64_t *ret)
 {
 	static const char *const names[] = { "init_top_pgt", "swapper_pg_dir", "init_level4_pgt" };
@@ -102,13 +121,17 @@ static bool maps_kernel(struct dump *d, const struct xlat *x, uint64_t start)
 	bool ok;
 
 	reader_init(&r, d);
-	ok = !xlat_lookup(x, &r, start, &m, &ignored) && m.paddr + (start - m.vaddr) == start - KERNEL_MAP + x->phys_base;
+	ok = !xlat_lookup(x, &r, start, &m, &ignored) &&
+	     m.paddr + (start - m.vaddr) == start - KERNEL_MAP + x->phys_base;
 	reader_fini(&r);
 	return ok;
 }
 
-/* 4 or 5 levels: VMCOREINFO says it since v4.17; where it does not, the one that maps the kernel. */
-static const struct paging *choose_levels(const struct dump *d, const struct kernel *k, struct xlat *x, uint64_t probe)
+/*
+ * 4 or 5 levels: VMCOREINFO says it since v4.17; where it does not, the one that maps the kernel.
+ */
+static const struct paging *choose_levels(const struct dump *d, const struct kernel *k,
+					  struct xlat *x, uint64_t probe)
 {
 	uint64_t five;
 
@@ -126,16 +149,20 @@ static int x86_64_setup(const struct dump *d, const struct kernel *k, struct xla
 	x->clear_mask = kernel_or(k, FACT_NUMBER, "sme_mask", 0);
 	if (!find_phys_base(d, k, &x->phys_base)) {
 		x->phys_base = 0;
-		return err_set(e, ERR_MISSING, "phys_base is not known: no NUMBER(phys_base) and no PT_LOAD of the kernel image");
+		return err_set(
+			e, ERR_MISSING,
+			"phys_base is not known: no NUMBER(phys_base) and no PT_LOAD of the kernel image");
 	}
 	if (!find_root(k, &root))
-		return err_set(e, ERR_MISSING, "the kernel page table is not known: no SYMBOL(swapper_pg_dir)");
+		return err_set(e, ERR_MISSING,
+			       "the kernel page table is not known: no SYMBOL(swapper_pg_dir)");
 	x->root = root - KERNEL_MAP + x->phys_base;
 	x->paging = choose_levels(d, k, x, root);
 	return 0;
 }
 
-static bool x86_64_image_range(const struct xlat *x, const struct kernel *k, uint64_t *start, uint64_t *end)
+static bool x86_64_image_range(const struct xlat *x, const struct kernel *k, uint64_t *start,
+			       uint64_t *end)
 {
 	uint64_t size = kernel_or(k, FACT_NUMBER, "KERNEL_IMAGE_SIZE", KERNEL_IMAGE_SIZE);
 
@@ -156,9 +183,9 @@ const struct arch x86_64_arch = {
 	.notes = notes,
 	.sp = "rsp",
 	.pc = "rip",
-	.section_size_bits = 27,  /* arch/x86/include/asm/sparsemem.h */
-	.max_physmem_bits = 46,	  /* 52 with 5 levels, which VMCOREINFO exports */
-	.stack_shift = 14,	  /* THREAD_SIZE_ORDER 2; 3 with KASAN */
+	.section_size_bits = 27, /* arch/x86/include/asm/sparsemem.h */
+	.max_physmem_bits = 46,	 /* 52 with 5 levels, which VMCOREINFO exports */
+	.stack_shift = 14,	 /* THREAD_SIZE_ORDER 2; 3 with KASAN */
 	.setup = x86_64_setup,
 	.image_range = x86_64_image_range,
 };

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ELF cores with physical addresses: /proc/vmcore, makedumpfile -E, QEMU's dump-guest-memory with and without paging.
+ * ELF cores with physical addresses: /proc/vmcore, makedumpfile -E, QEMU's dump-guest-memory with
+ * and without paging.
  *
- * Sources: gabi; Linux fs/proc/vmcore.c and kernel/crash_core.c; QEMU dump/dump.c, which puts section headers first
- * (e_phoff is not the end of the ELF header), leaves p_offset unaligned, sets e_ehsize to 8 and writes section headers
- * in host order. So: e_phoff is believed, e_ehsize and sections are not, except for section 0 with PN_XNUM.
+ * Sources: gabi; Linux fs/proc/vmcore.c and kernel/crash_core.c; QEMU dump/dump.c, which puts
+ * section headers first (e_phoff is not the end of the ELF header), leaves p_offset unaligned, sets
+ * e_ehsize to 8 and writes section headers in host order. So: e_phoff is believed, e_ehsize and
+ * sections are not, except for section 0 with PN_XNUM.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -55,9 +57,10 @@ static bool read_ehdr(struct source *s, struct ehdr *h, struct err *e)
 
 	if (source_read(s, 0, raw, 16, e))
 		return false;
-	if ((raw[EI_CLASS] != 1 && raw[EI_CLASS] != 2) || (raw[EI_DATA] != 1 && raw[EI_DATA] != 2)) {
-		err_set(e, ERR_CORRUPT, "%s: ELF class %u, byte order %u; expected 1 or 2 each", source_name(s),
-			raw[EI_CLASS], raw[EI_DATA]);
+	if ((raw[EI_CLASS] != 1 && raw[EI_CLASS] != 2) ||
+	    (raw[EI_DATA] != 1 && raw[EI_DATA] != 2)) {
+		err_set(e, ERR_CORRUPT, "%s: ELF class %u, byte order %u; expected 1 or 2 each",
+			source_name(s), raw[EI_CLASS], raw[EI_DATA]);
 		return false;
 	}
 	h->word = raw[EI_CLASS] == 2 ? 8 : 4;
@@ -92,13 +95,19 @@ static int elf_probe(struct source *s)
 	struct ehdr h;
 	struct err ignored = ERR_INIT;
 
-	/* A file that is too short for its header is still an ELF file: open() says what is wrong with it. */
+	/*
+	 * A file that is too short for its header is still an ELF file: open() says what is wrong
+	 * with it.
+	 */
 	if (!read_ehdr(s, &h, &ignored))
 		return 32;
 	return 32 + 16 + (h.type == ET_CORE ? 16 : 0);
 }
 
-/* The number of program headers; beyond 65534 it stands in sh_info of section header 0 (gabi, PN_XNUM). */
+/*
+ * The number of program headers; beyond 65534 it stands in sh_info of section header 0 (gabi,
+ * PN_XNUM).
+ */
 static int count_phdrs(struct dump *d, const struct ehdr *h, uint64_t *ret, struct err *e)
 {
 	unsigned int info_off = h->word == 8 ? 44 : 28;
@@ -107,9 +116,11 @@ static int count_phdrs(struct dump *d, const struct ehdr *h, uint64_t *ret, stru
 	*ret = h->phnum;
 	if (h->phnum != PN_XNUM || !h->shoff)
 		return 0;
-	if (h->shoff > UINT64_MAX - info_off || source_read(d->source, h->shoff + info_off, raw, sizeof(raw), e))
+	if (h->shoff > UINT64_MAX - info_off ||
+	    source_read(d->source, h->shoff + info_off, raw, sizeof(raw), e))
 		return err_set(e, ERR_CORRUPT,
-			       "%s: e_phnum is PN_XNUM, but section header 0 at offset 0x%" PRIx64 " cannot be read",
+			       "%s: e_phnum is PN_XNUM, but section header 0 at offset 0x%" PRIx64
+			       " cannot be read",
 			       source_name(d->source), h->shoff);
 	*ret = load_u32(raw, h->order);
 	return 0;
@@ -132,11 +143,14 @@ static struct phdr parse_phdr(const struct ehdr *h, const uint8_t *raw, uint64_t
 	return p;
 }
 
-static void complain(struct dump *d, const char *what, uint64_t index, const struct phdr *p, const char *why)
+static void complain(struct dump *d, const char *what, uint64_t index, const struct phdr *p,
+		     const char *why)
 {
 	d->damage.bad_structures++;
 	if (d->damage.bad_structures <= 16)
-		log_warn(d->log, "%s: %s[%" PRIu64 "] (offset 0x%" PRIx64 ", 0x%" PRIx64 " bytes): %s; left out",
+		log_warn(d->log,
+			 "%s: %s[%" PRIu64 "] (offset 0x%" PRIx64 ", 0x%" PRIx64
+			 " bytes): %s; left out",
 			 source_name(d->source), what, index, p->offset, p->filesz, why);
 }
 
@@ -151,11 +165,11 @@ static int remember_segment(struct dump *d, const struct phdr *p, struct err *e)
 		d->segments = more;
 	}
 	d->segments[d->nr_segments++] = (struct segment){ .vaddr = p->vaddr,
-							   .paddr = p->paddr,
-							   .filesz = p->filesz,
-							   .memsz = p->memsz,
-							   .off = p->offset,
-							   .flags = p->flags };
+							  .paddr = p->paddr,
+							  .filesz = p->filesz,
+							  .memsz = p->memsz,
+							  .off = p->offset,
+							  .flags = p->flags };
 	return 0;
 }
 
@@ -191,8 +205,8 @@ static int add_notes(struct dump *d, uint64_t index, const struct phdr *p, struc
 	}
 	if (have < p->filesz) {
 		d->damage.missing_bytes += p->filesz - have;
-		log_warn(d->log, "%s: the notes end %" PRIu64 " bytes too early", source_name(d->source),
-			 p->filesz - have);
+		log_warn(d->log, "%s: the notes end %" PRIu64 " bytes too early",
+			 source_name(d->source), p->filesz - have);
 	}
 	if (!have)
 		return 0;
@@ -222,11 +236,14 @@ static int read_phdrs(struct dump *d, const struct ehdr *h, uint64_t nr, struct 
 
 	fit = h->phoff < size ? (size - h->phoff) / entry : 0;
 	if (nr > DUMP_MAX_SEGMENTS)
-		return err_set(e, ERR_CORRUPT, "%s: %" PRIu64 " program headers, more than any dump has",
+		return err_set(e, ERR_CORRUPT,
+			       "%s: %" PRIu64 " program headers, more than any dump has",
 			       source_name(d->source), nr);
 	if (nr > fit) {
 		d->damage.missing_bytes += (nr - fit) * entry;
-		log_warn(d->log, "%s: %" PRIu64 " program headers at offset 0x%" PRIx64 ", the file has %" PRIu64,
+		log_warn(d->log,
+			 "%s: %" PRIu64 " program headers at offset 0x%" PRIx64
+			 ", the file has %" PRIu64,
 			 source_name(d->source), nr, h->phoff, fit);
 		nr = fit;
 	}
@@ -234,10 +251,12 @@ static int read_phdrs(struct dump *d, const struct ehdr *h, uint64_t nr, struct 
 		uint64_t off = h->phoff + i * entry, in_chunk = i % PHDR_CHUNK;
 		struct phdr p;
 
-		if (!in_chunk && source_read(d->source, off, raw, (size_t)MIN(nr - i, PHDR_CHUNK) * entry, e))
+		if (!in_chunk &&
+		    source_read(d->source, off, raw, (size_t)MIN(nr - i, PHDR_CHUNK) * entry, e))
 			return err_add(e, "program header %" PRIu64, i);
 		p = parse_phdr(h, raw + in_chunk * entry, off);
-		if (p.type == PT_LOAD ? add_load(d, i, &p, e) : p.type == PT_NOTE && add_notes(d, i, &p, e))
+		if (p.type == PT_LOAD ? add_load(d, i, &p, e)
+				      : p.type == PT_NOTE && add_notes(d, i, &p, e))
 			return -1;
 	}
 	return 0;
@@ -261,7 +280,8 @@ static void find_vmcoreinfo(struct dump *d)
 	}
 	if (b.overrun) {
 		d->damage.bad_structures++;
-		log_warn(d->log, "%s: the notes at offset 0x%" PRIx64 " are cut off in the middle of one",
+		log_warn(d->log,
+			 "%s: the notes at offset 0x%" PRIx64 " are cut off in the middle of one",
 			 source_name(d->source), d->notes_off);
 	}
 }
@@ -276,14 +296,16 @@ static bool notes_plausible(const struct dump *d, enum byte_order order)
 }
 
 /*
- * The guest's byte order. QEMU writes the ELF of a ppc64 guest big-endian whatever the guest is; its notes are then
- * in the order of the header too, so only the contents tell: see dump_bind() and the architectures.
+ * The guest's byte order. QEMU writes the ELF of a ppc64 guest big-endian whatever the guest is;
+ * its notes are then in the order of the header too, so only the contents tell: see dump_bind() and
+ * the architectures.
  */
 static void decide_order(struct dump *d, const struct ehdr *h)
 {
 	d->id.order = h->order;
 	d->id.order_known = h->machine != EM_PPC64;
-	if (!notes_plausible(d, h->order) && notes_plausible(d, h->order == ORDER_LE ? ORDER_BE : ORDER_LE))
+	if (!notes_plausible(d, h->order) &&
+	    notes_plausible(d, h->order == ORDER_LE ? ORDER_BE : ORDER_LE))
 		d->id.order = h->order == ORDER_LE ? ORDER_BE : ORDER_LE;
 }
 
@@ -296,23 +318,31 @@ static int elf_open(struct dump *d, struct err *e)
 	if (!read_ehdr(d->source, &h, e))
 		return -1;
 	if (h.type != ET_CORE)
-		return err_set(e, ERR_UNSUPPORTED, "%s: ELF file of type %u, expected a core (%d)", name, h.type, ET_CORE);
+		return err_set(e, ERR_UNSUPPORTED, "%s: ELF file of type %u, expected a core (%d)",
+			       name, h.type, ET_CORE);
 	if (h.phentsize != phdr_size(&h))
-		return err_set(e, ERR_CORRUPT, "%s: e_phentsize is %u, expected %u", name, h.phentsize, phdr_size(&h));
+		return err_set(e, ERR_CORRUPT, "%s: e_phentsize is %u, expected %u", name,
+			       h.phentsize, phdr_size(&h));
 	if (count_phdrs(d, &h, &nr, e) || read_phdrs(d, &h, nr, e))
 		return -1;
 	d->id.e_machine = h.machine;
-	/* The class tells nothing certain about the kernel's word: kexec-tools writes either for a 32-bit kernel. */
+	/*
+	 * The class tells nothing certain about the kernel's word: kexec-tools writes either for a
+	 * 32-bit kernel.
+	 */
 	d->id.word = (uint8_t)h.word;
 	d->incomplete = h.flags & EF_INCOMPLETE;
 	decide_order(d, &h);
 	find_vmcoreinfo(d);
 	if (!d->map)
-		return err_set(e, ERR_CORRUPT, "%s: no PT_LOAD with memory among %" PRIu64 " program headers at 0x%" PRIx64,
+		return err_set(e, ERR_CORRUPT,
+			       "%s: no PT_LOAD with memory among %" PRIu64
+			       " program headers at 0x%" PRIx64,
 			       name, nr, h.phoff);
 	if (d->damage.missing_bytes)
-		log_warn(d->log, "%s: is cut off: %" PRIu64 " bytes that its headers announce are missing", name,
-			 d->damage.missing_bytes);
+		log_warn(d->log,
+			 "%s: is cut off: %" PRIu64 " bytes that its headers announce are missing",
+			 name, d->damage.missing_bytes);
 	return 0;
 }
 

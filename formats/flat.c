@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The flattened stream of makedumpfile -F. Flattening is a matter of sources and sinks (lib/sink.c writes it); this
- * entry only gives it a name where it is met as input.
+ * The flattened stream of makedumpfile -F. Flattening is a matter of sources and sinks (lib/sink.c
+ * writes it); this entry only gives it a name where it is met as input.
  */
 #include "formats.h"
 

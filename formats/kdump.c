@@ -2,9 +2,10 @@
 /*
  * kdump-compressed dumps, header version 6: the writer. (They can be recognised, not yet read.)
  *
- * Layout: makedumpfile IMPLEMENTATION and diskdump_mod.h; crash diskdump.h. In blocks of the page size: header; sub
- * header and notes; bitmap of memory that exists; bitmap of pages in the file; a descriptor of 24 bytes for each of
- * these; page data. Everything in the byte order and C layout of the machine that was dumped.
+ * Layout: makedumpfile IMPLEMENTATION and diskdump_mod.h; crash diskdump.h. In blocks of the page
+ * size: header; sub header and notes; bitmap of memory that exists; bitmap of pages in the file; a
+ * descriptor of 24 bytes for each of these; page data. Everything in the byte order and C layout of
+ * the machine that was dumped.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -21,14 +22,23 @@
 #define HEADER_MAX 464
 #define SUB_HEADER_MAX 104
 #define BITMAP_CHUNK ((size_t)1 << 20)
-/* Holes in the bitmaps of a stream are sent as zeros, for crash; but not when a lying memory map makes them endless. */
+/*
+ * Holes in the bitmaps of a stream are sent as zeros, for crash; but not when a lying memory map
+ * makes them endless.
+ */
 #define MAX_STREAMED_BITMAP ((uint64_t)1 << 30)
 
-/* Descriptors are written in batches: small where they can be placed, large where each batch is a record. */
+/*
+ * Descriptors are written in batches: small where they can be placed, large where each batch is a
+ * record.
+ */
 #define DESC_BATCH_FILE ((size_t)64 << 10)
 #define DESC_BATCH_STREAM ((size_t)1 << 20)
 
-/* The three C layouts (docs of the header: 64 bit; 32 bit with 64-bit members aligned to 4, i386, or to 8, arm). */
+/*
+ * The three C layouts (docs of the header: 64 bit; 32 bit with 64-bit members aligned to 4, i386,
+ * or to 8, arm).
+ */
 struct layout {
 	unsigned int word, align64;
 	unsigned int status_off; /* of the status word in the header */
@@ -83,7 +93,8 @@ static uint32_t saturate(uint64_t v)
 }
 
 /* The header up to nr_cpus; returns its length. */
-static size_t encode_header(const struct plan *plan, const struct writer *w, uint32_t status, uint8_t *raw)
+static size_t encode_header(const struct plan *plan, const struct writer *w, uint32_t status,
+			    uint8_t *raw)
 {
 	struct bytes_out o = { .data = raw, .size = HEADER_MAX, .order = w->order };
 	size_t i;
@@ -152,20 +163,22 @@ static void encode_sub_header(const struct part *p, const struct writer *w, uint
 }
 
 /*
- * Headers and notes. Where bytes cannot be written again the status word is left out: commit sends it, as the last
- * record, so that a stream that breaks off has none.
+ * Headers and notes. Where bytes cannot be written again the status word is left out: commit sends
+ * it, as the last record, so that a stream that breaks off has none.
  */
 static int write_headers(struct part *p, struct writer *w, struct err *e)
 {
 	const struct plan *plan = p->plan;
 	uint8_t header[HEADER_MAX] = { 0 }, sub[SUB_HEADER_MAX] = { 0 };
-	size_t status = w->layout.status_off, len = encode_header(plan, w, STATUS_INCOMPLETE, header);
+	size_t status = w->layout.status_off,
+	       len = encode_header(plan, w, STATUS_INCOMPLETE, header);
 	size_t sub_len = sub_header_size(&w->layout);
 
 	encode_sub_header(p, w, sub);
-	if (sink_can_patch(p->sink) ? sink_write(p->sink, 0, header, len, e)
-				    : (sink_write(p->sink, 0, header, status, e) ||
-				       sink_write(p->sink, status + 4, header + status + 4, len - status - 4, e)))
+	if (sink_can_patch(p->sink)
+		    ? sink_write(p->sink, 0, header, len, e)
+		    : (sink_write(p->sink, 0, header, status, e) ||
+		       sink_write(p->sink, status + 4, header + status + 4, len - status - 4, e)))
 		return -1;
 	return sink_write(p->sink, plan->page_size, sub, sub_len, e) ||
 	       sink_write(p->sink, plan->page_size + sub_len, plan->notes, plan->notes_len, e);
@@ -189,9 +202,11 @@ static void set_bits(uint8_t *map, uint64_t base, uint64_t from, uint64_t to)
 }
 
 /* The next run of PFNs at or after PFN that a bitmap holds. */
-typedef bool (*next_pfns)(const struct plan *plan, uint64_t pfn, uint64_t *ret_pfn, uint64_t *ret_nr);
+typedef bool (*next_pfns)(const struct plan *plan, uint64_t pfn, uint64_t *ret_pfn,
+			  uint64_t *ret_nr);
 
-static bool next_existing(const struct plan *plan, uint64_t pfn, uint64_t *ret_pfn, uint64_t *ret_nr)
+static bool next_existing(const struct plan *plan, uint64_t pfn, uint64_t *ret_pfn,
+			  uint64_t *ret_nr)
 {
 	struct run run;
 
@@ -208,8 +223,8 @@ static bool next_kept(const struct plan *plan, uint64_t pfn, uint64_t *ret_pfn, 
 }
 
 /*
- * One bitmap of SIZE bytes at offset OFF, a chunk at a time. Chunks without a bit stay holes; in a stream they are
- * sent, because crash does not know holes there.
+ * One bitmap of SIZE bytes at offset OFF, a chunk at a time. Chunks without a bit stay holes; in a
+ * stream they are sent, because crash does not know holes there.
  */
 static int write_bitmap(struct part *p, next_pfns next, uint64_t off, uint64_t size, struct err *e)
 {
@@ -251,7 +266,8 @@ static int flush_descriptors(struct part *p, struct writer *w, struct err *e)
 	if (!len)
 		return 0;
 	/* What they point at goes first. */
-	if (sink_flush(p->sink, e) || sink_write(p->sink, w->desc_base + w->desc_done, w->desc, len, e) ||
+	if (sink_flush(p->sink, e) ||
+	    sink_write(p->sink, w->desc_base + w->desc_done, w->desc, len, e) ||
 	    sink_flush(p->sink, e))
 		return -1;
 	w->desc_done += len;
@@ -261,7 +277,9 @@ static int flush_descriptors(struct part *p, struct writer *w, struct err *e)
 
 static void add_descriptor(struct writer *w, uint64_t off, uint32_t size, uint32_t flags)
 {
-	struct bytes_out o = { .data = w->desc, .size = w->desc_batch, .pos = w->desc_fill, .order = w->order };
+	struct bytes_out o = {
+		.data = w->desc, .size = w->desc_batch, .pos = w->desc_fill, .order = w->order
+	};
 
 	out_uint(&o, off, 8);
 	out_uint(&o, size, 4);
@@ -313,14 +331,15 @@ static int kdump_put(struct part *p, const struct batch *b, struct err *e)
 
 static int write_start(struct part *p, struct writer *w, struct err *e)
 {
-	uint64_t page = p->plan->page_size, half = w->bitmap_blocks / 2 * page, bitmaps = (1 + w->sub_blocks) * page;
+	uint64_t page = p->plan->page_size, half = w->bitmap_blocks / 2 * page,
+		 bitmaps = (1 + w->sub_blocks) * page;
 
 	if (write_headers(p, w, e) || sink_flush(p->sink, e))
 		return -1;
 	if (sink_reserve(p->sink, w->desc_base, p->nr_pages * DESC_SIZE, e))
 		return err_add(e, "page descriptors");
-	return write_bitmap(p, next_existing, bitmaps, half, e) || write_bitmap(p, next_kept, bitmaps + half, half, e) ||
-	       write_zero_page(p, w, e);
+	return write_bitmap(p, next_existing, bitmaps, half, e) ||
+	       write_bitmap(p, next_kept, bitmaps + half, half, e) || write_zero_page(p, w, e);
 }
 
 static int kdump_begin(struct part *p, struct err *e)
@@ -339,12 +358,15 @@ static int kdump_begin(struct part *p, struct err *e)
 	w->bitmap_blocks = 2 * ((w->max_pfn + 8 * page - 1) / (8 * page));
 	w->desc_base = (1 + w->sub_blocks + w->bitmap_blocks) * page;
 	w->data = w->desc_base + p->nr_pages * DESC_SIZE;
-	w->desc_batch = (sink_can_patch(p->sink) ? DESC_BATCH_FILE : DESC_BATCH_STREAM) / DESC_SIZE * DESC_SIZE;
+	w->desc_batch = (sink_can_patch(p->sink) ? DESC_BATCH_FILE : DESC_BATCH_STREAM) /
+			DESC_SIZE * DESC_SIZE;
 	w->desc = malloc(w->desc_batch);
 	if (!w->desc)
 		return err_set(e, ERR_NOMEM, "no memory for page descriptors");
 	if (w->bitmap_blocks > UINT32_MAX || w->sub_blocks > INT32_MAX)
-		return err_set(e, ERR_UNSUPPORTED, "%s: the highest page 0x%" PRIx64 " is beyond what a kdump header can say",
+		return err_set(e, ERR_UNSUPPORTED,
+			       "%s: the highest page 0x%" PRIx64
+			       " is beyond what a kdump header can say",
 			       sink_name(p->sink), w->max_pfn);
 	return write_start(p, w, e);
 }
@@ -360,7 +382,8 @@ static int kdump_commit(struct part *p, struct err *e)
 	o.data = status;
 	out_uint(&o, w->codecs, 4);
 	/* Everything else first: the mark must not be cleared while data is still on its way. */
-	if (sink_sync(p->sink, e) || sink_write(p->sink, w->layout.status_off, status, sizeof(status), e))
+	if (sink_sync(p->sink, e) ||
+	    sink_write(p->sink, w->layout.status_off, status, sizeof(status), e))
 		return -1;
 	return sink_commit(p->sink, w->data, e);
 }
@@ -392,7 +415,8 @@ static void kdump_abandon(struct part *p)
 	struct err ignored = ERR_INIT;
 
 	if (w && sink_can_patch(p->sink)) {
-		sink_flush(p->sink, &ignored); /* as far as it goes; a failed flush gathers nothing more */
+		sink_flush(p->sink,
+			   &ignored); /* as far as it goes; a failed flush gathers nothing more */
 		drop_unwritten(w, sink_end(p->sink));
 		flush_descriptors(p, w, &ignored);
 	}

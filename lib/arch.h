@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The contract of a CPU family. To add one, write arch/NAME.c with one `const struct arch NAME_arch`, add one line to
- * arch/arch.c and one to arch/Makefile.inc, and a page table written as text under tests/data. arch/x86_64.c is the
- * example to follow. Data first: a hook exists only where data cannot say it.
+ * The contract of a CPU family. To add one, write arch/NAME.c with one `const struct arch
+ * NAME_arch`, add one line to arch/arch.c and one to arch/Makefile.inc, and a page table written as
+ * text under tests/data. arch/x86_64.c is the example to follow. Data first: a hook exists only
+ * where data cannot say it.
  */
 #ifndef ARCH_H
 #define ARCH_H
@@ -41,7 +42,10 @@ struct arch {
 	uint8_t word;	    /* bytes in a long */
 	uint8_t page_shift; /* where VMCOREINFO does not say */
 
-	/* Page tables: NULL-terminated; setup() chooses. NULL: recognised only, nothing can be translated. */
+	/*
+	 * Page tables: NULL-terminated; setup() chooses. NULL: recognised only, nothing can be
+	 * translated.
+	 */
 	const struct paging *const *paging;
 	/* Notes with registers, NULL owner last. NULL: not known. */
 	const struct note_layout *notes;
@@ -54,13 +58,17 @@ struct arch {
 	uint8_t stack_shift;
 
 	/*
-	 * Prepare translation of kernel virtual addresses: choose paging, find phys_base and the root table (from
-	 * facts, PT_LOADs), fill x. Look at arch/ARCH/include/asm/pgtable*.h and the head of arch_crash_save_vmcoreinfo()
-	 * in the kernel. ERR_MISSING names the fact that is not known; the caller goes on without translation.
+	 * Prepare translation of kernel virtual addresses: choose paging, find phys_base and the
+	 * root table (from facts, PT_LOADs), fill x. Look at arch/ARCH/include/asm/pgtable*.h and
+	 * the head of arch_crash_save_vmcoreinfo() in the kernel. ERR_MISSING names the fact that
+	 * is not known; the caller goes on without translation.
 	 */
 	int (*setup)(const struct dump *d, const struct kernel *k, struct xlat *x, struct err *e);
-	/* Virtual addresses [*start, *end) where the kernel image is mapped. False when not known. */
-	bool (*image_range)(const struct xlat *x, const struct kernel *k, uint64_t *start, uint64_t *end);
+	/*
+	 * Virtual addresses [*start, *end) where the kernel image is mapped. False when not known.
+	 */
+	bool (*image_range)(const struct xlat *x, const struct kernel *k, uint64_t *start,
+			    uint64_t *end);
 };
 
 #endif

@@ -11,7 +11,9 @@
 
 #define MAX_THREADS 256u
 
-/* A number after KEY in a small text file, in units of UNIT bytes; UINT64_MAX when there is none. */
+/*
+ * A number after KEY in a small text file, in units of UNIT bytes; UINT64_MAX when there is none.
+ */
 static uint64_t number_in(const char *path, const char *key, uint64_t unit)
 {
 	char text[4096];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How much memory there is to use, and how many threads fit into it. The promise (DESIGN.md): 8 MiB + 1 MiB for each
- * thread + 1 bit for each page of memory, mapped input not counted.
+ * How much memory there is to use, and how many threads fit into it. The promise (DESIGN.md): 8 MiB
+ * + 1 MiB for each thread + 1 bit for each page of memory, mapped input not counted.
  */
 #ifndef BUDGET_H
 #define BUDGET_H
@@ -12,8 +12,8 @@
 #define BUDGET_PER_THREAD ((size_t)1 << 20)
 
 /*
- * Bytes that may still be taken without harm: half of the least of MemAvailable, the memory left in our cgroup, and
- * RLIMIT_DATA. UINT64_MAX when nothing is known.
+ * Bytes that may still be taken without harm: half of the least of MemAvailable, the memory left in
+ * our cgroup, and RLIMIT_DATA. UINT64_MAX when nothing is known.
  */
 uint64_t budget_available(void);
 
@@ -21,8 +21,8 @@ uint64_t budget_available(void);
 unsigned int budget_cpus(void);
 
 /*
- * Threads to use: WANTED (0: one for each CPU), but no more than fit into AVAILABLE bytes after FIXED bytes were
- * taken; at least 1.
+ * Threads to use: WANTED (0: one for each CPU), but no more than fit into AVAILABLE bytes after
+ * FIXED bytes were taken; at least 1.
  */
 unsigned int budget_threads(unsigned int wanted, uint64_t available, uint64_t fixed);
 

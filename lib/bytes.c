@@ -66,7 +66,8 @@ int bytes_check(const struct bytes *b, struct err *e)
 {
 	if (!b->overrun)
 		return 0;
-	return err_set(e, ERR_CORRUPT, "%s at offset 0x%" PRIx64 ": ends after %zu bytes, more are needed", b->what,
+	return err_set(e, ERR_CORRUPT,
+		       "%s at offset 0x%" PRIx64 ": ends after %zu bytes, more are needed", b->what,
 		       b->file_off, b->size);
 }
 

@@ -2,8 +2,8 @@
 /*
  * The bounded cursor: the only place where bytes of a dump become numbers.
  *
- * A read past the end returns zeros and sets `overrun`; the caller checks once, after a group of reads, with
- * bytes_check(). Nothing is ever read outside [data, data + size).
+ * A read past the end returns zeros and sets `overrun`; the caller checks once, after a group of
+ * reads, with bytes_check(). Nothing is ever read outside [data, data + size).
  */
 #ifndef BYTES_H
 #define BYTES_H
@@ -75,10 +75,12 @@ struct bytes {
 };
 
 /* Start a cursor at the beginning of SIZE bytes at DATA, which stay the caller's. */
-static inline struct bytes bytes_init(const void *data, size_t size, enum byte_order order, const char *what,
-				      uint64_t file_off)
+static inline struct bytes bytes_init(const void *data, size_t size, enum byte_order order,
+				      const char *what, uint64_t file_off)
 {
-	return (struct bytes){ .data = data, .size = size, .order = order, .what = what, .file_off = file_off };
+	return (struct bytes){
+		.data = data, .size = size, .order = order, .what = what, .file_off = file_off
+	};
 }
 
 static inline size_t bytes_left(const struct bytes *b)
@@ -103,7 +105,10 @@ uint64_t bytes_uint(struct bytes *b, unsigned int size);
 /* 0 when no read went past the end, else ERR_CORRUPT naming the piece, its place and its size. */
 int bytes_check(const struct bytes *b, struct err *e);
 
-/* The encoder: the same for output, into a caller's buffer of fixed size; writing past its end is a program error. */
+/*
+ * The encoder: the same for output, into a caller's buffer of fixed size; writing past its end is a
+ * program error.
+ */
 struct bytes_out {
 	uint8_t *data;
 	size_t size, pos;

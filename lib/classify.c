@@ -16,14 +16,16 @@
 static bool node_free(const struct classify *c, struct reader *r, uint64_t pgdat, uint64_t *sum)
 {
 	const struct kernel *k = c->kernel;
-	uint64_t zones, zone_size, nr_zones_off, stat, nr_free = kernel_or(k, FACT_NUMBER, "NR_FREE_PAGES", 0);
+	uint64_t zones, zone_size, nr_zones_off, stat,
+		nr_free = kernel_or(k, FACT_NUMBER, "NR_FREE_PAGES", 0);
 	unsigned int word = c->dump->id.word, i;
 	struct err ignored = ERR_INIT;
 	uint64_t nr;
 
 	if (!kernel_fact(k, FACT_OFFSET, "pglist_data.node_zones", &zones) ||
 	    !kernel_fact(k, FACT_OFFSET, "pglist_data.nr_zones", &nr_zones_off) ||
-	    !kernel_fact(k, FACT_SIZE, "zone", &zone_size) || !kernel_fact(k, FACT_OFFSET, "zone.vm_stat", &stat) ||
+	    !kernel_fact(k, FACT_SIZE, "zone", &zone_size) ||
+	    !kernel_fact(k, FACT_OFFSET, "zone.vm_stat", &stat) ||
 	    xlat_read_uint(c->xlat, r, pgdat + nr_zones_off, 4, &nr, &ignored) || nr > MAX_ZONES)
 		return false;
 	for (i = 0; i < nr; i++) {
@@ -50,15 +52,18 @@ static uint64_t zone_free_pages(const struct classify *c)
 		any = node_free(c, &r, pgdat, &sum);
 	else if (kernel_fact(c->kernel, FACT_SYMBOL, "node_data", &array))
 		for (i = 0; i < MIN(nr, MAX_NODES); i++)
-			if (!xlat_read_uint(c->xlat, &r, array + i * word, word, &pgdat, &ignored) && pgdat)
+			if (!xlat_read_uint(c->xlat, &r, array + i * word, word, &pgdat,
+					    &ignored) &&
+			    pgdat)
 				any = node_free(c, &r, pgdat, &sum) || any;
 	reader_fini(&r);
 	return any ? sum : UINT64_MAX;
 }
 
 /*
- * Compare free pages found in the memory map with the kernel's own counters. They differ by what CPUs hold back in
- * their counters and lists: small beside what a misunderstood page type would make of it.
+ * Compare free pages found in the memory map with the kernel's own counters. They differ by what
+ * CPUs hold back in their counters and lists: small beside what a misunderstood page type would
+ * make of it.
  */
 static bool free_count_plausible(const struct classify *c)
 {
@@ -111,8 +116,11 @@ static int scan_checked(struct classify *c, struct err *e)
 	}
 	if (c->unjudged) {
 		c->degraded = true;
-		log_warn(c->log, "%" PRIu64 " pages could not be judged, their struct pages cannot be read; they are kept",
-			 c->unjudged);
+		log_warn(
+			c->log,
+			"%" PRIu64
+			" pages could not be judged, their struct pages cannot be read; they are kept",
+			c->unjudged);
 	}
 	guard_run(c);
 	return 0;
@@ -141,9 +149,12 @@ int classify_run(struct classify *c, struct err *e)
 			keep_everything(c, e);
 		return 0;
 	}
-	log_debug(c->log, "memory model %s, %zu ranges of struct pages", c->memmap.model, c->memmap.nr_ranges);
+	log_debug(c->log, "memory model %s, %zu ranges of struct pages", c->memmap.model,
+		  c->memmap.nr_ranges);
 	if (c->memmap.bad_sections)
-		log_warn(c->log, "%" PRIu64 " sections of the memory map make no sense; their pages are kept",
+		log_warn(c->log,
+			 "%" PRIu64
+			 " sections of the memory map make no sense; their pages are kept",
 			 c->memmap.bad_sections);
 	if (scan_checked(c, e))
 		return -1;

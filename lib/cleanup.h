@@ -17,6 +17,6 @@ static inline void cleanup_free_fn(void *p)
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
 /* Round up to a multiple of A, a power of two. */
-#define ALIGN_UP(x, a) (((x) + ((a) - 1)) & ~((__typeof__(x))(a) - 1))
+#define ALIGN_UP(x, a) (((x) + ((a)-1)) & ~((__typeof__(x))(a)-1))
 
 #endif

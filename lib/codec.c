@@ -9,7 +9,7 @@ static const struct {
 	enum codec_id id;
 	const char *name;
 } names[] = {
-	{ CODEC_RAW, "none" },	     { CODEC_ZLIB, "zlib" }, { CODEC_LZO, "lzo" },
+	{ CODEC_RAW, "none" },	    { CODEC_ZLIB, "zlib" }, { CODEC_LZO, "lzo" },
 	{ CODEC_SNAPPY, "snappy" }, { CODEC_ZSTD, "zstd" },
 };
 

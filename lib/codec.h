@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Page compression. The id is what stands in a kdump page descriptor (makedumpfile diskdump_mod.h); which library
- * serves it is decided when the program is built. One codec is one file and one line in the tables of tools/link_*.c,
- * because the two links carry different ones.
+ * Page compression. The id is what stands in a kdump page descriptor (makedumpfile diskdump_mod.h);
+ * which library serves it is decided when the program is built. One codec is one file and one line
+ * in the tables of tools/link_*.c, because the two links carry different ones.
  */
 #ifndef CODEC_H
 #define CODEC_H
@@ -20,17 +20,20 @@ enum codec_id {
 
 struct codec {
 	enum codec_id id;
-	const char *name;    /* "zlib" */
-	const char *library; /* who does the work: "libdeflate 1.14" */
+	const char *name;			 /* "zlib" */
+	const char *library;			 /* who does the work: "libdeflate 1.14" */
 	int min_level, max_level, default_level; /* all 0: has no levels */
 
 	/* Memory that open() takes, in bytes, before it is taken. */
 	size_t (*memory)(int level, size_t page_size);
-	/* State for one thread, for pages of PAGE_SIZE bytes; NULL when out of memory. Given back with close(). */
+	/*
+	 * State for one thread, for pages of PAGE_SIZE bytes; NULL when out of memory. Given back
+	 * with close().
+	 */
 	void *(*open)(int level, size_t page_size);
 	/*
-	 * Compress LEN bytes into OUT, which has room for ROOM bytes. Returns the size, or 0 when it would not fit:
-	 * with ROOM less than LEN that means "store it raw".
+	 * Compress LEN bytes into OUT, which has room for ROOM bytes. Returns the size, or 0 when
+	 * it would not fit: with ROOM less than LEN that means "store it raw".
 	 */
 	size_t (*compress)(void *state, const void *in, size_t len, void *out, size_t room);
 	/* Bytes of room that compress() needs to be called at all, for LEN bytes of input. */

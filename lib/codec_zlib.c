@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The zlib format (RFC 1950) of -c. Any conforming encoder will do; libdeflate's is more than twice as fast as zlib's
- * own at the same size, and needs no stream.
+ * The zlib format (RFC 1950) of -c. Any conforming encoder will do; libdeflate's is more than twice
+ * as fast as zlib's own at the same size, and needs no stream.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +47,8 @@ static size_t zlib_memory(int level, size_t page_size)
 {
 	(void)level;
 	(void)page_size;
-	return 272 << 10; /* deflateInit2(): (1 << (windowBits + 2)) + (1 << (memLevel + 9)), and a little */
+	return 272 << 10; /* deflateInit2(): (1 << (windowBits + 2)) + (1 << (memLevel + 9)), and a
+			     little */
 }
 
 static void *zlib_open(int level, size_t page_size)

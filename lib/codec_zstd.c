@@ -7,7 +7,10 @@
 static size_t zstd_memory(int level, size_t page_size)
 {
 	(void)page_size;
-	/* ZSTD_estimateCCtxSize() is not in the stable interface; for input of a page, measured with 1.5.4 */
+	/*
+	 * ZSTD_estimateCCtxSize() is not in the stable interface; for input of a page, measured
+	 * with 1.5.4
+	 */
 	return level <= 3 ? 320 << 10 : level < 16 ? 1 << 20 : 4 << 20;
 }
 

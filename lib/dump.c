@@ -49,8 +49,8 @@ const struct format *dump_recognise(struct source *s, const struct format *const
 	return best;
 }
 
-int dump_open(struct source *source, const struct format *const *formats, struct log *log, struct dump **ret,
-	      struct err *e)
+int dump_open(struct source *source, const struct format *const *formats, struct log *log,
+	      struct dump **ret, struct err *e)
 {
 	const struct format *f = dump_recognise(source, formats);
 	struct dump *d;
@@ -58,10 +58,11 @@ int dump_open(struct source *source, const struct format *const *formats, struct
 	if (!source_size(source))
 		return err_set(e, ERR_CORRUPT, "%s: is empty", source_name(source));
 	if (!f)
-		return err_set(e, ERR_UNSUPPORTED, "%s: not a dump of a format known here", source_name(source));
+		return err_set(e, ERR_UNSUPPORTED, "%s: not a dump of a format known here",
+			       source_name(source));
 	if (!f->open)
-		return err_set(e, ERR_UNSUPPORTED, "%s: is a %s, which cannot be read yet", source_name(source),
-			       f->title);
+		return err_set(e, ERR_UNSUPPORTED, "%s: is a %s, which cannot be read yet",
+			       source_name(source), f->title);
 	d = calloc(1, sizeof(*d));
 	if (!d)
 		return err_set(e, ERR_NOMEM, "out of memory");
@@ -114,7 +115,8 @@ uint64_t dump_max_pfn(const struct dump *d)
 
 /* ---- binding to an architecture ---- */
 
-static void fill_regs(struct cpu *cpu, const struct note_layout *layout, const struct note *n, enum byte_order order)
+static void fill_regs(struct cpu *cpu, const struct note_layout *layout, const struct note *n,
+		      enum byte_order order)
 {
 	unsigned int i;
 
@@ -124,9 +126,11 @@ static void fill_regs(struct cpu *cpu, const struct note_layout *layout, const s
 		const struct reg_place *p = &layout->regs[i];
 
 		if (p->off + p->width <= n->desc_len)
-			cpu->regs[cpu->nr_regs++] = (struct reg){
-				.name = p->name, .width = p->width, .value = load_uint(n->desc + p->off, p->width, order)
-			};
+			cpu->regs[cpu->nr_regs++] =
+				(struct reg){ .name = p->name,
+					      .width = p->width,
+					      .value = load_uint(n->desc + p->off, p->width,
+								 order) };
 	}
 }
 
@@ -154,7 +158,8 @@ static void fill_cpus(struct dump *d)
 	const struct note_layout *layout;
 
 	for (layout = d->arch->notes; layout && layout->owner; layout++) {
-		struct bytes b = bytes_init(d->notes, d->notes_len, d->id.order, "notes", d->notes_off);
+		struct bytes b =
+			bytes_init(d->notes, d->notes_len, d->id.order, "notes", d->notes_off);
 		unsigned int index = 0;
 		struct note n;
 
@@ -177,7 +182,8 @@ static void bind_arch(struct dump *d, const struct arch *const *archs)
 	for (; *archs; archs++) {
 		const struct arch *a = *archs;
 
-		if (a->e_machine != d->id.e_machine || (d->id.order_known && a->order != d->id.order))
+		if (a->e_machine != d->id.e_machine ||
+		    (d->id.order_known && a->order != d->id.order))
 			continue;
 		d->arch = a;
 		d->id.word = a->word;
@@ -220,7 +226,9 @@ bool cpu_reg(const struct cpu *cpu, const char *name, uint64_t *ret)
 
 void reader_init(struct reader *r, struct dump *d)
 {
-	*r = (struct reader){ .dump = d, .nr_windows = READER_WINDOWS, .seen_faults = source_my_faults() };
+	*r = (struct reader){ .dump = d,
+			      .nr_windows = READER_WINDOWS,
+			      .seen_faults = source_my_faults() };
 }
 
 static void drop_windows(struct reader *r)
@@ -253,7 +261,8 @@ bool reader_hold(struct reader *r, const uint8_t *data)
 
 		if (!w->data || data < w->data || data >= w->data + w->len)
 			continue;
-		if (!(r->held >> i & 1) && (unsigned int)__builtin_popcount(r->held) + 1 >= r->nr_windows)
+		if (!(r->held >> i & 1) &&
+		    (unsigned int)__builtin_popcount(r->held) + 1 >= r->nr_windows)
 			return false;
 		r->held |= 1u << i;
 		return true;
@@ -275,10 +284,12 @@ void reader_fini(struct reader *r)
 
 static bool window_has(const struct window *w, const struct source *s, uint64_t off, size_t len)
 {
-	return w->data && w->source == s && off >= w->off && off - w->off <= w->len && len <= w->len - (off - w->off);
+	return w->data && w->source == s && off >= w->off && off - w->off <= w->len &&
+	       len <= w->len - (off - w->off);
 }
 
-const uint8_t *reader_bytes(struct reader *r, struct source *s, uint64_t off, size_t len, size_t *avail, struct err *e)
+const uint8_t *reader_bytes(struct reader *r, struct source *s, uint64_t off, size_t len,
+			    size_t *avail, struct err *e)
 {
 	struct window *w = NULL;
 	unsigned int i;
@@ -295,7 +306,8 @@ const uint8_t *reader_bytes(struct reader *r, struct source *s, uint64_t off, si
 		if (source_get(s, off, w, e))
 			return NULL;
 		if (!window_has(w, s, off, len)) {
-			err_set(e, ERR_UNREADABLE, "%s: ends before offset 0x%" PRIx64, source_name(s), off + len);
+			err_set(e, ERR_UNREADABLE, "%s: ends before offset 0x%" PRIx64,
+				source_name(s), off + len);
 			return NULL;
 		}
 	}
@@ -304,7 +316,8 @@ const uint8_t *reader_bytes(struct reader *r, struct source *s, uint64_t off, si
 	return w->data + (off - w->off);
 }
 
-int reader_view(struct reader *r, enum space space, uint64_t pfn, uint64_t nr, struct view *ret, struct err *e)
+int reader_view(struct reader *r, enum space space, uint64_t pfn, uint64_t nr, struct view *ret,
+		struct err *e)
 {
 	return r->dump->map->view(r, space, pfn, nr, ret, e);
 }
@@ -327,7 +340,8 @@ static int why_not(const struct run *run, bool found, uint64_t addr, struct err 
 }
 
 /* The slow way, for a page near one that could not be delivered. */
-static int read_exactly(struct reader *r, enum space space, uint64_t addr, uint8_t *out, size_t len, struct err *e)
+static int read_exactly(struct reader *r, enum space space, uint64_t addr, uint8_t *out, size_t len,
+			struct err *e)
 {
 	_cleanup_free_ uint8_t *page = malloc(r->dump->id.page_size);
 
@@ -340,7 +354,8 @@ static int read_exactly(struct reader *r, enum space space, uint64_t addr, uint8
 }
 
 /* At most one page at a time, so that one bad page tells its own address. */
-static int read_in_page(struct reader *r, enum space space, uint64_t addr, uint8_t *out, size_t len, struct err *e)
+static int read_in_page(struct reader *r, enum space space, uint64_t addr, uint8_t *out, size_t len,
+			struct err *e)
 {
 	uint64_t pfn = addr >> dump_page_shift(r->dump), before = source_my_faults();
 	struct run run;
@@ -359,7 +374,8 @@ static int read_in_page(struct reader *r, enum space space, uint64_t addr, uint8
 	return source_my_faults() == before ? 0 : read_exactly(r, space, addr, out, len, e);
 }
 
-int reader_read(struct reader *r, enum space space, uint64_t addr, void *buf, size_t len, struct err *e)
+int reader_read(struct reader *r, enum space space, uint64_t addr, void *buf, size_t len,
+		struct err *e)
 {
 	uint8_t *out = buf;
 

@@ -2,8 +2,8 @@
 /*
  * The neutral middle: a dump is a map of memory plus facts, whatever file it came from.
  *
- * A format's open() fills a struct dump; tools ask it for runs of pages and read them through a struct reader, one per
- * thread, which holds windows and whatever else must not be shared.
+ * A format's open() fills a struct dump; tools ask it for runs of pages and read them through a
+ * struct reader, one per thread, which holds windows and whatever else must not be shared.
  */
 #ifndef DUMP_H
 #define DUMP_H
@@ -22,7 +22,10 @@ struct format;
 struct dump;
 struct reader;
 
-/* Two address spaces: they differ under Xen only, where "machine" is what the hypervisor calls physical. */
+/*
+ * Two address spaces: they differ under Xen only, where "machine" is what the hypervisor calls
+ * physical.
+ */
 enum space { SPACE_PHYS, SPACE_MACHINE };
 
 /* What the dump has to say about a page. */
@@ -46,39 +49,50 @@ struct view {
 	uint64_t nr; /* pages, at least 1 */
 };
 
-/* One implementation of the map. lib/extents.c has the one for formats whose memory lies in long pieces of a file. */
+/*
+ * One implementation of the map. lib/extents.c has the one for formats whose memory lies in long
+ * pieces of a file.
+ */
 struct map_ops {
 	/*
-	 * The run that holds PFN, beginning at PFN, or else the first one after it; absent pages are in no run. False
-	 * when there is none.
+	 * The run that holds PFN, beginning at PFN, or else the first one after it; absent pages
+	 * are in no run. False when there is none.
 	 */
 	bool (*next_run)(const struct dump *d, enum space space, uint64_t pfn, struct run *ret);
 	/*
-	 * Up to NR pages in place from PFN on, which is in state PAGE_DATA; fewer where the storage breaks.
-	 * ERR_UNREADABLE, ERR_CORRUPT for this page alone; ERR_NOMEM.
+	 * Up to NR pages in place from PFN on, which is in state PAGE_DATA; fewer where the storage
+	 * breaks. ERR_UNREADABLE, ERR_CORRUPT for this page alone; ERR_NOMEM.
 	 */
-	int (*view)(struct reader *r, enum space space, uint64_t pfn, uint64_t nr, struct view *ret, struct err *e);
+	int (*view)(struct reader *r, enum space space, uint64_t pfn, uint64_t nr, struct view *ret,
+		    struct err *e);
 	/*
-	 * Copy one page of state PAGE_DATA by source_read(), through no window: exact about what can be read.
-	 * ERR_UNREADABLE, ERR_CORRUPT.
+	 * Copy one page of state PAGE_DATA by source_read(), through no window: exact about what
+	 * can be read. ERR_UNREADABLE, ERR_CORRUPT.
 	 */
-	int (*read_page)(struct reader *r, enum space space, uint64_t pfn, void *buf, struct err *e);
+	int (*read_page)(struct reader *r, enum space space, uint64_t pfn, void *buf,
+			 struct err *e);
 	/* The page size is known now: build what needs it. NULL: nothing to do. */
 	int (*set_page_size)(struct dump *d, struct err *e);
 	void (*free)(struct dump *d);
 };
 
-/* What kind of machine it was. Zero or NULL: the format does not tell; binding to an arch completes it. */
+/*
+ * What kind of machine it was. Zero or NULL: the format does not tell; binding to an arch completes
+ * it.
+ */
 struct ident {
-	uint16_t e_machine;   /* ELF EM_ number */
+	uint16_t e_machine;    /* ELF EM_ number */
 	enum byte_order order; /* of the machine that was dumped, not of the file's own header */
 	bool order_known;
-	uint8_t word;	      /* bytes in a long: 4 or 8 */
-	uint32_t page_size;   /* bytes, a power of two */
-	const char *uname;    /* machine name as in utsname, "x86_64" */
+	uint8_t word;	    /* bytes in a long: 4 or 8 */
+	uint32_t page_size; /* bytes, a power of two */
+	const char *uname;  /* machine name as in utsname, "x86_64" */
 };
 
-/* A PT_LOAD of an ELF source, as it stood in its table: addresses for phys_base and for who writes ELF again. */
+/*
+ * A PT_LOAD of an ELF source, as it stood in its table: addresses for phys_base and for who writes
+ * ELF again.
+ */
 struct segment {
 	uint64_t vaddr, paddr, filesz, memsz, off;
 	uint32_t flags;
@@ -86,9 +100,9 @@ struct segment {
 
 /* What was wrong with the input so far. Each one was also told to the log, once. */
 struct damage {
-	uint64_t missing_bytes;	  /* the file ends that much too early */
+	uint64_t missing_bytes;	   /* the file ends that much too early */
 	uint64_t unreadable_pages; /* pages that should be there and cannot be had */
-	uint64_t bad_structures;  /* headers, notes, segments that made no sense and were left out */
+	uint64_t bad_structures; /* headers, notes, segments that made no sense and were left out */
 };
 
 /* A register: the name is the one gdb uses. */
@@ -117,7 +131,7 @@ struct dump {
 	void *format_data;
 	uint8_t *notes; /* the note segment byte for byte, owned; NULL where there is none */
 	size_t notes_len;
-	uint64_t notes_off; /* where it lay in the file, for messages */
+	uint64_t notes_off;	/* where it lay in the file, for messages */
 	const char *vmcoreinfo; /* text inside notes, not terminated; NULL where there is none */
 	size_t vmcoreinfo_len;
 	struct segment *segments;
@@ -136,19 +150,21 @@ struct dump {
 const struct format *dump_recognise(struct source *source, const struct format *const *formats);
 
 /*
- * Find the format of SOURCE in FORMATS (NULL terminated; best score wins) and open it. LOG may be NULL. Ownership of
- * SOURCE passes to the dump on success only. ERR_UNSUPPORTED with the format's name where it can only be recognised.
+ * Find the format of SOURCE in FORMATS (NULL terminated; best score wins) and open it. LOG may be
+ * NULL. Ownership of SOURCE passes to the dump on success only. ERR_UNSUPPORTED with the format's
+ * name where it can only be recognised.
  */
-int dump_open(struct source *source, const struct format *const *formats, struct log *log, struct dump **ret,
-	      struct err *e);
+int dump_open(struct source *source, const struct format *const *formats, struct log *log,
+	      struct dump **ret, struct err *e);
 
 /* Free all, close the source; NULL is allowed. */
 void dump_close(struct dump *d);
 
 /*
- * Decide the architecture (ARCHS, NULL terminated, by e_machine), complete the identity, take the page size from
- * VMCOREINFO's PAGESIZE or the arch, build the page map, and fill the CPUs from the notes. An architecture that is not
- * in the table is no error: d->arch stays NULL and the page size 4096.
+ * Decide the architecture (ARCHS, NULL terminated, by e_machine), complete the identity, take the
+ * page size from VMCOREINFO's PAGESIZE or the arch, build the page map, and fill the CPUs from the
+ * notes. An architecture that is not in the table is no error: d->arch stays NULL and the page size
+ * 4096.
  */
 int dump_bind(struct dump *d, const struct arch *const *archs, struct err *e);
 
@@ -166,11 +182,15 @@ bool cpu_reg(const struct cpu *cpu, const char *name, uint64_t *ret);
 
 #define READER_WINDOWS 4
 
-/* One thread's way into a dump. Not for sharing; several readers may read one dump at the same time. */
+/*
+ * One thread's way into a dump. Not for sharing; several readers may read one dump at the same
+ * time.
+ */
 struct reader {
 	struct dump *dump;
 	struct window windows[READER_WINDOWS];
-	unsigned int nr_windows; /* in use: fewer for who reads straight on and wants to save memory */
+	unsigned int
+		nr_windows; /* in use: fewer for who reads straight on and wants to save memory */
 	unsigned int next_victim;
 	unsigned int held;    /* windows, a bit each, that reader_hold() keeps */
 	uint64_t seen_faults; /* windows are from after this count of source_my_faults() */
@@ -181,31 +201,38 @@ void reader_init(struct reader *r, struct dump *d);
 void reader_fini(struct reader *r);
 
 /*
- * LEN bytes of the source at OFF in place, LEN at most SOURCE_SLACK; *AVAIL (may be NULL) tells how many more follow
- * in the same window. For formats. NULL with ERR_UNREADABLE or ERR_NOMEM.
+ * LEN bytes of the source at OFF in place, LEN at most SOURCE_SLACK; *AVAIL (may be NULL) tells how
+ * many more follow in the same window. For formats. NULL with ERR_UNREADABLE or ERR_NOMEM.
  */
-const uint8_t *reader_bytes(struct reader *r, struct source *s, uint64_t off, size_t len, size_t *avail, struct err *e);
-
-/* Pages in place: see struct map_ops.view. Zeros may stand for bytes the system could not deliver: see source_my_faults(). */
-int reader_view(struct reader *r, enum space space, uint64_t pfn, uint64_t nr, struct view *ret, struct err *e);
+const uint8_t *reader_bytes(struct reader *r, struct source *s, uint64_t off, size_t len,
+			    size_t *avail, struct err *e);
 
 /*
- * Keep the window that DATA, of a view, lies in until reader_release(): for who needs the bytes for longer than until
- * the next call. False when that cannot be: the bytes are in no window, or only one window is left to go on with.
+ * Pages in place: see struct map_ops.view. Zeros may stand for bytes the system could not deliver:
+ * see source_my_faults().
+ */
+int reader_view(struct reader *r, enum space space, uint64_t pfn, uint64_t nr, struct view *ret,
+		struct err *e);
+
+/*
+ * Keep the window that DATA, of a view, lies in until reader_release(): for who needs the bytes for
+ * longer than until the next call. False when that cannot be: the bytes are in no window, or only
+ * one window is left to go on with.
  */
 bool reader_hold(struct reader *r, const uint8_t *data);
 void reader_release(struct reader *r);
 
 /*
- * After source_my_faults() moved: can this page of state PAGE_DATA really be read? Copies it into BUF (page size bytes)
- * by read(), never by a mapping. ERR_UNREADABLE if not.
+ * After source_my_faults() moved: can this page of state PAGE_DATA really be read? Copies it into
+ * BUF (page size bytes) by read(), never by a mapping. ERR_UNREADABLE if not.
  */
 int reader_page(struct reader *r, enum space space, uint64_t pfn, void *buf, struct err *e);
 
 /*
- * Copy LEN bytes at physical address ADDR. ERR_UNREADABLE tells the page and why: not memory, excluded, unreadable.
- * Never gives zeros for what is not there.
+ * Copy LEN bytes at physical address ADDR. ERR_UNREADABLE tells the page and why: not memory,
+ * excluded, unreadable. Never gives zeros for what is not there.
  */
-int reader_read(struct reader *r, enum space space, uint64_t addr, void *buf, size_t len, struct err *e);
+int reader_read(struct reader *r, enum space space, uint64_t addr, void *buf, size_t len,
+		struct err *e);
 
 #endif

@@ -2,9 +2,9 @@
 /*
  * Errors: one caller-owned object of fixed size, so that an error path never allocates.
  *
- * A fallible function takes a struct err last, returns 0 or -1, and fills it where the trouble is found: what, which
- * file, where, what was expected. Callers on the way up may prepend their context with err_add(). The text is printed
- * once, in tools/main.c.
+ * A fallible function takes a struct err last, returns 0 or -1, and fills it where the trouble is
+ * found: what, which file, where, what was expected. Callers on the way up may prepend their
+ * context with err_add(). The text is printed once, in tools/main.c.
  */
 #ifndef ERR_H
 #define ERR_H
@@ -34,14 +34,22 @@ struct err {
 	char text[512];
 };
 
-#define ERR_INIT { .code = ERR_NONE }
-
-/* Set code and text; an earlier content is replaced. Always returns -1, so that callers can `return err_set(...)`. */
-int err_set(struct err *e, enum err_code code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+#define ERR_INIT                 \
+	{                        \
+		.code = ERR_NONE \
+	}
 
 /*
- * Set from the errno value OS: the text gets ": strerror" appended and the code follows from OS (ENOSPC, EDQUOT and
- * EFBIG become ERR_NOSPACE, EPIPE ERR_PIPE, ENOMEM ERR_NOMEM, EEXIST ERR_EXISTS, else ERR_IO). Returns -1.
+ * Set code and text; an earlier content is replaced. Always returns -1, so that callers can `return
+ * err_set(...)`.
+ */
+int err_set(struct err *e, enum err_code code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
+ * Set from the errno value OS: the text gets ": strerror" appended and the code follows from OS
+ * (ENOSPC, EDQUOT and EFBIG become ERR_NOSPACE, EPIPE ERR_PIPE, ENOMEM ERR_NOMEM, EEXIST
+ * ERR_EXISTS, else ERR_IO). Returns -1.
  */
 int err_sys(struct err *e, int os, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

@@ -22,7 +22,10 @@ struct list {
 	size_t nr, room;
 };
 
-/* A run of pages; `extent` is the piece that holds all of it, or NO_EXTENT for one page that must be put together. */
+/*
+ * A run of pages; `extent` is the piece that holds all of it, or NO_EXTENT for one page that must
+ * be put together.
+ */
 struct piece {
 	uint64_t pfn, nr;
 	uint32_t extent;
@@ -55,7 +58,8 @@ static int list_add(struct list *l, uint64_t start, uint64_t end, uint64_t off, 
 		struct extent *more = realloc(l->e, want * sizeof(*more));
 
 		if (!more || want >= NO_EXTENT)
-			return err_set(e, ERR_NOMEM, "no memory for %zu pieces of the memory map", want);
+			return err_set(e, ERR_NOMEM, "no memory for %zu pieces of the memory map",
+				       want);
 		l->e = more;
 		l->room = want;
 	}
@@ -63,7 +67,8 @@ static int list_add(struct list *l, uint64_t start, uint64_t end, uint64_t off, 
 	return 0;
 }
 
-int extents_add(struct dump *d, uint64_t paddr, uint64_t filesz, uint64_t memsz, uint64_t off, struct err *e)
+int extents_add(struct dump *d, uint64_t paddr, uint64_t filesz, uint64_t memsz, uint64_t off,
+		struct err *e)
 {
 	struct extents *x = d->map_data;
 	uint64_t size = source_size(d->source), inside;
@@ -77,7 +82,9 @@ int extents_add(struct dump *d, uint64_t paddr, uint64_t filesz, uint64_t memsz,
 	if (memsz < filesz)
 		memsz = filesz;
 	if (memsz > UINT64_MAX - SOURCE_SLACK - paddr || filesz > UINT64_MAX - off)
-		return err_set(e, ERR_CORRUPT, "memory 0x%" PRIx64 "+0x%" PRIx64 " at offset 0x%" PRIx64 " wraps around",
+		return err_set(e, ERR_CORRUPT,
+			       "memory 0x%" PRIx64 "+0x%" PRIx64 " at offset 0x%" PRIx64
+			       " wraps around",
 			       paddr, memsz, off);
 	inside = off < size ? MIN(filesz, size - off) : 0;
 	d->damage.missing_bytes += filesz - inside;
@@ -94,7 +101,10 @@ static int compare_extents(const void *a, const void *b)
 
 	if (x->start != y->start)
 		return x->start < y->start ? -1 : 1;
-	/* The longer first, so that the shorter disappears; then the file's order, for the same result on any host. */
+	/*
+	 * The longer first, so that the shorter disappears; then the file's order, for the same
+	 * result on any host.
+	 */
 	if (x->end != y->end)
 		return x->end > y->end ? -1 : 1;
 	return x->off < y->off ? -1 : x->off > y->off;
@@ -122,8 +132,8 @@ static void list_normalise(struct list *l)
 	l->nr = n;
 }
 
-static int piece_add(struct extents *x, uint64_t pfn, uint64_t nr, uint32_t extent, enum page_state state,
-		     struct err *e)
+static int piece_add(struct extents *x, uint64_t pfn, uint64_t nr, uint32_t extent,
+		     enum page_state state, struct err *e)
 {
 	struct piece *last = x->nr_pieces ? &x->pieces[x->nr_pieces - 1] : NULL;
 
@@ -142,7 +152,8 @@ static int piece_add(struct extents *x, uint64_t pfn, uint64_t nr, uint32_t exte
 		x->pieces = more;
 		x->room = want;
 	}
-	x->pieces[x->nr_pieces++] = (struct piece){ .pfn = pfn, .nr = nr, .extent = extent, .state = (uint8_t)state };
+	x->pieces[x->nr_pieces++] =
+		(struct piece){ .pfn = pfn, .nr = nr, .extent = extent, .state = (uint8_t)state };
 	return 0;
 }
 
@@ -199,7 +210,8 @@ static int edge_close(struct extents *x, struct edge *edge, struct err *e)
 }
 
 /* PFN is partly in an extent of STATE. */
-static int edge_add(struct extents *x, struct edge *edge, uint64_t pfn, enum page_state state, struct err *e)
+static int edge_add(struct extents *x, struct edge *edge, uint64_t pfn, enum page_state state,
+		    struct err *e)
 {
 	if (edge->open && edge->pfn != pfn && edge_close(x, edge, e))
 		return -1;
@@ -208,14 +220,18 @@ static int edge_add(struct extents *x, struct edge *edge, uint64_t pfn, enum pag
 	return 0;
 }
 
-/* The next extent, number INDEX of its layer, ascending over all layers: whole pages are a piece, edges are collected. */
-static int add_extent(struct extents *x, struct edge *edge, enum layer layer, uint32_t index, unsigned int shift,
-		      struct err *e)
+/*
+ * The next extent, number INDEX of its layer, ascending over all layers: whole pages are a piece,
+ * edges are collected.
+ */
+static int add_extent(struct extents *x, struct edge *edge, enum layer layer, uint32_t index,
+		      unsigned int shift, struct err *e)
 {
 	const struct extent *in = &x->layer[layer].e[index];
 	enum page_state state = layer_state[layer];
 	uint64_t mask = (1ULL << shift) - 1;
-	uint64_t first = in->start >> shift, whole = (in->start + mask) >> shift, whole_end = in->end >> shift;
+	uint64_t first = in->start >> shift, whole = (in->start + mask) >> shift,
+		 whole_end = in->end >> shift;
 
 	if (first < whole && edge_add(x, edge, first, state, e))
 		return -1;
@@ -291,7 +307,8 @@ static bool extents_next_run(const struct dump *d, enum space space, uint64_t pf
 	ret->nr = x->pieces[i].pfn + x->pieces[i].nr - ret->pfn;
 	ret->state = x->pieces[i].state;
 	/* Neighbours of the same state are one run, whatever extents they are in. */
-	while (++i < x->nr_pieces && x->pieces[i].state == ret->state && x->pieces[i].pfn == ret->pfn + ret->nr)
+	while (++i < x->nr_pieces && x->pieces[i].state == ret->state &&
+	       x->pieces[i].pfn == ret->pfn + ret->nr)
 		ret->nr += x->pieces[i].nr;
 	return true;
 }
@@ -313,7 +330,8 @@ static size_t find_extent(const struct list *l, uint64_t addr)
 }
 
 /* Put one page together from the extents that touch it; bytes that none has are zero. */
-static int assemble(struct reader *r, const struct list *l, uint64_t addr, size_t size, struct err *e)
+static int assemble(struct reader *r, const struct list *l, uint64_t addr, size_t size,
+		    struct err *e)
 {
 	size_t i;
 
@@ -325,8 +343,8 @@ static int assemble(struct reader *r, const struct list *l, uint64_t addr, size_
 	for (i = find_extent(l, addr); i < l->nr && l->e[i].start < addr + size; i++) {
 		const struct extent *x = &l->e[i];
 		uint64_t from = MAX(addr, x->start), to = MIN(addr + size, x->end);
-		const uint8_t *p = reader_bytes(r, r->dump->source, x->off + (from - x->start), (size_t)(to - from),
-						NULL, e);
+		const uint8_t *p = reader_bytes(r, r->dump->source, x->off + (from - x->start),
+						(size_t)(to - from), NULL, e);
 
 		if (!p)
 			return -1;
@@ -335,7 +353,8 @@ static int assemble(struct reader *r, const struct list *l, uint64_t addr, size_
 	return 0;
 }
 
-static int extents_view(struct reader *r, enum space space, uint64_t pfn, uint64_t nr, struct view *ret, struct err *e)
+static int extents_view(struct reader *r, enum space space, uint64_t pfn, uint64_t nr,
+			struct view *ret, struct err *e)
 {
 	const struct extents *x = r->dump->map_data;
 	unsigned int shift = dump_page_shift(r->dump);
@@ -354,14 +373,16 @@ static int extents_view(struct reader *r, enum space space, uint64_t pfn, uint64
 		return 0;
 	}
 	in = &x->layer[LAYER_DATA].e[p->extent];
-	ret->data = reader_bytes(r, r->dump->source, in->off + ((pfn << shift) - in->start), size, &avail, e);
+	ret->data = reader_bytes(r, r->dump->source, in->off + ((pfn << shift) - in->start), size,
+				 &avail, e);
 	if (!ret->data)
 		return -1;
 	ret->nr = MIN(MIN(nr, p->pfn + p->nr - pfn), (uint64_t)(avail >> shift));
 	return 0;
 }
 
-static int extents_read_page(struct reader *r, enum space space, uint64_t pfn, void *buf, struct err *e)
+static int extents_read_page(struct reader *r, enum space space, uint64_t pfn, void *buf,
+			     struct err *e)
 {
 	const struct extents *x = r->dump->map_data;
 	const struct list *l = &x->layer[LAYER_DATA];
@@ -373,8 +394,8 @@ static int extents_read_page(struct reader *r, enum space space, uint64_t pfn, v
 	for (i = find_extent(l, addr); i < l->nr && l->e[i].start < addr + size; i++) {
 		uint64_t from = MAX(addr, l->e[i].start), to = MIN(addr + size, l->e[i].end);
 
-		if (source_read(r->dump->source, l->e[i].off + (from - l->e[i].start), (uint8_t *)buf + (from - addr),
-				(size_t)(to - from), e))
+		if (source_read(r->dump->source, l->e[i].off + (from - l->e[i].start),
+				(uint8_t *)buf + (from - addr), (size_t)(to - from), e))
 			return -1;
 	}
 	return 0;

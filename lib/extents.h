@@ -2,9 +2,9 @@
 /*
  * The page map of formats whose memory lies in long pieces of a file: ELF, raw images, LiME.
  *
- * A format adds what its headers say, in bytes and in any order, overlapping as they like; when the page size is known
- * the pieces become ascending runs of pages. Where two pieces hold the same memory, the one that begins at the lower
- * address is read: both were taken from the same place.
+ * A format adds what its headers say, in bytes and in any order, overlapping as they like; when the
+ * page size is known the pieces become ascending runs of pages. Where two pieces hold the same
+ * memory, the one that begins at the lower address is read: both were taken from the same place.
  */
 #ifndef EXTENTS_H
 #define EXTENTS_H
@@ -16,10 +16,12 @@
 #include "err.h"
 
 /*
- * Physical memory [PADDR, PADDR + MEMSZ), whose first FILESZ bytes lie at offset OFF of d->source. The rest was
- * excluded by whoever wrote the file. Bytes beyond the end of the source become unreadable memory and are counted in
- * d->damage. The first call makes d->map. ERR_CORRUPT for a piece that wraps around; ERR_NOMEM.
+ * Physical memory [PADDR, PADDR + MEMSZ), whose first FILESZ bytes lie at offset OFF of d->source.
+ * The rest was excluded by whoever wrote the file. Bytes beyond the end of the source become
+ * unreadable memory and are counted in d->damage. The first call makes d->map. ERR_CORRUPT for a
+ * piece that wraps around; ERR_NOMEM.
  */
-int extents_add(struct dump *d, uint64_t paddr, uint64_t filesz, uint64_t memsz, uint64_t off, struct err *e);
+int extents_add(struct dump *d, uint64_t paddr, uint64_t filesz, uint64_t memsz, uint64_t off,
+		struct err *e);
 
 #endif

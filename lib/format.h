@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The contract of a dump format. This file is the HOWTO: to add a format, write formats/NAME.c with one
- * `const struct format NAME_format`, add one line to formats/formats.c and one to formats/Makefile.inc, and one test
- * described as text under tests/data. Nothing else needs to change. formats/elf.c is the example to follow.
+ * The contract of a dump format. This file is the HOWTO: to add a format, write formats/NAME.c with
+ * one `const struct format NAME_format`, add one line to formats/formats.c and one to
+ * formats/Makefile.inc, and one test described as text under tests/data. Nothing else needs to
+ * change. formats/elf.c is the example to follow.
  *
  * A format sees lib only: no architecture, no tool, no terminal. All bytes it looks at are hostile.
  */
@@ -29,13 +30,16 @@ struct magic {
 /* One page on its way to a writer. */
 struct page_out {
 	uint64_t pfn;
-	enum page_state state; /* PAGE_DATA, PAGE_ZERO, or PAGE_UNREADABLE: present, but without bytes */
+	enum page_state state; /* PAGE_DATA, PAGE_ZERO; PAGE_UNREADABLE: present, without bytes */
 	uint32_t size;	       /* bytes stored: the page size where codec is CODEC_RAW */
 	uint32_t codec;	       /* enum codec_id */
 	const uint8_t *data;   /* PAGE_DATA only */
 };
 
-/* Consecutive pages, ascending; their data in the pieces of iov, in the same order and without gaps. */
+/*
+ * Consecutive pages, ascending; their data in the pieces of iov, in the same order and without
+ * gaps.
+ */
 struct batch {
 	const struct page_out *pages;
 	size_t nr_pages;
@@ -44,7 +48,9 @@ struct batch {
 	size_t bytes; /* total of iov */
 };
 
-/* What is to be written, decided before the first byte is. Filled by the tool, read by the format. */
+/*
+ * What is to be written, decided before the first byte is. Filled by the tool, read by the format.
+ */
 struct plan {
 	const struct dump *dump;
 	const struct pfnset *keep; /* pages that the output holds */
@@ -52,11 +58,13 @@ struct plan {
 	int dump_level;
 	uint32_t codecs; /* CODEC ids that may occur, or-ed */
 	uint64_t phys_base;
-	int64_t crash_time; /* seconds since 1970, 0 when unknown: outputs do not depend on the clock */
-	char utsname[6][65]; /* sysname nodename release version machine domainname */
+	int64_t crash_time;   /* seconds since 1970, 0 when unknown: outputs do not depend on the
+				 clock */
+	char utsname[6][65];  /* sysname nodename release version machine domainname */
 	const uint8_t *notes; /* the note segment to store, tool note included */
 	size_t notes_len;
-	uint64_t vmcoreinfo_off; /* of the VMCOREINFO text in notes; its length is 0 when there is none */
+	uint64_t vmcoreinfo_off; /* of the VMCOREINFO text in notes; its length is 0 when there is
+				    none */
 	uint64_t vmcoreinfo_len;
 	unsigned int nr_parts; /* 1, or the number of pieces of a split set */
 };
@@ -74,46 +82,58 @@ struct format {
 	const char *name;  /* "elf": what the user types and --json prints */
 	const char *title; /* "ELF core": for sentences */
 
-	/* Reading. open NULL: the format is recognised by name only; probe NULL: the magic decides. */
+	/*
+	 * Reading. open NULL: the format is recognised by name only; probe NULL: the magic decides.
+	 */
 
 	/* Cheap tests first; an array that ends with len 0. NULL: probe is always called. */
 	const struct magic *magic;
 	/*
-	 * Called when a magic fits (or there is none). Returns the number of bits that were verified, 0 for "not
-	 * mine": an 8-byte magic is 64; plausible header fields add theirs. The highest score wins. Must not fail
-	 * because the file is short.
+	 * Called when a magic fits (or there is none). Returns the number of bits that were
+	 * verified, 0 for "not mine": an 8-byte magic is 64; plausible header fields add theirs.
+	 * The highest score wins. Must not fail because the file is short.
 	 */
 	int (*probe)(struct source *s);
 	/*
-	 * Fill d from d->source: id, map and map_data (usually by lib/extents.h), notes, segments, incomplete, damage.
-	 * What makes no sense is left out, counted in d->damage and told to d->log; only a file of which nothing can
-	 * be used is an error: ERR_CORRUPT, with file, offset, expected, found. On error the caller closes d.
+	 * Fill d from d->source: id, map and map_data (usually by lib/extents.h), notes, segments,
+	 * incomplete, damage. What makes no sense is left out, counted in d->damage and told to
+	 * d->log; only a file of which nothing can be used is an error: ERR_CORRUPT, with file,
+	 * offset, expected, found. On error the caller closes d.
 	 */
 	int (*open)(struct dump *d, struct err *e);
-	/* Once more after the architecture is known, for maps that need page reads. NULL: not needed. */
+	/*
+	 * Once more after the architecture is known, for maps that need page reads. NULL: not
+	 * needed.
+	 */
 	int (*complete)(struct dump *d, struct err *e);
 	/* Free d->format_data. NULL: there is none. */
 	void (*close)(struct dump *d);
 
-	/* Writing. begin NULL: cannot be written. Only lib's pipeline loops over pages, never a format. */
+	/*
+	 * Writing. begin NULL: cannot be written. Only lib's pipeline loops over pages, never a
+	 * format.
+	 */
 
 	/* CODEC ids that pages may be stored in, or-ed. */
 	uint32_t codecs;
 	/*
-	 * Write headers to p->sink, marked incomplete where the format has a mark, and set p->priv. A sink that cannot
-	 * patch (sink_can_patch()) gets all but what only commit knows.
+	 * Write headers to p->sink, marked incomplete where the format has a mark, and set p->priv.
+	 * A sink that cannot patch (sink_can_patch()) gets all but what only commit knows.
 	 */
 	int (*begin)(struct part *p, struct err *e);
-	/* The next pages, ascending, inside [start_pfn, end_pfn). Called by one thread at a time. */
+	/*
+	 * The next pages, ascending, inside [start_pfn, end_pfn). Called by one thread at a time.
+	 */
 	int (*put)(struct part *p, const struct batch *b, struct err *e);
 	/*
-	 * All pages were put: write what is left, clear the incomplete mark, call sink_commit(). Only after success is
-	 * the output complete.
+	 * All pages were put: write what is left, clear the incomplete mark, call sink_commit().
+	 * Only after success is the output complete.
 	 */
 	int (*commit)(struct part *p, struct err *e);
 	/*
-	 * Instead of commit, when something failed: make what is there usable (write descriptors of pages that are in),
-	 * leave the incomplete mark. Best effort. Frees p->priv, as does finish.
+	 * Instead of commit, when something failed: make what is there usable (write descriptors of
+	 * pages that are in), leave the incomplete mark. Best effort. Frees p->priv, as does
+	 * finish.
 	 */
 	void (*abandon)(struct part *p);
 	/* Free p->priv. Called after commit succeeded. */

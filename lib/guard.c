@@ -13,9 +13,9 @@
 
 struct guard {
 	struct classify *c;
-	struct reader r;      /* page tables */
-	struct reader pages;  /* struct pages */
-	uint64_t reserved;    /* mask of PG_reserved, 0 when it could not be learned */
+	struct reader r;     /* page tables */
+	struct reader pages; /* struct pages */
+	uint64_t reserved;   /* mask of PG_reserved, 0 when it could not be learned */
 	const char *what;
 };
 
@@ -26,8 +26,10 @@ static void guard_pages(struct guard *g, uint64_t pfn, uint64_t nr)
 
 	g->c->guarded += back;
 	if (back)
-		log_debug(g->c->log, "page 0x%" PRIx64 " and %" PRIu64 " more would have been dropped, but are %s", pfn,
-			  nr - 1, g->what);
+		log_debug(g->c->log,
+			  "page 0x%" PRIx64 " and %" PRIu64
+			  " more would have been dropped, but are %s",
+			  pfn, nr - 1, g->what);
 	if (x && x->dropped && x->pfn >= pfn && x->pfn - pfn < nr)
 		x->guarded = g->what;
 }
@@ -65,8 +67,8 @@ static int guard_log_region(void *priv, uint64_t vaddr, uint64_t len, struct err
 }
 
 /*
- * PG_reserved is not exported, but the page of _stext has it and, being kernel text, no other flag below the zone and
- * node bits: the kernel itself shows which bit it is.
+ * PG_reserved is not exported, but the page of _stext has it and, being kernel text, no other flag
+ * below the zone and node bits: the kernel itself shows which bit it is.
  */
 static uint64_t learn_reserved(struct guard *g)
 {
@@ -79,7 +81,9 @@ static uint64_t learn_reserved(struct guard *g)
 
 	if (!kernel_fact(g->c->kernel, FACT_SYMBOL, "_stext", &stext) ||
 	    xlat_lookup(g->c->xlat, &g->r, stext, &m, &ignored) ||
-	    scan_struct_page(g->c, &g->pages, (m.paddr + (stext - m.vaddr)) >> dump_page_shift(g->c->dump), page, &ignored))
+	    scan_struct_page(g->c, &g->pages,
+			     (m.paddr + (stext - m.vaddr)) >> dump_page_shift(g->c->dump), page,
+			     &ignored))
 		return 0;
 	rules_fields(rules, 0, page, NULL, &f);
 	low = f.flags & 0xffffff;
@@ -116,7 +120,8 @@ static void guard_image(struct guard *g)
 
 	g->what = "the kernel image";
 	g->reserved = learn_reserved(g);
-	if (g->reserved && arch->image_range && arch->image_range(g->c->xlat, g->c->kernel, &start, &end))
+	if (g->reserved && arch->image_range &&
+	    arch->image_range(g->c->xlat, g->c->kernel, &start, &end))
 		xlat_walk(g->c->xlat, &g->r, start, end - 1, MAX_STEPS, &v);
 }
 
@@ -152,8 +157,9 @@ static void guard_stacks(struct guard *g)
 
 static void guard_symbols(struct guard *g)
 {
-	static const char *const names[] = { "init_uts_ns", "swapper_pg_dir", "init_top_pgt", "_stext",
-					     "mem_section", "node_data",      "prb",	      "log_buf" };
+	static const char *const names[] = { "init_uts_ns", "swapper_pg_dir", "init_top_pgt",
+					     "_stext",	    "mem_section",    "node_data",
+					     "prb",	    "log_buf" };
 	uint64_t addr;
 	size_t i;
 
@@ -181,6 +187,8 @@ void guard_run(struct classify *c)
 	reader_fini(&g.r);
 	reader_fini(&g.pages);
 	if (c->guarded)
-		log_warn(c->log, "%" PRIu64 " pages that must not be lost were about to be dropped; they are kept",
+		log_warn(c->log,
+			 "%" PRIu64
+			 " pages that must not be lost were about to be dropped; they are kept",
 			 c->guarded);
 }

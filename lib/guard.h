@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is never dropped, whatever the struct pages say: the kernel image (less what the kernel itself freed of it),
- * page tables, the stacks of running tasks, the log buffer, and what VMCOREINFO's own symbols point at.
+ * What is never dropped, whatever the struct pages say: the kernel image (less what the kernel
+ * itself freed of it), page tables, the stacks of running tasks, the log buffer, and what
+ * VMCOREINFO's own symbols point at.
  */
 #ifndef GUARD_H
 #define GUARD_H

@@ -17,7 +17,8 @@ static void text(struct json *j, const char *s, size_t len)
 
 		if (c == '"' || c == '\\')
 			fprintf(j->f, "\\%c", c);
-		else if (c < ' ' || c >= 0x7f) /* bytes of a dump are not known to be UTF-8: as Latin-1 */
+		else if (c < ' ' ||
+			 c >= 0x7f) /* bytes of a dump are not known to be UTF-8: as Latin-1 */
 			fprintf(j->f, "\\u%04x", c);
 		else
 			putc(c, j->f);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A streaming JSON writer: no tree, no allocation. Every document begins with {"tool", "version", "schema"}; schemas
- * grow by additions only.
+ * A streaming JSON writer: no tree, no allocation. Every document begins with {"tool", "version",
+ * "schema"}; schemas grow by additions only.
  */
 #ifndef JSON_H
 #define JSON_H

@@ -26,8 +26,8 @@ void kernel_fini(struct kernel *k)
 	}
 }
 
-static const struct fact_provider *who_knows(const struct kernel *k, enum fact_kind kind, const char *name,
-					     uint64_t *ret)
+static const struct fact_provider *who_knows(const struct kernel *k, enum fact_kind kind,
+					     const char *name, uint64_t *ret)
 {
 	unsigned int i;
 
@@ -42,7 +42,8 @@ bool kernel_fact(const struct kernel *k, enum fact_kind kind, const char *name, 
 	return who_knows(k, kind, name, ret) != NULL;
 }
 
-int kernel_need(const struct kernel *k, enum fact_kind kind, const char *name, uint64_t *ret, struct err *e)
+int kernel_need(const struct kernel *k, enum fact_kind kind, const char *name, uint64_t *ret,
+		struct err *e)
 {
 	if (kernel_fact(k, kind, name, ret))
 		return 0;
@@ -92,8 +93,12 @@ struct vmcoreinfo {
 	size_t len;
 };
 
-/* The value of the first line that begins with KEY and "=": a line ends at a newline, a NUL or the end. */
-static bool find_line(const char *text, size_t len, const char *key, const char **ret, size_t *ret_len)
+/*
+ * The value of the first line that begins with KEY and "=": a line ends at a newline, a NUL or the
+ * end.
+ */
+static bool find_line(const char *text, size_t len, const char *key, const char **ret,
+		      size_t *ret_len)
 {
 	size_t key_len = strlen(key), pos = 0;
 
@@ -102,7 +107,8 @@ static bool find_line(const char *text, size_t len, const char *key, const char 
 
 		while (end < len && text[end] != '\n' && text[end] != '\0')
 			end++;
-		if (end - pos > key_len && text[pos + key_len] == '=' && !memcmp(text + pos, key, key_len)) {
+		if (end - pos > key_len && text[pos + key_len] == '=' &&
+		    !memcmp(text + pos, key, key_len)) {
 			*ret = text + pos + key_len + 1;
 			*ret_len = end - pos - key_len - 1;
 			return true;
@@ -147,7 +153,8 @@ static bool parse_number(const char *text, size_t len, unsigned int base, uint64
 	return true;
 }
 
-static bool vmcoreinfo_fact(const struct fact_provider *p, enum fact_kind kind, const char *name, uint64_t *ret)
+static bool vmcoreinfo_fact(const struct fact_provider *p, enum fact_kind kind, const char *name,
+			    uint64_t *ret)
 {
 	const struct vmcoreinfo *v = (const struct vmcoreinfo *)p;
 	char key[128] = "";
@@ -161,7 +168,8 @@ static bool vmcoreinfo_fact(const struct fact_provider *p, enum fact_kind kind, 
 	       parse_number(value, len, kind == FACT_SYMBOL ? 16 : 10, ret);
 }
 
-static bool vmcoreinfo_text(const struct fact_provider *p, const char *key, const char **ret, size_t *ret_len)
+static bool vmcoreinfo_text(const struct fact_provider *p, const char *key, const char **ret,
+			    size_t *ret_len)
 {
 	const struct vmcoreinfo *v = (const struct vmcoreinfo *)p;
 
@@ -194,7 +202,8 @@ uint32_t vmcoreinfo_page_size(const char *text, size_t len)
 	size_t value_len;
 	uint64_t size;
 
-	if (!find_line(text, len, "PAGESIZE", &value, &value_len) || !parse_number(value, value_len, 10, &size))
+	if (!find_line(text, len, "PAGESIZE", &value, &value_len) ||
+	    !parse_number(value, value_len, 10, &size))
 		return 0;
 	if (size < 4096 || size > SOURCE_SLACK || (size & (size - 1)))
 		return 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is known about the crashed kernel, and where each fact came from. Tools ask by fact, never by version; which
- * provider knows it (VMCOREINFO today; kallsyms, BTF and DWARF behind the same vtable) is not their concern.
+ * What is known about the crashed kernel, and where each fact came from. Tools ask by fact, never
+ * by version; which provider knows it (VMCOREINFO today; kallsyms, BTF and DWARF behind the same
+ * vtable) is not their concern.
  */
 #ifndef KERNEL_H
 #define KERNEL_H
@@ -12,15 +13,23 @@
 
 #include "err.h"
 
-/* The kinds of VMCOREINFO (kernel/vmcore_info.c): SYMBOL(x) is an address, the others are what they say. */
+/*
+ * The kinds of VMCOREINFO (kernel/vmcore_info.c): SYMBOL(x) is an address, the others are what they
+ * say.
+ */
 enum fact_kind { FACT_SYMBOL, FACT_SIZE, FACT_OFFSET, FACT_LENGTH, FACT_NUMBER };
 
 struct fact_provider {
 	const char *name; /* origin, for messages: "VMCOREINFO" */
 	/* Is the fact known? A negative NUMBER is returned as its 64-bit two's complement. */
-	bool (*fact)(const struct fact_provider *p, enum fact_kind kind, const char *name, uint64_t *ret);
-	/* A line KEY=VALUE without a kind, such as OSRELEASE; not terminated. NULL: this provider has none. */
-	bool (*text)(const struct fact_provider *p, const char *key, const char **ret, size_t *ret_len);
+	bool (*fact)(const struct fact_provider *p, enum fact_kind kind, const char *name,
+		     uint64_t *ret);
+	/*
+	 * A line KEY=VALUE without a kind, such as OSRELEASE; not terminated. NULL: this provider
+	 * has none.
+	 */
+	bool (*text)(const struct fact_provider *p, const char *key, const char **ret,
+		     size_t *ret_len);
 	void (*close)(struct fact_provider *p);
 };
 
@@ -39,7 +48,8 @@ void kernel_fini(struct kernel *k);
 bool kernel_fact(const struct kernel *k, enum fact_kind kind, const char *name, uint64_t *ret);
 
 /* The same, for what cannot be done without: ERR_MISSING "KIND(name) is not known". */
-int kernel_need(const struct kernel *k, enum fact_kind kind, const char *name, uint64_t *ret, struct err *e);
+int kernel_need(const struct kernel *k, enum fact_kind kind, const char *name, uint64_t *ret,
+		struct err *e);
 
 /* A fact as a value, or a default. */
 uint64_t kernel_or(const struct kernel *k, enum fact_kind kind, const char *name, uint64_t missing);
@@ -47,17 +57,23 @@ uint64_t kernel_or(const struct kernel *k, enum fact_kind kind, const char *name
 /* Who knows it, or NULL. */
 const char *kernel_origin(const struct kernel *k, enum fact_kind kind, const char *name);
 
-/* A text such as "OSRELEASE" into BUF, cut to fit and terminated. False, and an empty BUF, when not known. */
+/*
+ * A text such as "OSRELEASE" into BUF, cut to fit and terminated. False, and an empty BUF, when not
+ * known.
+ */
 bool kernel_text(const struct kernel *k, const char *key, char *buf, size_t size);
 
 /*
- * Facts out of VMCOREINFO text: lines KEY=VALUE; SYMBOL in hexadecimal, the others decimal, or hexadecimal with 0x
- * (NUMBER(VMALLOC_START) of some architectures). TEXT stays the caller's and must outlive the provider. NULL when out
- * of memory.
+ * Facts out of VMCOREINFO text: lines KEY=VALUE; SYMBOL in hexadecimal, the others decimal, or
+ * hexadecimal with 0x (NUMBER(VMALLOC_START) of some architectures). TEXT stays the caller's and
+ * must outlive the provider. NULL when out of memory.
  */
 struct fact_provider *vmcoreinfo_provider(const char *text, size_t len);
 
-/* VMCOREINFO's PAGESIZE, before there is a kernel; 0 when missing or not a power of two from 4096 to 65536. */
+/*
+ * VMCOREINFO's PAGESIZE, before there is a kernel; 0 when missing or not a power of two from 4096
+ * to 65536.
+ */
 uint32_t vmcoreinfo_page_size(const char *text, size_t len);
 
 #endif

@@ -14,13 +14,13 @@ static void log_line(struct log *log, enum log_level level, const char *fmt, va_
 	log->emit(log, level, text);
 }
 
-#define LOG_FUNCTION(name, level)                                                                                      \
-	void name(struct log *log, const char *fmt, ...)                                                               \
-	{                                                                                                              \
-		va_list ap;                                                                                            \
-		va_start(ap, fmt);                                                                                     \
-		log_line(log, level, fmt, ap);                                                                         \
-		va_end(ap);                                                                                            \
+#define LOG_FUNCTION(name, level)                        \
+	void name(struct log *log, const char *fmt, ...) \
+	{                                                \
+		va_list ap;                              \
+		va_start(ap, fmt);                       \
+		log_line(log, level, fmt, ap);           \
+		va_end(ap);                              \
 	}
 
 LOG_FUNCTION(log_warn, LOG_WARN)

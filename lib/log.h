@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What lib has to say when nothing failed: degradations, decisions, debugging. lib never prints; the tool that owns
- * the job hands in a struct log whose emit function decides where a line goes, if anywhere.
+ * What lib has to say when nothing failed: degradations, decisions, debugging. lib never prints;
+ * the tool that owns the job hands in a struct log whose emit function decides where a line goes,
+ * if anywhere.
  */
 #ifndef LOG_H
 #define LOG_H

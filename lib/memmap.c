@@ -8,8 +8,8 @@
 #include "cleanup.h"
 
 /*
- * Low bits of section_mem_map are flags (include/linux/mmzone.h, SECTION_MAP_LAST_BIT: 2 in v2.6.16, 6 in v6.15); the
- * address part is at least page aligned.
+ * Low bits of section_mem_map are flags (include/linux/mmzone.h, SECTION_MAP_LAST_BIT: 2 in
+ * v2.6.16, 6 in v6.15); the address part is at least page aligned.
  */
 #define SECTION_PRESENT 1ULL
 #define SECTION_FLAGS 0xffULL
@@ -32,7 +32,8 @@ static int add_range(struct memmap *m, uint64_t pfn, uint64_t nr, uint64_t vaddr
 {
 	struct memmap_range *last = m->nr_ranges ? &m->ranges[m->nr_ranges - 1] : NULL;
 
-	if (last && last->pfn + last->nr == pfn && last->vaddr + last->nr * m->struct_size == vaddr) {
+	if (last && last->pfn + last->nr == pfn &&
+	    last->vaddr + last->nr * m->struct_size == vaddr) {
 		last->nr += nr;
 		return 0;
 	}
@@ -41,7 +42,8 @@ static int add_range(struct memmap *m, uint64_t pfn, uint64_t nr, uint64_t vaddr
 		struct memmap_range *more = realloc(m->ranges, room * sizeof(*more));
 
 		if (!more)
-			return err_set(e, ERR_NOMEM, "no memory for %zu ranges of struct pages", room);
+			return err_set(e, ERR_NOMEM, "no memory for %zu ranges of struct pages",
+				       room);
 		m->ranges = more;
 	}
 	m->ranges[m->nr_ranges++] = (struct memmap_range){ .pfn = pfn, .nr = nr, .vaddr = vaddr };
@@ -58,7 +60,8 @@ static int read_section(struct sparse *s, uint64_t nr, uint64_t *ret, struct err
 		uint64_t index = nr / s->per_root;
 
 		if (index != s->root_index) {
-			if (xlat_read_uint(s->x, s->r, s->mem_section + index * s->word, s->word, &s->root, e))
+			if (xlat_read_uint(s->x, s->r, s->mem_section + index * s->word, s->word,
+					   &s->root, e))
 				return err_add(e, "mem_section root %" PRIu64, index);
 			s->root_index = index;
 		}
@@ -71,15 +74,20 @@ static int read_section(struct sparse *s, uint64_t nr, uint64_t *ret, struct err
 	return 0;
 }
 
-/* Add the sections that hold pages of PAGES; what cannot be read or makes no sense is counted and left out. */
-static int add_sections(struct memmap *m, struct sparse *s, const struct pfnset *pages, struct err *e)
+/*
+ * Add the sections that hold pages of PAGES; what cannot be read or makes no sense is counted and
+ * left out.
+ */
+static int add_sections(struct memmap *m, struct sparse *s, const struct pfnset *pages,
+			struct err *e)
 {
 	uint64_t next = 0;
 	size_t i;
 
 	for (i = 0; i < pages->nr_ranges; i++) {
 		const struct pfn_range *r = &pages->ranges[i];
-		uint64_t nr = MAX(next, r->pfn / s->pages), end = (r->pfn + r->nr + s->pages - 1) / s->pages;
+		uint64_t nr = MAX(next, r->pfn / s->pages),
+			 end = (r->pfn + r->nr + s->pages - 1) / s->pages;
 
 		for (; nr < end && nr < s->nr_sections; nr++) {
 			uint64_t coded, vaddr, held = MAX(r->pfn, nr * s->pages) - nr * s->pages;
@@ -92,7 +100,10 @@ static int add_sections(struct memmap *m, struct sparse *s, const struct pfnset 
 			if (!(coded & SECTION_PRESENT))
 				continue;
 			vaddr = (coded & ~SECTION_FLAGS) + nr * s->pages * m->struct_size;
-			/* Not the first struct page: of a section that is partly a hole it may not exist. */
+			/*
+			 * Not the first struct page: of a section that is partly a hole it may not
+			 * exist.
+			 */
 			if (xlat_lookup(s->x, s->r, vaddr + held * m->struct_size, &mapped, e))
 				m->bad_sections++;
 			else if (add_range(m, nr * s->pages, s->pages, vaddr, e))
@@ -106,8 +117,10 @@ static int add_sections(struct memmap *m, struct sparse *s, const struct pfnset 
 static int sparse_facts(struct sparse *s, struct err *e)
 {
 	const struct arch *arch = s->r->dump->arch;
-	uint64_t section_bits = kernel_or(s->k, FACT_NUMBER, "SECTION_SIZE_BITS", arch->section_size_bits);
-	uint64_t phys_bits = kernel_or(s->k, FACT_NUMBER, "MAX_PHYSMEM_BITS", arch->max_physmem_bits);
+	uint64_t section_bits =
+		kernel_or(s->k, FACT_NUMBER, "SECTION_SIZE_BITS", arch->section_size_bits);
+	uint64_t phys_bits =
+		kernel_or(s->k, FACT_NUMBER, "MAX_PHYSMEM_BITS", arch->max_physmem_bits);
 	uint64_t length, page_size = s->r->dump->id.page_size;
 	unsigned int shift = dump_page_shift(s->r->dump);
 
@@ -115,23 +128,32 @@ static int sparse_facts(struct sparse *s, struct err *e)
 	    kernel_need(s->k, FACT_SIZE, "mem_section", &s->section_size, e) ||
 	    kernel_need(s->k, FACT_OFFSET, "mem_section.section_mem_map", &s->map_off, e))
 		return -1;
-	if (section_bits <= shift || section_bits > 48 || phys_bits < section_bits || phys_bits > 60)
-		return err_set(e, ERR_CORRUPT, "SECTION_SIZE_BITS %" PRIu64 " and MAX_PHYSMEM_BITS %" PRIu64
-			       " do not go together", section_bits, phys_bits);
-	if (s->section_size < s->word || s->section_size > page_size || s->map_off > s->section_size - s->word)
-		return err_set(e, ERR_CORRUPT, "SIZE(mem_section) %" PRIu64 " and its member at %" PRIu64
-			       " do not go together", s->section_size, s->map_off);
+	if (section_bits <= shift || section_bits > 48 || phys_bits < section_bits ||
+	    phys_bits > 60)
+		return err_set(e, ERR_CORRUPT,
+			       "SECTION_SIZE_BITS %" PRIu64 " and MAX_PHYSMEM_BITS %" PRIu64
+			       " do not go together",
+			       section_bits, phys_bits);
+	if (s->section_size < s->word || s->section_size > page_size ||
+	    s->map_off > s->section_size - s->word)
+		return err_set(e, ERR_CORRUPT,
+			       "SIZE(mem_section) %" PRIu64 " and its member at %" PRIu64
+			       " do not go together",
+			       s->section_size, s->map_off);
 	s->pages = 1ULL << (section_bits - shift);
 	s->nr_sections = 1ULL << (phys_bits - section_bits);
 	s->per_root = page_size / s->section_size;
-	/* SPARSEMEM_EXTREME: an array of roots. The static array has one element for each section. */
+	/*
+	 * SPARSEMEM_EXTREME: an array of roots. The static array has one element for each section.
+	 */
 	if (kernel_fact(s->k, FACT_LENGTH, "mem_section", &length) &&
 	    length != (s->nr_sections + s->per_root - 1) / s->per_root)
 		s->per_root = 0;
 	return 0;
 }
 
-static int init_sparse(struct memmap *m, struct sparse *s, const struct pfnset *pages, struct err *e)
+static int init_sparse(struct memmap *m, struct sparse *s, const struct pfnset *pages,
+		       struct err *e)
 {
 	int tries;
 
@@ -139,7 +161,10 @@ static int init_sparse(struct memmap *m, struct sparse *s, const struct pfnset *
 		return -1;
 	m->model = s->per_root ? "SPARSEMEM_EXTREME" : "SPARSEMEM";
 	m->section_pages = s->pages;
-	/* SYMBOL(mem_section) is the array; from v4.15 until a0b1280368d1 it was the address of a pointer to it. */
+	/*
+	 * SYMBOL(mem_section) is the array; from v4.15 until a0b1280368d1 it was the address of a
+	 * pointer to it.
+	 */
 	for (tries = 0; tries < 2; tries++) {
 		s->root_index = UINT64_MAX;
 		m->bad_sections = 0;
@@ -150,7 +175,9 @@ static int init_sparse(struct memmap *m, struct sparse *s, const struct pfnset *
 		if (xlat_read_uint(s->x, s->r, s->mem_section, s->word, &s->mem_section, e))
 			break;
 	}
-	return err_set(e, ERR_MISSING, "no section of the memory map makes sense (%" PRIu64 " were looked at in vain)",
+	return err_set(e, ERR_MISSING,
+		       "no section of the memory map makes sense (%" PRIu64
+		       " were looked at in vain)",
 		       m->bad_sections);
 }
 
@@ -181,9 +208,11 @@ int memmap_init(struct memmap *m, const struct kernel *k, const struct xlat *x, 
 	if (kernel_need(k, FACT_SIZE, "page", &size, e))
 		return -1;
 	if (size < 32 || size > 1024 || size % 4)
-		return err_set(e, ERR_CORRUPT, "SIZE(page) is %" PRIu64 ", expected 32 to 1024", size);
+		return err_set(e, ERR_CORRUPT, "SIZE(page) is %" PRIu64 ", expected 32 to 1024",
+			       size);
 	m->struct_size = (uint32_t)size;
-	if (kernel_fact(k, FACT_SYMBOL, "mem_section", &any) || !kernel_fact(k, FACT_SYMBOL, "mem_map", &any))
+	if (kernel_fact(k, FACT_SYMBOL, "mem_section", &any) ||
+	    !kernel_fact(k, FACT_SYMBOL, "mem_map", &any))
 		return init_sparse(m, &s, pages, e);
 	return init_flat(m, &s, pages, e);
 }

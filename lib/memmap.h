@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The memory map: where the kernel keeps the struct page of each page frame. Memory models by presence of facts:
- * SPARSEMEM (static and EXTREME, with or without vmemmap: mm/sparse.c) and FLATMEM.
+ * The memory map: where the kernel keeps the struct page of each page frame. Memory models by
+ * presence of facts: SPARSEMEM (static and EXTREME, with or without vmemmap: mm/sparse.c) and
+ * FLATMEM.
  */
 #ifndef MEMMAP_H
 #define MEMMAP_H
@@ -22,17 +23,18 @@ struct memmap_range {
 };
 
 struct memmap {
-	const char *model;	 /* "SPARSEMEM_EXTREME" */
-	uint32_t struct_size;	 /* bytes of a struct page */
-	uint64_t section_pages;	 /* nothing that belongs together crosses a multiple of this, but gigantic pages */
+	const char *model;	/* "SPARSEMEM_EXTREME" */
+	uint32_t struct_size;	/* bytes of a struct page */
+	uint64_t section_pages; /* nothing that belongs together crosses a multiple of this, but
+				   gigantic pages */
 	struct memmap_range *ranges; /* ascending */
 	size_t nr_ranges;
 	uint64_t bad_sections; /* present, but with an address that cannot be one */
 };
 
 /*
- * Find the memory map for the pages that PAGES covers. ERR_MISSING, ERR_UNREADABLE, ERR_NOMEM. Undo with
- * memmap_fini(), after a failure too.
+ * Find the memory map for the pages that PAGES covers. ERR_MISSING, ERR_UNREADABLE, ERR_NOMEM. Undo
+ * with memmap_fini(), after a failure too.
  */
 int memmap_init(struct memmap *m, const struct kernel *k, const struct xlat *x, struct reader *r,
 		const struct pfnset *pages, struct err *e);

@@ -35,8 +35,8 @@ bool note_owner_is(const struct note *n, const char *owner)
 	return n->owner_len == strlen(owner) && !memcmp(n->owner, owner, n->owner_len);
 }
 
-bool note_append(uint8_t **buf, size_t *len, enum byte_order order, const char *owner, uint32_t type, const void *desc,
-		 size_t desc_len)
+bool note_append(uint8_t **buf, size_t *len, enum byte_order order, const char *owner,
+		 uint32_t type, const void *desc, size_t desc_len)
 {
 	size_t namesz = strlen(owner) + 1;
 	size_t start = ALIGN_UP(*len, 4), total = 12 + ALIGN_UP(namesz, 4) + ALIGN_UP(desc_len, 4);

@@ -44,14 +44,18 @@ int pfnset_init(struct pfnset *s, const struct dump *d, struct err *e)
 
 	*s = (struct pfnset){ .nr_ranges = 0 };
 	for (; dump_next_run(d, SPACE_PHYS, pfn, &run); pfn = run.pfn + run.nr)
-		if ((run.state == PAGE_DATA || run.state == PAGE_ZERO) && add_range(s, &room, run.pfn, run.nr, e))
+		if ((run.state == PAGE_DATA || run.state == PAGE_ZERO) &&
+		    add_range(s, &room, run.pfn, run.nr, e))
 			return -1;
 	if (s->nr_bits / 8 > SIZE_MAX / 2)
-		return err_set(e, ERR_NOMEM, "a bitmap for %" PRIu64 " pages does not fit", s->nr_bits);
-	s->bits = mmap(NULL, words(s) * 8 + 8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		return err_set(e, ERR_NOMEM, "a bitmap for %" PRIu64 " pages does not fit",
+			       s->nr_bits);
+	s->bits = mmap(NULL, words(s) * 8 + 8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		       -1, 0);
 	if (s->bits == MAP_FAILED) {
 		s->bits = NULL;
-		return err_set(e, ERR_NOMEM, "no memory for a bitmap of %" PRIu64 " pages", s->nr_bits);
+		return err_set(e, ERR_NOMEM, "no memory for a bitmap of %" PRIu64 " pages",
+			       s->nr_bits);
 	}
 	pfnset_fill(s);
 	return 0;
@@ -123,7 +127,9 @@ static uint64_t op_bits(const struct pfnset *s, uint64_t first, uint64_t last, e
 
 	while (first < last) {
 		uint64_t w = first / 64, end = MIN(last, (w + 1) * 64);
-		uint64_t mask = (end - first == 64 ? ~0ULL : ((1ULL << (end - first)) - 1) << (first % 64)), old;
+		uint64_t mask = (end - first == 64 ? ~0ULL
+						   : ((1ULL << (end - first)) - 1) << (first % 64)),
+			 old;
 
 		if (op == BITS_CLEAR)
 			old = __atomic_fetch_and(&s->bits[w], ~mask, __ATOMIC_RELAXED) & mask;
@@ -185,7 +191,8 @@ static uint64_t find_bit(const struct pfnset *s, uint64_t bit, uint64_t last, bo
 	return last;
 }
 
-bool pfnset_next(const struct pfnset *s, uint64_t pfn, uint64_t end, uint64_t max, uint64_t *ret_pfn, uint64_t *ret_nr)
+bool pfnset_next(const struct pfnset *s, uint64_t pfn, uint64_t end, uint64_t max,
+		 uint64_t *ret_pfn, uint64_t *ret_nr)
 {
 	size_t i;
 

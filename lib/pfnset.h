@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A set of page frames over the memory that exists: one bit per page of it, nothing for holes, however high the
- * addresses are. Clearing and setting is atomic: several threads may do it at the same time.
+ * A set of page frames over the memory that exists: one bit per page of it, nothing for holes,
+ * however high the addresses are. Clearing and setting is atomic: several threads may do it at the
+ * same time.
  */
 #ifndef PFNSET_H
 #define PFNSET_H
@@ -25,7 +26,10 @@ struct pfnset {
 	uint64_t nr_bits;
 };
 
-/* The universe is every page of D in state PAGE_DATA or PAGE_ZERO; all of them are in the set. ERR_NOMEM. */
+/*
+ * The universe is every page of D in state PAGE_DATA or PAGE_ZERO; all of them are in the set.
+ * ERR_NOMEM.
+ */
 int pfnset_init(struct pfnset *s, const struct dump *d, struct err *e);
 void pfnset_fini(struct pfnset *s);
 
@@ -39,14 +43,21 @@ void pfnset_fill(struct pfnset *s);
 bool pfnset_covers(const struct pfnset *s, uint64_t pfn);
 bool pfnset_test(const struct pfnset *s, uint64_t pfn);
 
-/* Take NR pages from PFN on out, or put them in; what is outside the universe is skipped. Returns how many changed. */
+/*
+ * Take NR pages from PFN on out, or put them in; what is outside the universe is skipped. Returns
+ * how many changed.
+ */
 uint64_t pfnset_clear(struct pfnset *s, uint64_t pfn, uint64_t nr);
 uint64_t pfnset_set(struct pfnset *s, uint64_t pfn, uint64_t nr);
 
 /* Pages of the set in [START, END). */
 uint64_t pfnset_count(const struct pfnset *s, uint64_t start, uint64_t end);
 
-/* The first run of pages in the set at or after PFN and before END, at most MAX long. False when there is none. */
-bool pfnset_next(const struct pfnset *s, uint64_t pfn, uint64_t end, uint64_t max, uint64_t *ret_pfn, uint64_t *ret_nr);
+/*
+ * The first run of pages in the set at or after PFN and before END, at most MAX long. False when
+ * there is none.
+ */
+bool pfnset_next(const struct pfnset *s, uint64_t pfn, uint64_t end, uint64_t max,
+		 uint64_t *ret_pfn, uint64_t *ret_nr);
 
 #endif

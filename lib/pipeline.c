@@ -9,8 +9,9 @@
 #include "cleanup.h"
 #include "zero.h"
 
-#define UNIT_COMPRESSED ((size_t)256 << 10) /* bytes of pages in a unit that is compressed into a buffer */
-#define UNIT_RAW ((size_t)512 << 10)	    /* in one that is written out of the mapped input */
+#define UNIT_COMPRESSED \
+	((size_t)256 << 10)	     /* bytes of pages in a unit that is compressed into a buffer */
+#define UNIT_RAW ((size_t)512 << 10) /* in one that is written out of the mapped input */
 #define UNIT_RUNS 128
 
 enum unit_state { UNIT_FREE, UNIT_TAKEN, UNIT_DONE };
@@ -67,7 +68,8 @@ static unsigned int nr_units(unsigned int threads)
 size_t pipeline_memory(const struct codec *codec, int level, unsigned int threads, size_t page_size)
 {
 	size_t pages = unit_pages(codec, page_size);
-	size_t unit = pages * (sizeof(struct page_out) + sizeof(struct iovec)) + sizeof(struct unit);
+	size_t unit =
+		pages * (sizeof(struct page_out) + sizeof(struct iovec)) + sizeof(struct unit);
 
 	if (codec)
 		unit += pages * page_size + codec->bound(page_size);
@@ -88,8 +90,8 @@ static void add_iov(struct unit *u, const void *data, size_t len)
 }
 
 /* Store DATA in the unit's buffer: compressed when that makes it smaller. */
-static void add_buffered(const struct line *l, struct unit *u, void *codec_state, struct page_out *out,
-			 const uint8_t *data)
+static void add_buffered(const struct line *l, struct unit *u, void *codec_state,
+			 struct page_out *out, const uint8_t *data)
 {
 	uint8_t *to = u->buf + u->fill;
 	size_t size = 0;
@@ -117,7 +119,10 @@ static struct page_out *new_page(struct unit *u, uint64_t pfn, enum page_state s
 	return out;
 }
 
-/* Make sure that every byte can be read now: a page of a mapping that is lost shows here, not during the write. */
+/*
+ * Make sure that every byte can be read now: a page of a mapping that is lost shows here, not
+ * during the write.
+ */
 static void touch(const volatile uint8_t *data, size_t size)
 {
 	size_t off;
@@ -127,8 +132,8 @@ static void touch(const volatile uint8_t *data, size_t size)
 	(void)data[size - 1];
 }
 
-static void add_page(const struct line *l, struct unit *u, void *codec_state, uint64_t pfn, const uint8_t *data,
-		     bool in_place)
+static void add_page(const struct line *l, struct unit *u, void *codec_state, uint64_t pfn,
+		     const uint8_t *data, bool in_place)
 {
 	struct page_out *out;
 
@@ -148,7 +153,10 @@ static void add_page(const struct line *l, struct unit *u, void *codec_state, ui
 	add_iov(u, data, l->page_size);
 }
 
-/* Raw units have a buffer only once a page needs one: at the edge of a segment, or near one that cannot be read. */
+/*
+ * Raw units have a buffer only once a page needs one: at the edge of a segment, or near one that
+ * cannot be read.
+ */
 static bool need_buffer(const struct line *l, struct unit *u)
 {
 	if (!u->buf)
@@ -162,8 +170,8 @@ static int no_memory(struct err *e)
 }
 
 /* Pages of a unit in which something could not be delivered: one at a time, exactly. */
-static int add_exactly(const struct line *l, struct unit *u, void *codec_state, uint64_t pfn, uint64_t nr,
-		       struct err *e)
+static int add_exactly(const struct line *l, struct unit *u, void *codec_state, uint64_t pfn,
+		       uint64_t nr, struct err *e)
 {
 	_cleanup_free_ uint8_t *page = malloc(l->page_size);
 
@@ -186,8 +194,8 @@ static int add_exactly(const struct line *l, struct unit *u, void *codec_state, 
 }
 
 /* Up to NR pages from PFN on; *ret is how many. */
-static int add_view(const struct line *l, struct unit *u, void *codec_state, uint64_t pfn, uint64_t nr, uint64_t *ret,
-		    struct err *e)
+static int add_view(const struct line *l, struct unit *u, void *codec_state, uint64_t pfn,
+		    uint64_t nr, uint64_t *ret, struct err *e)
 {
 	struct err why = ERR_INIT;
 	struct view v;
@@ -196,7 +204,8 @@ static int add_view(const struct line *l, struct unit *u, void *codec_state, uin
 
 	if (reader_view(&u->reader, SPACE_PHYS, pfn, nr, &v, &why)) {
 		*ret = 1;
-		return why.code == ERR_NOMEM ? no_memory(e) : add_exactly(l, u, codec_state, pfn, 1, e);
+		return why.code == ERR_NOMEM ? no_memory(e)
+					     : add_exactly(l, u, codec_state, pfn, 1, e);
 	}
 	/* What is stored as it is stays where it is, as long as its window can. */
 	in_place = !codec_state && reader_hold(&u->reader, v.data);
@@ -208,8 +217,11 @@ static int add_view(const struct line *l, struct unit *u, void *codec_state, uin
 	return 0;
 }
 
-/* All pages of the unit; EXACTLY: by read(), for units in which something could not be delivered. */
-static int add_runs(const struct line *l, struct unit *u, void *codec_state, bool exactly, struct err *e)
+/*
+ * All pages of the unit; EXACTLY: by read(), for units in which something could not be delivered.
+ */
+static int add_runs(const struct line *l, struct unit *u, void *codec_state, bool exactly,
+		    struct err *e)
 {
 	const struct dump *d = l->part->plan->dump;
 	unsigned int i;
@@ -221,12 +233,14 @@ static int add_runs(const struct line *l, struct unit *u, void *codec_state, boo
 		for (; pfn < end; pfn += n) {
 			n = 1;
 			if (!dump_next_run(d, SPACE_PHYS, pfn, &run))
-				return err_set(e, ERR_CORRUPT, "page 0x%" PRIx64 " is gone from the map", pfn);
+				return err_set(e, ERR_CORRUPT,
+					       "page 0x%" PRIx64 " is gone from the map", pfn);
 			if (run.state == PAGE_ZERO) {
 				new_page(u, pfn, PAGE_ZERO);
 				u->zero++;
 			} else if (exactly ? add_exactly(l, u, codec_state, pfn, n, e)
-					   : add_view(l, u, codec_state, pfn, MIN(end - pfn, run.nr), &n, e)) {
+					   : add_view(l, u, codec_state, pfn,
+						      MIN(end - pfn, run.nr), &n, e)) {
 				return -1;
 			}
 		}
@@ -250,7 +264,10 @@ static int fill_unit(const struct line *l, struct unit *u, void *codec_state, st
 		return -1;
 	if (source_my_faults() == before)
 		return 0;
-	/* Windows that were got by now may hold zeros for good, and another thread may be the next to use them. */
+	/*
+	 * Windows that were got by now may hold zeros for good, and another thread may be the next
+	 * to use them.
+	 */
 	empty_unit(u);
 	reader_fini(&u->reader);
 	if (add_runs(l, u, codec_state, true, e))
@@ -269,8 +286,8 @@ static bool take_pages(struct line *l, struct unit *u)
 	u->nr_runs = 0;
 	empty_unit(u);
 	while (left && u->nr_runs < UNIT_RUNS &&
-	       pfnset_next(l->part->plan->keep, l->cursor, l->part->end_pfn, left, &u->runs[u->nr_runs].pfn,
-			   &u->runs[u->nr_runs].nr)) {
+	       pfnset_next(l->part->plan->keep, l->cursor, l->part->end_pfn, left,
+			   &u->runs[u->nr_runs].pfn, &u->runs[u->nr_runs].nr)) {
 		l->cursor = u->runs[u->nr_runs].pfn + u->runs[u->nr_runs].nr;
 		left -= u->runs[u->nr_runs].nr;
 		u->nr_runs++;
@@ -296,15 +313,22 @@ static void count_unit(struct line *l, const struct unit *u)
 static int write_unit(struct line *l, struct unit *u, struct err *e)
 {
 	uint64_t before = source_my_faults();
-	struct batch b = {
-		.pages = u->pages, .nr_pages = u->nr_pages, .iov = u->iov, .nr_iov = u->nr_iov, .bytes = u->bytes
-	};
+	struct batch b = { .pages = u->pages,
+			   .nr_pages = u->nr_pages,
+			   .iov = u->iov,
+			   .nr_iov = u->nr_iov,
+			   .bytes = u->bytes };
 
 	if (l->p->format->put(l->part, &b, e))
 		return -1;
-	/* The input was whole when it was looked at and is not now: what was written may be zeros instead. */
+	/*
+	 * The input was whole when it was looked at and is not now: what was written may be zeros
+	 * instead.
+	 */
 	if (source_my_faults() != before)
-		return err_set(e, ERR_IO, "%s: changed or failed while pages from 0x%" PRIx64 " on were written",
+		return err_set(e, ERR_IO,
+			       "%s: changed or failed while pages from 0x%" PRIx64
+			       " on were written",
 			       source_name(l->part->plan->dump->source), u->pages[0].pfn);
 	count_unit(l, u);
 	return 0;
@@ -389,7 +413,10 @@ static void *worker(void *arg)
 	const struct codec *codec = l->p->codec;
 	void *state = codec ? codec->open(l->p->codec_level, l->page_size) : NULL;
 
-	/* A helper without memory for its codec leaves the work to the others; the first thread has to have it. */
+	/*
+	 * A helper without memory for its codec leaves the work to the others; the first thread has
+	 * to have it.
+	 */
 	if (codec && !state)
 		return NULL;
 	pthread_mutex_lock(&l->lock);
@@ -426,7 +453,8 @@ static int line_init(struct line *l, unsigned int threads, struct err *e)
 	l->page_size = l->part->plan->page_size;
 	l->unit_pages = unit_pages(l->p->codec, l->page_size);
 	/* A codec may overrun what it keeps, on the last page too. */
-	l->buf_size = l->unit_pages * l->page_size + (l->p->codec ? l->p->codec->bound(l->page_size) : 0);
+	l->buf_size =
+		l->unit_pages * l->page_size + (l->p->codec ? l->p->codec->bound(l->page_size) : 0);
 	l->cursor = l->part->start_pfn;
 	l->nr_units = nr_units(threads);
 	l->units = calloc(l->nr_units, sizeof(*l->units));
@@ -498,7 +526,8 @@ int pipeline_run(struct pipeline *p, struct part *parts, unsigned int nr_parts, 
 		t[i].threads = MAX(p->threads / nr_parts, 1u);
 		t[i].line = (struct line){ .p = p, .part = &parts[i], .totals = &totals };
 		/* The last part, often the only one, is this thread's own. */
-		t[i].started = i + 1 < nr_parts && !pthread_create(&t[i].thread, NULL, run_part, &t[i]);
+		t[i].started =
+			i + 1 < nr_parts && !pthread_create(&t[i].thread, NULL, run_part, &t[i]);
 		if (!t[i].started)
 			run_part(&t[i]);
 	}

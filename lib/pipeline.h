@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The pipeline: runs of kept pages are read, tested for zeros and compressed by several threads, and handed to the
- * writer in order. The only loop over pages in the program; the output does not depend on the number of threads.
+ * The pipeline: runs of kept pages are read, tested for zeros and compressed by several threads,
+ * and handed to the writer in order. The only loop over pages in the program; the output does not
+ * depend on the number of threads.
  *
- * There is no writer thread: whoever finishes the unit of work that is next in the file writes it, and all that are
- * done behind it. A thread that finds no free unit blocks. With one thread nothing is created and nothing waits.
+ * There is no writer thread: whoever finishes the unit of work that is next in the file writes it,
+ * and all that are done behind it. A thread that finds no free unit blocks. With one thread nothing
+ * is created and nothing waits.
  */
 #ifndef PIPELINE_H
 #define PIPELINE_H
@@ -28,11 +30,13 @@ struct pipeline {
 };
 
 /* Bytes that a pipeline of so many threads takes for pages of PAGE_SIZE bytes. */
-size_t pipeline_memory(const struct codec *codec, int level, unsigned int threads, size_t page_size);
+size_t pipeline_memory(const struct codec *codec, int level, unsigned int threads,
+		       size_t page_size);
 
 /*
- * Write all kept pages of the parts: begin() was called for each, commit() is the caller's. Several parts are written
- * at the same time, each in order. ERR_INTERRUPTED, ERR_NOMEM, or what the format's put() says.
+ * Write all kept pages of the parts: begin() was called for each, commit() is the caller's. Several
+ * parts are written at the same time, each in order. ERR_INTERRUPTED, ERR_NOMEM, or what the
+ * format's put() says.
  */
 int pipeline_run(struct pipeline *p, struct part *parts, unsigned int nr_parts, struct err *e);
 

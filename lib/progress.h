@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How far a long job is. lib counts and asks a clock; what becomes of it (a line on a terminal, whole lines on a
- * console, JSON) is the tool's concern.
+ * How far a long job is. lib counts and asks a clock; what becomes of it (a line on a terminal,
+ * whole lines on a console, JSON) is the tool's concern.
  */
 #ifndef PROGRESS_H
 #define PROGRESS_H

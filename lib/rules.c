@@ -5,7 +5,8 @@
 
 #include "cleanup.h"
 
-#define MAPPING_ANON 1ULL /* PAGE_MAPPING_ANON, FOLIO_MAPPING_ANON: bit 0 of mapping, KSM included */
+#define MAPPING_ANON \
+	1ULL /* PAGE_MAPPING_ANON, FOLIO_MAPPING_ANON: bit 0 of mapping, KSM included */
 #define PG_HEAD_DEFAULT (1ULL << 14) /* kernels that export neither PG_head_mask nor PG_head */
 
 const char *kind_name(enum page_kind kind)
@@ -34,7 +35,8 @@ static struct maybe fact(const struct kernel *k, enum fact_kind kind, const char
 }
 
 /* An offset in struct page that leaves room for SIZE bytes; otherwise it is not known. */
-static struct maybe member(const struct rules *r, const struct kernel *k, const char *name, unsigned int size)
+static struct maybe member(const struct rules *r, const struct kernel *k, const char *name,
+			   unsigned int size)
 {
 	struct maybe m = fact(k, FACT_OFFSET, name);
 
@@ -64,7 +66,9 @@ static enum type_encoding find_encoding(const struct maybe *buddy)
 	return TYPE_EQUAL;
 }
 
-/* 4.18 and later spell each type as its own number; before, only buddy and later balloon had one. */
+/*
+ * 4.18 and later spell each type as its own number; before, only buddy and later balloon had one.
+ */
 static void init_types(struct rules *r, const struct kernel *k)
 {
 	r->mapcount = member(r, k, "page._mapcount", 4);
@@ -77,24 +81,30 @@ static void init_types(struct rules *r, const struct kernel *k)
 		r->encoding = find_encoding(r->offline.known ? &r->offline : &r->slab_type);
 }
 
-/* docs of the eras: mm.h compound_order(), folio_order(); what is exported tells which one applies. */
+/*
+ * docs of the eras: mm.h compound_order(), folio_order(); what is exported tells which one applies.
+ */
 static void init_order(struct rules *r, const struct kernel *k)
 {
-	struct maybe order = member(r, k, "page.compound_order", 1), dtor = fact(k, FACT_OFFSET, "page.compound_dtor");
+	struct maybe order = member(r, k, "page.compound_order", 1),
+		     dtor = fact(k, FACT_OFFSET, "page.compound_dtor");
 	struct maybe folio = fact(k, FACT_OFFSET, "folio._folio_order");
-	struct maybe lru = member(r, k, "page.lru", 2u * r->word), prev = fact(k, FACT_OFFSET, "list_head.prev");
+	struct maybe lru = member(r, k, "page.lru", 2u * r->word),
+		     prev = fact(k, FACT_OFFSET, "list_head.prev");
 
 	if (order.known) { /* v4.4; u16 until f9ae0f4a4b46 (v4.16) */
 		r->order_place = ORDER_IN_NEXT;
 		r->order_off = (uint32_t)order.value;
 		r->order_width = dtor.known && order.value == dtor.value + 2 ? 2 : 1;
-	} else if (folio.known && folio.value >= r->struct_size && folio.value < 2u * r->struct_size) { /* v6.3 */
+	} else if (folio.known && folio.value >= r->struct_size &&
+		   folio.value < 2u * r->struct_size) { /* v6.3 */
 		r->order_place = ORDER_IN_NEXT;
 		r->order_off = (uint32_t)folio.value - r->struct_size;
 		r->order_width = 1;
 	} else if (r->compound_head.known) { /* v6.6: ebc1baf5c9b4 */
 		r->order_place = ORDER_IN_NEXT_FLAGS;
-	} else if (lru.known && prev.known && prev.value <= r->word) { /* before v4.4: kept in a pointer */
+	} else if (lru.known && prev.known &&
+		   prev.value <= r->word) { /* before v4.4: kept in a pointer */
 		r->order_place = ORDER_IN_NEXT;
 		r->order_off = (uint32_t)(lru.value + prev.value);
 		r->order_width = r->word;
@@ -106,7 +116,8 @@ static void init_hugetlb(struct rules *r, const struct kernel *k)
 	struct maybe type = fact(k, FACT_NUMBER, "PAGE_HUGETLB_MAPCOUNT_VALUE");
 	struct maybe number = fact(k, FACT_NUMBER, "HUGETLB_PAGE_DTOR");
 	struct maybe symbol = fact(k, FACT_SYMBOL, "free_huge_page");
-	struct maybe dtor = member(r, k, "page.compound_dtor", 1), order = fact(k, FACT_OFFSET, "page.compound_order");
+	struct maybe dtor = member(r, k, "page.compound_dtor", 1),
+		     order = fact(k, FACT_OFFSET, "page.compound_order");
 	struct maybe folio = fact(k, FACT_OFFSET, "folio._folio_dtor");
 	struct maybe lru = member(r, k, "page.lru", r->word);
 
@@ -116,7 +127,8 @@ static void init_hugetlb(struct rules *r, const struct kernel *k)
 	} else if (flag(k, "PG_hugetlb")) { /* v6.6: 9c5ccf2db04b */
 		r->hugetlb = HUGETLB_FLAG;
 		r->hugetlb_value = flag(k, "PG_hugetlb");
-	} else if (number.known && folio.known && folio.value >= r->struct_size && folio.value < 2u * r->struct_size) {
+	} else if (number.known && folio.known && folio.value >= r->struct_size &&
+		   folio.value < 2u * r->struct_size) {
 		r->hugetlb = HUGETLB_DTOR; /* v6.3 */
 		r->hugetlb_off = (uint32_t)folio.value - r->struct_size;
 		r->hugetlb_width = 1;
@@ -126,7 +138,8 @@ static void init_hugetlb(struct rules *r, const struct kernel *k)
 		r->hugetlb_off = (uint32_t)dtor.value;
 		r->hugetlb_width = order.known && order.value == dtor.value + 2 ? 2 : 1;
 		r->hugetlb_value = number.value;
-	} else if (symbol.known && lru.known && !r->compound_head.known) { /* before v4.4: lru.next is the function */
+	} else if (symbol.known && lru.known &&
+		   !r->compound_head.known) { /* before v4.4: lru.next is the function */
 		r->hugetlb = HUGETLB_DTOR;
 		r->hugetlb_off = (uint32_t)lru.value;
 		r->hugetlb_width = r->word;
@@ -149,7 +162,8 @@ static void init_flags(struct rules *r, const struct kernel *k)
 		r->head = PG_HEAD_DEFAULT;
 }
 
-static void keep_instead(struct rules *r, int bits, const char *what, const char *missing, struct log *log)
+static void keep_instead(struct rules *r, int bits, const char *what, const char *missing,
+			 struct log *log)
 {
 	if (!(r->level & bits))
 		return;
@@ -169,29 +183,40 @@ static void distrust(struct rules *r, const struct kernel *k, struct log *log)
 	if (!r->private_flag && (r->level & cache) == LEVEL_CACHE)
 		keep_instead(r, LEVEL_CACHE, "cache pages", "NUMBER(PG_private) is not known", log);
 	if (!r->slab_flag && !r->slab_type.known)
-		keep_instead(r, LEVEL_USER, "user pages",
-			     "neither NUMBER(PG_slab) nor NUMBER(PAGE_SLAB_MAPCOUNT_VALUE) is known", log);
+		keep_instead(
+			r, LEVEL_USER, "user pages",
+			"neither NUMBER(PG_slab) nor NUMBER(PAGE_SLAB_MAPCOUNT_VALUE) is known",
+			log);
 	if (!r->mapcount.known)
-		keep_instead(r, LEVEL_FREE, "free pages", "OFFSET(page._mapcount) is not known", log);
+		keep_instead(r, LEVEL_FREE, "free pages", "OFFSET(page._mapcount) is not known",
+			     log);
 	if (!r->buddy.known)
-		keep_instead(r, LEVEL_FREE, "free pages", "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE) is not known", log);
+		keep_instead(r, LEVEL_FREE, "free pages",
+			     "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE) is not known", log);
 	if (!r->private_off.known)
 		keep_instead(r, LEVEL_FREE, "free pages", "OFFSET(page.private) is not known", log);
 	if (!r->max_free_order)
-		keep_instead(r, LEVEL_FREE, "free pages", "LENGTH(zone.free_area) is not known", log);
-	if ((r->level & LEVEL_USER) && (r->hugetlb == HUGETLB_UNKNOWN || r->order_place == ORDER_NOWHERE))
-		log_warn(log, "hugetlb pages are kept: VMCOREINFO does not tell how to recognise them");
+		keep_instead(r, LEVEL_FREE, "free pages", "LENGTH(zone.free_area) is not known",
+			     log);
+	if ((r->level & LEVEL_USER) &&
+	    (r->hugetlb == HUGETLB_UNKNOWN || r->order_place == ORDER_NOWHERE))
+		log_warn(log,
+			 "hugetlb pages are kept: VMCOREINFO does not tell how to recognise them");
 	if (!r->compound_head.known && r->level > LEVEL_ZERO)
-		log_warn(log, "tails of compound pages cannot be told from other pages: OFFSET(page.compound_head) is not known");
+		log_warn(
+			log,
+			"tails of compound pages cannot be told from other pages: OFFSET(page.compound_head) is not known");
 }
 
-void rules_init(struct rules *r, const struct dump *d, const struct kernel *k, int level, struct log *log)
+void rules_init(struct rules *r, const struct dump *d, const struct kernel *k, int level,
+		struct log *log)
 {
 	struct maybe flags, mapping, size = fact(k, FACT_SIZE, "page");
 
 	*r = (struct rules){ .level = level, .order = d->id.order, .word = d->id.word };
 	r->page_shift = dump_page_shift(d);
-	r->struct_size = size.known && size.value >= 32 && size.value <= 1024 ? (uint32_t)size.value : 64;
+	r->struct_size =
+		size.known && size.value >= 32 && size.value <= 1024 ? (uint32_t)size.value : 64;
 	flags = member(r, k, "page.flags", r->word);
 	mapping = member(r, k, "page.mapping", r->word);
 	r->flags = (uint32_t)flags.value;
@@ -209,7 +234,8 @@ void rules_init(struct rules *r, const struct dump *d, const struct kernel *k, i
 	distrust(r, k, log);
 	if (!size.known || !flags.known || !mapping.known) {
 		keep_instead(r, LEVEL_MAX & ~LEVEL_ZERO, "pages of all kinds but zero pages",
-			     "SIZE(page), OFFSET(page.flags) or OFFSET(page.mapping) is not known", log);
+			     "SIZE(page), OFFSET(page.flags) or OFFSET(page.mapping) is not known",
+			     log);
 		r->hwpoison = 0;
 	}
 	/* As makedumpfile: with PG_hwpoison known, poisoned and offline pages go at every level. */
@@ -242,7 +268,10 @@ static bool has_type(const struct rules *r, uint32_t mapcount, const struct mayb
 	return false;
 }
 
-/* Does the page have any type at all? Then it is neither anonymous nor page cache, whatever overlays its mapping. */
+/*
+ * Does the page have any type at all? Then it is neither anonymous nor page cache, whatever
+ * overlays its mapping.
+ */
 static bool is_typed(const struct rules *r, uint32_t mapcount)
 {
 	if (!r->mapcount.known)
@@ -284,14 +313,16 @@ static bool is_hugetlb(const struct rules *r, uint32_t mapcount, const uint8_t *
 	case HUGETLB_FLAG:
 		return head && (load_word(r, next + r->flags) & r->hugetlb_value);
 	case HUGETLB_DTOR:
-		return head && load_uint(next + r->hugetlb_off, r->hugetlb_width, r->order) == r->hugetlb_value;
+		return head && load_uint(next + r->hugetlb_off, r->hugetlb_width, r->order) ==
+				       r->hugetlb_value;
 	case HUGETLB_UNKNOWN:
 		break;
 	}
 	return false;
 }
 
-void rules_fields(const struct rules *r, uint64_t pfn, const uint8_t *page, const uint8_t *next, struct page_fields *f)
+void rules_fields(const struct rules *r, uint64_t pfn, const uint8_t *page, const uint8_t *next,
+		  struct page_fields *f)
 {
 	f->flags = load_word(r, page + r->flags);
 	f->mapping = load_word(r, page + r->mapping);
@@ -316,11 +347,16 @@ static struct verdict keep(const char *why)
 
 static bool is_cache(const struct rules *r, uint64_t flags)
 {
-	/* Since v4.10 (6326fec1122c) PG_swapcache shares its bit; with PG_swapbacked it means what it says. */
-	return (flags & r->lru) || ((flags & r->swapcache) && (!r->swapbacked || (flags & r->swapbacked)));
+	/*
+	 * Since v4.10 (6326fec1122c) PG_swapcache shares its bit; with PG_swapbacked it means what
+	 * it says.
+	 */
+	return (flags & r->lru) ||
+	       ((flags & r->swapcache) && (!r->swapbacked || (flags & r->swapbacked)));
 }
 
-struct verdict rules_judge(const struct rules *r, uint64_t pfn, const uint8_t *page, const uint8_t *next)
+struct verdict rules_judge(const struct rules *r, uint64_t pfn, const uint8_t *page,
+			   const uint8_t *next)
 {
 	struct page_fields f;
 	bool slab, anon, cache;
@@ -329,26 +365,30 @@ struct verdict rules_judge(const struct rules *r, uint64_t pfn, const uint8_t *p
 	rules_fields(r, pfn, page, next, &f);
 	if (f.is_tail)
 		return keep("tail of a compound page: goes with its head");
-	slab = r->slab_type.known ? has_type(r, f.mapcount, &r->slab_type) : (f.flags & r->slab_flag) != 0;
+	slab = r->slab_type.known ? has_type(r, f.mapcount, &r->slab_type)
+				  : (f.flags & r->slab_flag) != 0;
 	nr = 1ULL << f.order;
 	if ((r->level & LEVEL_FREE) && !slab && has_type(r, f.mapcount, &r->buddy))
 		return f.private_value < r->max_free_order
 			       ? drop(KIND_FREE, 1ULL << f.private_value, "in the buddy allocator")
 			       : keep("free, but of an order that does not exist");
 	if ((r->level & LEVEL_FREE) && has_type(r, f.mapcount, &r->unaccepted))
-		return drop(KIND_FREE, 1ULL << (r->max_free_order - 1), "not yet accepted by a confidential guest");
+		return drop(KIND_FREE, 1ULL << (r->max_free_order - 1),
+			    "not yet accepted by a confidential guest");
 	anon = (f.mapping & MAPPING_ANON) && !slab && !is_typed(r, f.mapcount);
 	cache = is_cache(r, f.flags) && !anon && !slab && !is_typed(r, f.mapcount);
 	if ((r->level & LEVEL_CACHE) && cache && !(f.flags & r->private_flag))
 		return drop(KIND_CACHE, nr, "page cache without private data");
 	if ((r->level & LEVEL_CACHE_PRIVATE) && cache)
-		return drop(f.flags & r->private_flag ? KIND_CACHE_PRIVATE : KIND_CACHE, nr, "page cache");
+		return drop(f.flags & r->private_flag ? KIND_CACHE_PRIVATE : KIND_CACHE, nr,
+			    "page cache");
 	if ((r->level & LEVEL_USER) && anon)
 		return drop(KIND_USER, nr, "anonymous memory of a process");
 	if ((r->level & LEVEL_USER) && f.is_hugetlb)
 		return drop(KIND_USER, nr, "hugetlb page");
 	if (f.flags & r->hwpoison)
-		return drop(KIND_HWPOISON, nr, "hardware poison: reading it could stop the machine");
+		return drop(KIND_HWPOISON, nr,
+			    "hardware poison: reading it could stop the machine");
 	if (!slab && has_type(r, f.mapcount, &r->offline))
 		return drop(KIND_OFFLINE, nr, "logically offline: ballooned or unplugged");
 	return keep("kernel memory");

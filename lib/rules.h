@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The exclusion rules: what kind of page a struct page describes. Built once from facts, then applied to each struct
- * page; the encodings of all kernels since 2.6 are told apart by which facts are exported, never by version.
+ * The exclusion rules: what kind of page a struct page describes. Built once from facts, then
+ * applied to each struct page; the encodings of all kernels since 2.6 are told apart by which facts
+ * are exported, never by version.
  */
 #ifndef RULES_H
 #define RULES_H
@@ -45,9 +46,9 @@ struct maybe {
 
 /* How _mapcount tells a page type (include/linux/page-flags.h). */
 enum type_encoding {
-	TYPE_NONE,     /* no types known */
-	TYPE_EQUAL,    /* the whole word (-2, -128; v4.18 to v6.10: all ones with one bit cleared) */
-	TYPE_BIT,      /* v6.11: top bit set and one of the bits below it cleared */
+	TYPE_NONE,  /* no types known */
+	TYPE_EQUAL, /* the whole word (-2, -128; v4.18 to v6.10: all ones with one bit cleared) */
+	TYPE_BIT,   /* v6.11: top bit set and one of the bits below it cleared */
 	TYPE_TOP_BYTE, /* v6.12 on: the top byte, the rest belongs to the owner */
 };
 
@@ -61,14 +62,15 @@ enum order_place {
 /* How a hugetlb page is recognised. */
 enum hugetlb_mark {
 	HUGETLB_UNKNOWN,
-	HUGETLB_DTOR, /* a field of the second struct page equals a number, or the address of a function */
+	HUGETLB_DTOR, /* a field of the second struct page equals a number, or the address of a
+			 function */
 	HUGETLB_FLAG, /* v6.6 to v6.8: a flag of the second struct page */
 	HUGETLB_TYPE, /* v6.9 on: a page type */
 };
 
 struct rules {
-	int level;	 /* what is dropped: the asked level less what cannot be trusted */
-	bool scan;	 /* does any rule need struct pages? */
+	int level; /* what is dropped: the asked level less what cannot be trusted */
+	bool scan; /* does any rule need struct pages? */
 	enum byte_order order;
 	uint8_t word;
 	uint32_t struct_size;
@@ -92,10 +94,11 @@ struct rules {
 };
 
 /*
- * Build the rules for LEVEL. What a missing or implausible fact makes untrustworthy is taken out of rules->level and
- * told to LOG: those pages are kept.
+ * Build the rules for LEVEL. What a missing or implausible fact makes untrustworthy is taken out of
+ * rules->level and told to LOG: those pages are kept.
  */
-void rules_init(struct rules *rules, const struct dump *d, const struct kernel *k, int level, struct log *log);
+void rules_init(struct rules *rules, const struct dump *d, const struct kernel *k, int level,
+		struct log *log);
 
 /* What was decided for one struct page. */
 struct verdict {
@@ -105,10 +108,11 @@ struct verdict {
 };
 
 /*
- * Judge PFN by its struct page, of rules->struct_size bytes; NEXT is the struct page of PFN + 1, or NULL when there is
- * none.
+ * Judge PFN by its struct page, of rules->struct_size bytes; NEXT is the struct page of PFN + 1, or
+ * NULL when there is none.
  */
-struct verdict rules_judge(const struct rules *rules, uint64_t pfn, const uint8_t *page, const uint8_t *next);
+struct verdict rules_judge(const struct rules *rules, uint64_t pfn, const uint8_t *page,
+			   const uint8_t *next);
 
 /* Fields of a struct page, for who explains a verdict. */
 struct page_fields {

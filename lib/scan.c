@@ -10,8 +10,9 @@
 #define MAX_STRUCT_PAGE 1024
 
 /*
- * Work is handed out in chunks of whole sections: a buddy block never crosses one. A gigantic page may; its tails in
- * other chunks decide nothing themselves, and clearing is atomic, so the result does not depend on who comes first.
+ * Work is handed out in chunks of whole sections: a buddy block never crosses one. A gigantic page
+ * may; its tails in other chunks decide nothing themselves, and clearing is atomic, so the result
+ * does not depend on who comes first.
  */
 #define CHUNK_PAGES (1u << 15)
 
@@ -42,7 +43,8 @@ static bool take_chunk(struct scan *s, uint64_t *pfn, uint64_t *nr)
 	pthread_mutex_lock(&s->lock);
 	while (!got && s->range < m->nr_ranges && !(s->c->interrupted && *s->c->interrupted)) {
 		const struct memmap_range *r = &m->ranges[s->range];
-		uint64_t from = MAX(s->next, r->pfn), end = MIN(r->pfn + r->nr, (from / step + 1) * step);
+		uint64_t from = MAX(s->next, r->pfn),
+			 end = MIN(r->pfn + r->nr, (from / step + 1) * step);
 
 		if (from >= r->pfn + r->nr) {
 			s->range++;
@@ -97,12 +99,14 @@ static uint64_t judge(struct worker *w, uint64_t pfn, const uint8_t *page, const
 	return v.nr;
 }
 
-int scan_struct_page(const struct classify *c, struct reader *r, uint64_t pfn, void *buf, struct err *e)
+int scan_struct_page(const struct classify *c, struct reader *r, uint64_t pfn, void *buf,
+		     struct err *e)
 {
 	uint64_t vaddr = memmap_vaddr(&c->memmap, pfn);
 
 	if (!vaddr)
-		return err_set(e, ERR_MISSING, "page 0x%llx has no struct page", (unsigned long long)pfn);
+		return err_set(e, ERR_MISSING, "page 0x%llx has no struct page",
+			       (unsigned long long)pfn);
 	return xlat_read(c->xlat, r, vaddr, buf, c->rules.struct_size, e);
 }
 
@@ -117,7 +121,8 @@ static uint64_t judge_alone(struct worker *w, uint64_t pfn)
 		w->unjudged += pfnset_covers(c->keep, pfn);
 		return 1;
 	}
-	return judge(w, pfn, page, scan_struct_page(c, &w->data, pfn + 1, next, &ignored) ? NULL : next);
+	return judge(w, pfn, page,
+		     scan_struct_page(c, &w->data, pfn + 1, next, &ignored) ? NULL : next);
 }
 
 /* NR struct pages in a row at P; returns the first page frame that was not judged. */
@@ -149,7 +154,8 @@ static uint64_t judge_row(struct worker *w, uint64_t pfn, const uint8_t *p, uint
 }
 
 /* How many whole struct pages lie in place at VADDR; *ret is the first. 0: none, take it alone. */
-static uint64_t struct_pages_at(struct worker *w, uint64_t vaddr, uint64_t want, const uint8_t **ret, bool *unreadable)
+static uint64_t struct_pages_at(struct worker *w, uint64_t vaddr, uint64_t want,
+				const uint8_t **ret, bool *unreadable)
 {
 	const struct classify *c = w->scan->c;
 	unsigned int shift = dump_page_shift(c->dump);
@@ -165,20 +171,24 @@ static uint64_t struct_pages_at(struct worker *w, uint64_t vaddr, uint64_t want,
 	paddr = m.paddr + (vaddr - m.vaddr);
 	len = MIN(m.len - (vaddr - m.vaddr), want * c->rules.struct_size);
 	into = paddr & ((1ULL << shift) - 1);
-	if (!dump_next_run(c->dump, SPACE_PHYS, paddr >> shift, &run) || run.pfn != paddr >> shift ||
-	    run.state != PAGE_DATA ||
-	    reader_view(&w->data, SPACE_PHYS, paddr >> shift, (into + len + (1ULL << shift) - 1) >> shift, &v, &ignored))
+	if (!dump_next_run(c->dump, SPACE_PHYS, paddr >> shift, &run) ||
+	    run.pfn != paddr >> shift || run.state != PAGE_DATA ||
+	    reader_view(&w->data, SPACE_PHYS, paddr >> shift,
+			(into + len + (1ULL << shift) - 1) >> shift, &v, &ignored))
 		return 0;
 	*unreadable = false;
 	*ret = v.data + into;
 	return MIN(len, (v.nr << shift) - into) / c->rules.struct_size;
 }
 
-/* Count pages that cannot be judged, up to the end of the page of struct pages that is not there. */
+/*
+ * Count pages that cannot be judged, up to the end of the page of struct pages that is not there.
+ */
 static uint64_t skip_unreadable(struct worker *w, uint64_t pfn, uint64_t vaddr, uint64_t left)
 {
 	const struct classify *c = w->scan->c;
-	uint64_t page = c->dump->id.page_size, n = (page - vaddr % page + c->rules.struct_size - 1) / c->rules.struct_size;
+	uint64_t page = c->dump->id.page_size,
+		 n = (page - vaddr % page + c->rules.struct_size - 1) / c->rules.struct_size;
 	uint64_t i;
 
 	n = MIN(n, left);

@@ -6,12 +6,13 @@
 #include "classify.h"
 
 /*
- * Judge every page that c->keep covers and clear what is dropped; c->rules and c->memmap are set. Fills dropped,
- * unjudged and the explanation. ERR_NOMEM, ERR_INTERRUPTED.
+ * Judge every page that c->keep covers and clear what is dropped; c->rules and c->memmap are set.
+ * Fills dropped, unjudged and the explanation. ERR_NOMEM, ERR_INTERRUPTED.
  */
 int scan_run(struct classify *c, struct err *e);
 
 /* Copy the struct page of PFN into BUF. ERR_MISSING when there is none. */
-int scan_struct_page(const struct classify *c, struct reader *r, uint64_t pfn, void *buf, struct err *e);
+int scan_struct_page(const struct classify *c, struct reader *r, uint64_t pfn, void *buf,
+		     struct err *e);
 
 #endif

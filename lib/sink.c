@@ -21,14 +21,14 @@ struct sink {
 	enum sink_kind kind;
 	char *name;
 	int fd;
-	bool created;	    /* by us, so ours to remove */
-	bool regular;	    /* a regular file: has a length, takes reservations */
-	bool failed;	    /* a stream that broke off must not get an end record */
-	uint64_t limit;	    /* 0: none */
+	bool created;	/* by us, so ours to remove */
+	bool regular;	/* a regular file: has a length, takes reservations */
+	bool failed;	/* a stream that broke off must not get an end record */
+	uint64_t limit; /* 0: none */
 	uint64_t written;
 	uint64_t end; /* one past the highest byte written */
 	double sync_seconds;
-	uint8_t *buf;	    /* SINK_BUFFER bytes gathered for offset buf_off */
+	uint8_t *buf; /* SINK_BUFFER bytes gathered for offset buf_off */
 	size_t fill;
 	uint64_t buf_off;
 };
@@ -72,7 +72,8 @@ int sink_file(const char *path, unsigned int flags, struct sink **ret, struct er
 	if (fstat(fd, &st) < 0) {
 		err_sys(e, errno, "%s", path);
 	} else if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
-		err_set(e, ERR_UNSUPPORTED, "%s: not a file or block device; use -F to write a stream", path);
+		err_set(e, ERR_UNSUPPORTED,
+			"%s: not a file or block device; use -F to write a stream", path);
 	} else if (!sink_new(SINK_KIND_FILE, path, fd, ret, e)) {
 		(*ret)->created = created;
 		(*ret)->regular = S_ISREG(st.st_mode);
@@ -128,7 +129,10 @@ static size_t iov_total(const struct iovec *iov, int nr_iov)
 	return total;
 }
 
-/* Write pieces, at most MAX_PIECES of them, as they are: framed where the sink frames. IOV is used up. */
+/*
+ * Write pieces, at most MAX_PIECES of them, as they are: framed where the sink frames. IOV is used
+ * up.
+ */
 static int emit(struct sink *s, uint64_t off, struct iovec *iov, int nr_iov, struct err *e)
 {
 	size_t total = iov_total(iov, nr_iov);
@@ -138,7 +142,8 @@ static int emit(struct sink *s, uint64_t off, struct iovec *iov, int nr_iov, str
 
 	if (s->limit && off + total > s->limit) {
 		s->failed = true;
-		return err_set(e, ERR_NOSPACE, "%s: the size limit of %" PRIu64 " bytes is reached", s->name, s->limit);
+		return err_set(e, ERR_NOSPACE, "%s: the size limit of %" PRIu64 " bytes is reached",
+			       s->name, s->limit);
 	}
 	if (s->kind == SINK_KIND_NULL) {
 		s->written += total;
@@ -236,7 +241,8 @@ static void gather(struct sink *s, const struct iovec *iov, int nr_iov)
 }
 
 /* Large pieces: as they are, in groups; through the buffer where the system cannot reach them. */
-static int write_through(struct sink *s, uint64_t off, const struct iovec *iov, int nr_iov, struct err *e)
+static int write_through(struct sink *s, uint64_t off, const struct iovec *iov, int nr_iov,
+			 struct err *e)
 {
 	while (nr_iov) {
 		struct iovec part[MAX_PIECES];
@@ -254,8 +260,9 @@ static int write_through(struct sink *s, uint64_t off, const struct iovec *iov, 
 }
 
 /*
- * Touch every page of what the system is about to copy. A page of a mapped source that is gone by now becomes zeros
- * (and a fault that is counted) here, where it cannot stop the write in the middle with EFAULT.
+ * Touch every page of what the system is about to copy. A page of a mapped source that is gone by
+ * now becomes zeros (and a fault that is counted) here, where it cannot stop the write in the
+ * middle with EFAULT.
  */
 static void touch(const struct iovec *iov, int nr_iov)
 {
@@ -280,7 +287,8 @@ int sink_writev(struct sink *s, uint64_t off, const struct iovec *iov, int nr_io
 		return 0;
 	if (s->kind == SINK_KIND_NULL)
 		return write_through(s, off, iov, nr_iov, e);
-	if (s->fill && (off != s->buf_off + s->fill || total > SINK_BUFFER - s->fill) && sink_flush(s, e))
+	if (s->fill && (off != s->buf_off + s->fill || total > SINK_BUFFER - s->fill) &&
+	    sink_flush(s, e))
 		return -1;
 	if (total >= SINK_BUFFER / 4 && !s->fill) {
 		touch(iov, nr_iov);
@@ -297,8 +305,11 @@ int sink_reserve(struct sink *s, uint64_t off, uint64_t len, struct err *e)
 	if (s->kind != SINK_KIND_FILE || !s->regular || !len)
 		return 0;
 	if (s->limit && off + len > s->limit)
-		return err_set(e, ERR_NOSPACE, "%s: the size limit of %" PRIu64 " bytes is too small", s->name, s->limit);
-	if (!fallocate(s->fd, 0, (off_t)off, (off_t)len) || (errno != ENOSPC && errno != EDQUOT && errno != EFBIG))
+		return err_set(e, ERR_NOSPACE,
+			       "%s: the size limit of %" PRIu64 " bytes is too small", s->name,
+			       s->limit);
+	if (!fallocate(s->fd, 0, (off_t)off, (off_t)len) ||
+	    (errno != ENOSPC && errno != EDQUOT && errno != EFBIG))
 		return 0;
 	return err_sys(e, errno, "%s", s->name);
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A sink: bytes out. Writers say which bytes belong at which offset of the finished file; the sink decides what that
- * means: a file is written in place, a flattened stream gets a record, a dry run counts.
+ * A sink: bytes out. Writers say which bytes belong at which offset of the finished file; the sink
+ * decides what that means: a file is written in place, a flattened stream gets a record, a dry run
+ * counts.
  *
- * Small writes that follow each other are gathered; what is written in one piece of SINK_BUFFER or more goes out as it
- * is, without a copy. Only one thread uses a sink at a time.
+ * Small writes that follow each other are gathered; what is written in one piece of SINK_BUFFER or
+ * more goes out as it is, without a copy. Only one thread uses a sink at a time.
  */
 #ifndef SINK_H
 #define SINK_H
@@ -26,22 +27,27 @@ enum {
 };
 
 /*
- * A new file, mode 0600 whatever the umask, or with SINK_FORCE an existing file, which is cut to nothing, or block
- * device. The caller has made sure that it is not the input (source_is_path()). A sink that is closed without sink_commit() leaves what was written; sink_discard() removes it.
+ * A new file, mode 0600 whatever the umask, or with SINK_FORCE an existing file, which is cut to
+ * nothing, or block device. The caller has made sure that it is not the input (source_is_path()). A
+ * sink that is closed without sink_commit() leaves what was written; sink_discard() removes it.
  */
 int sink_file(const char *path, unsigned int flags, struct sink **ret, struct err *e);
 
 /*
- * A flattened stream (makedumpfile -F) into descriptor FD, which stays the caller's; NAME is for messages. Layout:
- * makedumpfile's IMPLEMENTATION; a 4096-byte header, then records of {offset, size} big-endian and data, then an end
- * record. A byte must be written once only: crash keeps the first value of a byte, makedumpfile -R the last.
+ * A flattened stream (makedumpfile -F) into descriptor FD, which stays the caller's; NAME is for
+ * messages. Layout: makedumpfile's IMPLEMENTATION; a 4096-byte header, then records of {offset,
+ * size} big-endian and data, then an end record. A byte must be written once only: crash keeps the
+ * first value of a byte, makedumpfile -R the last.
  */
 int sink_flat(int fd, const char *name, struct sink **ret, struct err *e);
 
 /* Counts bytes, writes nothing. */
 int sink_null(const char *name, struct sink **ret, struct err *e);
 
-/* False where a byte once written stays: then a writer leaves out what it learns late, and writes it at the end. */
+/*
+ * False where a byte once written stays: then a writer leaves out what it learns late, and writes
+ * it at the end.
+ */
 bool sink_can_patch(const struct sink *s);
 
 const char *sink_name(const struct sink *s);
@@ -49,7 +55,10 @@ const char *sink_name(const struct sink *s);
 /* The descriptor behind a file sink, or -1. */
 int sink_fd(const struct sink *s);
 
-/* Refuse with ERR_NOSPACE, as a full disk would, to write at or beyond LIMIT bytes (makedumpfile -L). 0: no limit. */
+/*
+ * Refuse with ERR_NOSPACE, as a full disk would, to write at or beyond LIMIT bytes (makedumpfile
+ * -L). 0: no limit.
+ */
 void sink_set_limit(struct sink *s, uint64_t limit);
 
 /* Bytes handed to the system so far, without holes and framing. */
@@ -62,14 +71,15 @@ double sink_sync_seconds(const struct sink *s);
 int sink_write(struct sink *s, uint64_t off, const void *buf, size_t len, struct err *e);
 
 /*
- * Write the pieces of IOV, one after another, from offset OFF. Pieces of a mapped source are allowed: should they
- * vanish during the call, zeros are written and source_my_faults() tells.
+ * Write the pieces of IOV, one after another, from offset OFF. Pieces of a mapped source are
+ * allowed: should they vanish during the call, zeros are written and source_my_faults() tells.
  */
 int sink_writev(struct sink *s, uint64_t off, const struct iovec *iov, int nr_iov, struct err *e);
 
 /*
- * Make sure that [off, off + len) can be written later even when the disk fills up in between. Best effort: where the
- * file system cannot promise that, nothing happens; ERR_NOSPACE when it says that there is no room already.
+ * Make sure that [off, off + len) can be written later even when the disk fills up in between. Best
+ * effort: where the file system cannot promise that, nothing happens; ERR_NOSPACE when it says that
+ * there is no room already.
  */
 int sink_reserve(struct sink *s, uint64_t off, uint64_t len, struct err *e);
 
@@ -79,19 +89,27 @@ int sink_flush(struct sink *s, struct err *e);
 /* Flush, and make what was written so far durable: a barrier before a mark is cleared. */
 int sink_sync(struct sink *s, struct err *e);
 
-/* One past the highest byte that the system has taken: what a failed write left behind ends here. */
+/*
+ * One past the highest byte that the system has taken: what a failed write left behind ends here.
+ */
 uint64_t sink_end(const struct sink *s);
 
 /*
- * The output is whole: flush, set the length of a file to SIZE, write the end record of a stream, make it durable.
- * After success the output may be called complete.
+ * The output is whole: flush, set the length of a file to SIZE, write the end record of a stream,
+ * make it durable. After success the output may be called complete.
  */
 int sink_commit(struct sink *s, uint64_t size, struct err *e);
 
-/* Begin the output anew, as an empty file; for a retry. ERR_UNSUPPORTED where bytes are out already. */
+/*
+ * Begin the output anew, as an empty file; for a retry. ERR_UNSUPPORTED where bytes are out
+ * already.
+ */
 int sink_restart(struct sink *s, struct err *e);
 
-/* Throw the output away: cut a file to nothing and remove it if this sink created it. For a failed start. */
+/*
+ * Throw the output away: cut a file to nothing and remove it if this sink created it. For a failed
+ * start.
+ */
 void sink_discard(struct sink *s);
 
 /* Close and free, without flushing; NULL is allowed. */

@@ -16,8 +16,9 @@
 #include "cleanup.h"
 
 /*
- * Window sizes. A regular file is mapped lazily, so a big window costs only address space; mapping /proc/vmcore or a
- * device fills in every page table entry at once; a window that is read costs memory.
+ * Window sizes. A regular file is mapped lazily, so a big window costs only address space; mapping
+ * /proc/vmcore or a device fills in every page table entry at once; a window that is read costs
+ * memory.
  */
 #define CELL_FILE (sizeof(void *) > 4 ? (size_t)64 << 20 : (size_t)4 << 20)
 #define CELL_DEVICE ((size_t)4 << 20)
@@ -35,8 +36,8 @@ struct source {
 };
 
 /*
- * Live mappings, for the signal handler: no lock, no allocation. A slot is taken by setting `owner`, and is visible
- * to the handler once `base` is set.
+ * Live mappings, for the signal handler: no lock, no allocation. A slot is taken by setting
+ * `owner`, and is visible to the handler once `base` is set.
  */
 struct slot {
 	_Atomic(struct source *) owner;
@@ -65,13 +66,15 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 
 		if (!base || addr < base || addr - base >= slots[i].len)
 			continue;
-		if (mmap(page, host_page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		if (mmap(page, host_page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+			 0) == MAP_FAILED)
 			break;
 		my_faults++;
 		errno = saved;
 		return;
 	}
-	signal(sig, SIG_DFL); /* not ours: the instruction faults again and the default action follows */
+	signal(sig,
+	       SIG_DFL); /* not ours: the instruction faults again and the default action follows */
 }
 
 static void install_handler(void)
@@ -110,10 +113,12 @@ static int source_setup(struct source *s, struct err *e)
 	s->dev = st.st_dev;
 	s->ino = st.st_ino;
 	if (S_ISDIR(st.st_mode))
-		return err_set(e, ERR_UNSUPPORTED, "%s: is a directory, a dump file is needed", s->name);
+		return err_set(e, ERR_UNSUPPORTED, "%s: is a directory, a dump file is needed",
+			       s->name);
 	end = lseek(s->fd, 0, SEEK_END);
 	if (end < 0)
-		return err_set(e, ERR_UNSUPPORTED, "%s: cannot seek in it; save it to a file first", s->name);
+		return err_set(e, ERR_UNSUPPORTED, "%s: cannot seek in it; save it to a file first",
+			       s->name);
 	/* Files of /proc say 0 or their length; those that say 0 end where read() ends. */
 	s->size = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : (uint64_t)end;
 	if (!s->size && S_ISCHR(st.st_mode))
@@ -186,7 +191,10 @@ uint64_t source_my_faults(void)
 	return my_faults;
 }
 
-/* Like pread() until LEN bytes, the end, or an error; returns what was read and sets *os to 0 or errno. */
+/*
+ * Like pread() until LEN bytes, the end, or an error; returns what was read and sets *os to 0 or
+ * errno.
+ */
 static size_t read_fully(struct source *s, uint64_t off, uint8_t *buf, size_t len, int *os)
 {
 	size_t done = 0;
@@ -217,14 +225,16 @@ int source_read(struct source *s, uint64_t off, void *buf, size_t len, struct er
 	int os;
 
 	if (off > INT64_MAX - len)
-		return err_set(e, ERR_UNREADABLE, "%s: offset 0x%" PRIx64 " is beyond any file", s->name, off);
+		return err_set(e, ERR_UNREADABLE, "%s: offset 0x%" PRIx64 " is beyond any file",
+			       s->name, off);
 	done = read_fully(s, off, buf, len, &os);
 	if (done == len)
 		return 0;
 	if (os)
 		err_sys(e, os, "%s: offset 0x%" PRIx64, s->name, off + done);
 	else
-		err_set(e, ERR_UNREADABLE, "%s: ends at offset 0x%" PRIx64 ", %zu bytes at 0x%" PRIx64 " were wanted",
+		err_set(e, ERR_UNREADABLE,
+			"%s: ends at offset 0x%" PRIx64 ", %zu bytes at 0x%" PRIx64 " were wanted",
 			s->name, off + done, len, off);
 	e->code = ERR_UNREADABLE;
 	return -1;
@@ -269,15 +279,20 @@ static bool window_map(struct source *s, uint64_t start, size_t len, struct wind
 	return true;
 }
 
-/* Fill a window by reading; a block that fails becomes zeros and a fault, and reading goes on behind it. */
-static int window_read(struct source *s, uint64_t start, size_t len, struct window *ret, struct err *e)
+/*
+ * Fill a window by reading; a block that fails becomes zeros and a fault, and reading goes on
+ * behind it.
+ */
+static int window_read(struct source *s, uint64_t start, size_t len, struct window *ret,
+		       struct err *e)
 {
 	uint8_t *buf = malloc(len);
 	size_t done = 0;
 	int os;
 
 	if (!buf)
-		return err_set(e, ERR_NOMEM, "%s: no memory for a window of %zu bytes", s->name, len);
+		return err_set(e, ERR_NOMEM, "%s: no memory for a window of %zu bytes", s->name,
+			       len);
 	while (done < len) {
 		size_t step, n = read_fully(s, start + done, buf + done, len - done, &os);
 
@@ -308,7 +323,8 @@ int source_get(struct source *s, uint64_t off, struct window *ret, struct err *e
 	uint64_t start = off - off % s->cell;
 
 	if (off >= s->size || off > INT64_MAX - s->cell - SOURCE_SLACK)
-		return err_set(e, ERR_UNREADABLE, "%s: offset 0x%" PRIx64 " is past the end", s->name, off);
+		return err_set(e, ERR_UNREADABLE, "%s: offset 0x%" PRIx64 " is past the end",
+			       s->name, off);
 	*ret = (struct window){ .source = s, .off = start };
 	if (s->memory) {
 		ret->len = window_len(s, start, s->cell);

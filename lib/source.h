@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A source: bytes in. It declares how long it is and how it may be read, and hands out windows of itself.
+ * A source: bytes in. It declares how long it is and how it may be read, and hands out windows of
+ * itself.
  *
- * A window is a piece of the source in memory: mapped where the system can map it, read into a buffer elsewhere. The
- * caller gets one, looks at it, and puts it back; windows are few and of bounded size, because a 32-bit host has no
- * room for more and because mapping /proc/vmcore builds page tables at once.
+ * A window is a piece of the source in memory: mapped where the system can map it, read into a
+ * buffer elsewhere. The caller gets one, looks at it, and puts it back; windows are few and of
+ * bounded size, because a 32-bit host has no room for more and because mapping /proc/vmcore builds
+ * page tables at once.
  *
- * Bytes that the system cannot deliver (EIO, hardware poison, a file that shrinks while it is mapped) read as zeros
- * inside a window and are counted. Who must not take such zeros for data compares source_my_faults() before and after,
- * and asks source_read() page by page when it moved. A SIGBUS is dealt with here and nowhere else.
+ * Bytes that the system cannot deliver (EIO, hardware poison, a file that shrinks while it is
+ * mapped) read as zeros inside a window and are counted. Who must not take such zeros for data
+ * compares source_my_faults() before and after, and asks source_read() page by page when it moved.
+ * A SIGBUS is dealt with here and nowhere else.
  */
 #ifndef SOURCE_H
 #define SOURCE_H
@@ -27,19 +30,21 @@ enum {
 };
 
 /*
- * A window begun anywhere inside its grid cell reaches at least this far past the cell's end, so that one page of any
- * page size that begins in the window also ends in it (unless the source ends first).
+ * A window begun anywhere inside its grid cell reaches at least this far past the cell's end, so
+ * that one page of any page size that begins in the window also ends in it (unless the source ends
+ * first).
  */
 #define SOURCE_SLACK 65536u
 
 /*
- * Open PATH for reading. Directories, sockets and pipes are refused with ERR_UNSUPPORTED: everything here needs random
- * access. The source is closed with source_close().
+ * Open PATH for reading. Directories, sockets and pipes are refused with ERR_UNSUPPORTED:
+ * everything here needs random access. The source is closed with source_close().
  */
 int source_open(const char *path, unsigned int flags, struct source **ret, struct err *e);
 
 /*
- * A source over LEN bytes of memory at DATA, which must outlive it. For tests and fuzzers. NULL when out of memory.
+ * A source over LEN bytes of memory at DATA, which must outlive it. For tests and fuzzers. NULL
+ * when out of memory.
  */
 struct source *source_memory(const char *name, const void *data, size_t len);
 
@@ -55,14 +60,15 @@ uint64_t source_size(const struct source *s);
 bool source_is_path(const struct source *s, const char *path);
 
 /*
- * Host pages, or blocks, that the system could not deliver to the calling thread so far, whatever the source. A window
- * got before the count moved may hold zeros in their place for good: put it back.
+ * Host pages, or blocks, that the system could not deliver to the calling thread so far, whatever
+ * the source. A window got before the count moved may hold zeros in their place for good: put it
+ * back.
  */
 uint64_t source_my_faults(void);
 
 /*
- * Copy LEN bytes from offset OFF into BUF, by read(), not through a window. ERR_UNREADABLE names the first byte that
- * cannot be had (end of the source, or an error of the system).
+ * Copy LEN bytes from offset OFF into BUF, by read(), not through a window. ERR_UNREADABLE names
+ * the first byte that cannot be had (end of the source, or an error of the system).
  */
 int source_read(struct source *s, uint64_t off, void *buf, size_t len, struct err *e);
 
@@ -78,8 +84,9 @@ struct window {
 };
 
 /*
- * Get the window that holds offset OFF. ret->data begins at or before OFF; it is at least SOURCE_SLACK bytes beyond
- * OFF long unless the source ends there. ERR_UNREADABLE when OFF lies past the end, ERR_NOMEM.
+ * Get the window that holds offset OFF. ret->data begins at or before OFF; it is at least
+ * SOURCE_SLACK bytes beyond OFF long unless the source ends there. ERR_UNREADABLE when OFF lies
+ * past the end, ERR_NOMEM.
  */
 int source_get(struct source *s, uint64_t off, struct window *ret, struct err *e);
 

@@ -34,24 +34,30 @@ static uint64_t entry_target(const struct xlat *x, uint64_t entry)
 }
 
 /* What a leaf ENTRY maps for VADDR. */
-static struct mapping leaf_mapping(const struct xlat *x, unsigned int level, uint64_t vaddr, uint64_t entry)
+static struct mapping leaf_mapping(const struct xlat *x, unsigned int level, uint64_t vaddr,
+				   uint64_t entry)
 {
 	uint64_t mask = level_size(&x->paging->level[level]) - 1;
 
-	return (struct mapping){ .vaddr = vaddr & ~mask, .paddr = entry_target(x, entry) & ~mask, .len = mask + 1 };
+	return (struct mapping){ .vaddr = vaddr & ~mask,
+				 .paddr = entry_target(x, entry) & ~mask,
+				 .len = mask + 1 };
 }
 
-int xlat_lookup(const struct xlat *x, struct reader *r, uint64_t vaddr, struct mapping *ret, struct err *e)
+int xlat_lookup(const struct xlat *x, struct reader *r, uint64_t vaddr, struct mapping *ret,
+		struct err *e)
 {
 	const struct paging *p = x->paging;
 	uint64_t table = x->root;
 	unsigned int i;
 
 	if (!p)
-		return err_set(e, ERR_MISSING, "no page table is known, address 0x%" PRIx64 " cannot be translated",
+		return err_set(e, ERR_MISSING,
+			       "no page table is known, address 0x%" PRIx64 " cannot be translated",
 			       vaddr);
 	if (!canonical(p, vaddr))
-		return err_set(e, ERR_MISSING, "0x%" PRIx64 " is not an address of %s", vaddr, p->name);
+		return err_set(e, ERR_MISSING, "0x%" PRIx64 " is not an address of %s", vaddr,
+			       p->name);
 	for (i = 0; i < p->nr_levels; i++) {
 		uint8_t raw[8];
 		uint64_t entry, at = table + index_at(&p->level[i], vaddr) * p->entry_size;
@@ -60,7 +66,8 @@ int xlat_lookup(const struct xlat *x, struct reader *r, uint64_t vaddr, struct m
 			return err_add(e, "page table of 0x%" PRIx64 ", level %u", vaddr, i);
 		entry = load_uint(raw, p->entry_size, r->dump->id.order);
 		if (!(entry & p->present))
-			return err_set(e, ERR_MISSING, "0x%" PRIx64 " is not mapped (level %u)", vaddr, i);
+			return err_set(e, ERR_MISSING, "0x%" PRIx64 " is not mapped (level %u)",
+				       vaddr, i);
 		if (is_leaf(p, i, entry)) {
 			*ret = leaf_mapping(x, i, vaddr, entry);
 			return 0;
@@ -86,7 +93,8 @@ static bool walk_entry(struct walk *w, unsigned int level, uint64_t vaddr, uint6
 	uint8_t raw[8];
 	struct err ignored = ERR_INIT;
 
-	if (reader_read(w->r, SPACE_PHYS, w->table[level] + index_at(&p->level[level], vaddr) * p->entry_size, raw,
+	if (reader_read(w->r, SPACE_PHYS,
+			w->table[level] + index_at(&p->level[level], vaddr) * p->entry_size, raw,
 			p->entry_size, &ignored))
 		return false;
 	*ret = load_uint(raw, p->entry_size, w->r->dump->id.order);
@@ -94,8 +102,8 @@ static bool walk_entry(struct walk *w, unsigned int level, uint64_t vaddr, uint6
 }
 
 /*
- * Go down from LEVEL at VADDR as far as entries are present. Returns the level at which the way ends: a leaf was told
- * to the visitor, or nothing is mapped there.
+ * Go down from LEVEL at VADDR as far as entries are present. Returns the level at which the way
+ * ends: a leaf was told to the visitor, or nothing is mapped there.
  */
 static unsigned int walk_down(struct walk *w, unsigned int level, uint64_t vaddr, int *stop)
 {
@@ -122,8 +130,8 @@ static unsigned int walk_down(struct walk *w, unsigned int level, uint64_t vaddr
 	}
 }
 
-int xlat_walk(const struct xlat *x, struct reader *r, uint64_t start, uint64_t end, uint64_t max_steps,
-	      const struct xlat_visitor *v)
+int xlat_walk(const struct xlat *x, struct reader *r, uint64_t start, uint64_t end,
+	      uint64_t max_steps, const struct xlat_visitor *v)
 {
 	struct walk w = { .x = x, .r = r, .v = v };
 	const struct paging *p = x->paging;
@@ -151,7 +159,8 @@ int xlat_walk(const struct xlat *x, struct reader *r, uint64_t start, uint64_t e
 	return stop;
 }
 
-int xlat_read(const struct xlat *x, struct reader *r, uint64_t vaddr, void *buf, size_t len, struct err *e)
+int xlat_read(const struct xlat *x, struct reader *r, uint64_t vaddr, void *buf, size_t len,
+	      struct err *e)
 {
 	uint8_t *out = buf;
 
@@ -172,8 +181,8 @@ int xlat_read(const struct xlat *x, struct reader *r, uint64_t vaddr, void *buf,
 	return 0;
 }
 
-int xlat_read_uint(const struct xlat *x, struct reader *r, uint64_t vaddr, unsigned int size, uint64_t *ret,
-		   struct err *e)
+int xlat_read_uint(const struct xlat *x, struct reader *r, uint64_t vaddr, unsigned int size,
+		   uint64_t *ret, struct err *e)
 {
 	uint8_t raw[8] = { 0 };
 

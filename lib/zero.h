@@ -8,7 +8,10 @@
 #include <stdint.h>
 #include <string.h>
 
-/* LEN is a multiple of 64. Stops at the first 64 bytes that are not zero; the compiler makes vectors of the inside. */
+/*
+ * LEN is a multiple of 64. Stops at the first 64 bytes that are not zero; the compiler makes
+ * vectors of the inside.
+ */
 static inline bool is_zero(const uint8_t *p, size_t len)
 {
 	size_t i, j;

@@ -24,13 +24,15 @@ static int put_line(void *priv, const char *line, size_t len, struct err *e)
 		putc('\n', stdout);
 		return ferror(stdout) ? err_sys(e, errno, "standard output") : 0;
 	}
-	if (sink_write(o->sink, o->off, line, len, e) || sink_write(o->sink, o->off + len, "\n", 1, e))
+	if (sink_write(o->sink, o->off, line, len, e) ||
+	    sink_write(o->sink, o->off + len, "\n", 1, e))
 		return -1;
 	o->off += len + 1;
 	return 0;
 }
 
-int dmesg_write(struct session *s, const struct printk_opts *opts, struct sink *sink, bool *damaged, struct err *e)
+int dmesg_write(struct session *s, const struct printk_opts *opts, struct sink *sink, bool *damaged,
+		struct err *e)
 {
 	struct out o = { .sink = sink };
 	struct printk_stats stats = { .lost = 0 };
@@ -55,17 +57,18 @@ int dmesg_write(struct session *s, const struct printk_opts *opts, struct sink *
 	return fflush(stdout) ? err_sys(e, errno, "standard output") : 0;
 }
 
-static const char help[] = "Usage: dumptool dmesg [OPTION...] DUMP\n"
-			   "       vmcore-dmesg DUMP\n"
-			   "Print the kernel log of a dump.\n\n"
-			   "  -o, --output FILE  write to FILE, which only its owner can read\n"
-			   "  -f, --force        overwrite FILE\n"
-			   "      --since-clear  only what was logged since the log was last cleared\n"
-			   "  -h, --help         this text\n\n"
-			   "Manual: dumptool-dmesg(1)\n";
+static const char help[] =
+	"Usage: dumptool dmesg [OPTION...] DUMP\n"
+	"       vmcore-dmesg DUMP\n"
+	"Print the kernel log of a dump.\n\n"
+	"  -o, --output FILE  write to FILE, which only its owner can read\n"
+	"  -f, --force        overwrite FILE\n"
+	"      --since-clear  only what was logged since the log was last cleared\n"
+	"  -h, --help         this text\n\n"
+	"Manual: dumptool-dmesg(1)\n";
 
-static int run(const char *input, const char *output, bool force, const struct printk_opts *opts, struct talk *t,
-	       struct err *e)
+static int run(const char *input, const char *output, bool force, const struct printk_opts *opts,
+	       struct talk *t, struct err *e)
 {
 	struct sink *sink = NULL;
 	struct session s;
@@ -90,8 +93,10 @@ static int run(const char *input, const char *output, bool force, const struct p
 static int dmesg_run(int argc, char **argv, struct err *e)
 {
 	static const struct option longs[] = {
-		{ "output", required_argument, NULL, 'o' }, { "force", no_argument, NULL, 'f' },
-		{ "since-clear", no_argument, NULL, 's' },  { "help", no_argument, NULL, 'h' },
+		{ "output", required_argument, NULL, 'o' },
+		{ "force", no_argument, NULL, 'f' },
+		{ "since-clear", no_argument, NULL, 's' },
+		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	bool kexec_tools = !strcmp(argv[0], "vmcore-dmesg"), force = false;

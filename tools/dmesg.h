@@ -7,9 +7,10 @@
 #include "sink.h"
 
 /*
- * Write the kernel log of S as text, to SINK or, if that is NULL, to standard output. Needs no memory map. *DAMAGED
- * tells whether parts of the log were lost.
+ * Write the kernel log of S as text, to SINK or, if that is NULL, to standard output. Needs no
+ * memory map. *DAMAGED tells whether parts of the log were lost.
  */
-int dmesg_write(struct session *s, const struct printk_opts *opts, struct sink *sink, bool *damaged, struct err *e);
+int dmesg_write(struct session *s, const struct printk_opts *opts, struct sink *sink, bool *damaged,
+		struct err *e);
 
 #endif

@@ -114,7 +114,8 @@ static int copy_pages(struct filter_job *job, struct err *e)
 	unsigned int i;
 
 	job->pipeline.progress = progress;
-	job->pipeline.pages = job->pipeline.zero_pages = job->pipeline.unreadable_pages = job->pipeline.bytes = 0;
+	job->pipeline.pages = job->pipeline.zero_pages = job->pipeline.unreadable_pages =
+		job->pipeline.bytes = 0;
 	progress_start(progress, "Copying data", pfnset_count(&job->keep, 0, UINT64_MAX));
 	for (i = 0; i < job->nr_parts; i++)
 		if (f->begin(&job->parts[i], e))
@@ -153,7 +154,8 @@ static int restart(struct filter_job *job, const struct err *why, int level, str
 {
 	unsigned int i;
 
-	talk_say(&job->talk, TALK_COMMON, "\n%s\nRetry to create a dumpfile by dump_level(%d).\n", why->text, level);
+	talk_say(&job->talk, TALK_COMMON, "\n%s\nRetry to create a dumpfile by dump_level(%d).\n",
+		 why->text, level);
 	for (i = 0; i < job->nr_parts; i++)
 		if (sink_restart(job->sinks[i], e))
 			return -1;
@@ -168,7 +170,10 @@ static int try_levels(struct filter_job *job, struct err *e)
 		if (!try_level(job, job->opts.levels[i], e))
 			return 0;
 		if (e->code != ERR_NOSPACE || i + 1 == job->opts.nr_levels || job->opts.flat ||
-		    restart(job, &(struct err){ .code = e->code, .os = e->os, .text = "No space left for the dumpfile." },
+		    restart(job,
+			    &(struct err){ .code = e->code,
+					   .os = e->os,
+					   .text = "No space left for the dumpfile." },
 			    job->opts.levels[i + 1], e))
 			return -1;
 	}
@@ -184,7 +189,8 @@ static void choose_threads(struct filter_job *job)
 
 	job->pipeline.threads = budget_threads(o->threads, budget_available(), fixed);
 	if (o->threads > job->pipeline.threads)
-		talk_say(&job->talk, TALK_DEBUG, "%u threads fit into the memory that is left\n", job->pipeline.threads);
+		talk_say(&job->talk, TALK_DEBUG, "%u threads fit into the memory that is left\n",
+			 job->pipeline.threads);
 }
 
 /* A codec that this link has not: any dump is better than none, and lzo opens everywhere. */
@@ -196,7 +202,8 @@ static void replace_codec(struct filter_job *job)
 		return;
 	o->codec = codec_by_id(CODEC_LZO);
 	o->codec_level = 0;
-	log_warn(&job->talk.log, "%s is not supported by this program; writing lzo instead", o->missing_codec);
+	log_warn(&job->talk.log, "%s is not supported by this program; writing lzo instead",
+		 o->missing_codec);
 }
 
 static bool input_damaged(struct filter_job *job)
@@ -205,14 +212,17 @@ static bool input_damaged(struct filter_job *job)
 	const struct pipeline *p = &job->pipeline;
 
 	if (p->unreadable_pages)
-		log_warn(&job->talk.log, "%s: %" PRIu64 " pages could not be read, the first is 0x%" PRIx64
-			 "; the dump says so in their places", job->opts.input, p->unreadable_pages, p->first_unreadable);
+		log_warn(&job->talk.log,
+			 "%s: %" PRIu64 " pages could not be read, the first is 0x%" PRIx64
+			 "; the dump says so in their places",
+			 job->opts.input, p->unreadable_pages, p->first_unreadable);
 	if (d->incomplete)
 		log_warn(&job->talk.log, "%s: says itself that it is incomplete", job->opts.input);
 	if (d->damage.missing_bytes)
-		log_warn(&job->talk.log, "%s: %" PRIu64 " pages were beyond its end", job->opts.input,
-			 d->damage.unreadable_pages);
-	return p->unreadable_pages || d->incomplete || d->damage.missing_bytes || d->damage.bad_structures;
+		log_warn(&job->talk.log, "%s: %" PRIu64 " pages were beyond its end",
+			 job->opts.input, d->damage.unreadable_pages);
+	return p->unreadable_pages || d->incomplete || d->damage.missing_bytes ||
+	       d->damage.bad_structures;
 }
 
 static int dump_dmesg(struct filter_job *job, struct err *e)
@@ -254,7 +264,10 @@ static int write_dump(struct filter_job *job, struct err *e)
 	return input_damaged(job) ? STATUS_DAMAGED : STATUS_OK;
 }
 
-/* VMCOREINFO line by line: openSUSE's kdump looks for OSRELEASE and CRASHTIME in the debug messages. */
+/*
+ * VMCOREINFO line by line: openSUSE's kdump looks for OSRELEASE and CRASHTIME in the debug
+ * messages.
+ */
 static void show_vmcoreinfo(struct filter_job *job)
 {
 	const struct dump *d = job->session.dump;
@@ -263,10 +276,12 @@ static void show_vmcoreinfo(struct filter_job *job)
 	while (d->vmcoreinfo && pos < d->vmcoreinfo_len) {
 		size_t len = 0;
 
-		while (pos + len < d->vmcoreinfo_len && d->vmcoreinfo[pos + len] >= ' ' && d->vmcoreinfo[pos + len] <= '~')
+		while (pos + len < d->vmcoreinfo_len && d->vmcoreinfo[pos + len] >= ' ' &&
+		       d->vmcoreinfo[pos + len] <= '~')
 			len++;
 		if (len)
-			talk_say(&job->talk, TALK_DEBUG, "  %.*s\n", (int)MIN(len, (size_t)512), d->vmcoreinfo + pos);
+			talk_say(&job->talk, TALK_DEBUG, "  %.*s\n", (int)MIN(len, (size_t)512),
+				 d->vmcoreinfo + pos);
 		pos += len + 1;
 	}
 }
@@ -275,7 +290,8 @@ static int run_job(struct filter_job *job, struct err *e)
 {
 	int status;
 
-	if (session_open(&job->session, job->opts.input, job->opts.non_mmap ? SOURCE_NO_MMAP : 0, &job->talk.log, e))
+	if (session_open(&job->session, job->opts.input, job->opts.non_mmap ? SOURCE_NO_MMAP : 0,
+			 &job->talk.log, e))
 		return STATUS_FAILED;
 	show_vmcoreinfo(job);
 	status = job->opts.dump_dmesg ? dump_dmesg(job, e) : write_dump(job, e);
@@ -354,7 +370,8 @@ static void say_saved(struct filter_job *job)
 			talk_say(t, TALK_COMMON, "%s, ", o->outputs[i]);
 		talk_say(t, TALK_COMMON, "and %s.\n", o->outputs[i]);
 	} else {
-		talk_say(t, TALK_COMMON, "\nThe %s is saved to %s.\n", o->dump_dmesg ? "dmesg log" : "dumpfile",
+		talk_say(t, TALK_COMMON, "\nThe %s is saved to %s.\n",
+			 o->dump_dmesg ? "dmesg log" : "dumpfile",
 			 o->flat ? "STDOUT" : o->outputs[0]);
 	}
 }
@@ -364,14 +381,17 @@ static int wrong_makedumpfile(struct filter_job *job, const struct err *why)
 	struct talk *t = &job->talk;
 	size_t len = strlen(why->text);
 
-	/* A value out of range has a line of its own in makedumpfile; everything else the same two. */
+	/*
+	 * A value out of range has a line of its own in makedumpfile; everything else the same two.
+	 */
 	if (len > 12 && !strcmp(why->text + len - 12, " is invalid.")) {
 		talk_say(t, TALK_COMMON, "%s\n", why->text);
 	} else {
 		if (len)
 			talk_say(t, TALK_ERROR, "makedumpfile: %s\n", why->text);
-		talk_say(t, TALK_COMMON, "Commandline parameter is invalid.\n"
-					 "Try `makedumpfile --help' for more information.\n");
+		talk_say(t, TALK_COMMON,
+			 "Commandline parameter is invalid.\n"
+			 "Try `makedumpfile --help' for more information.\n");
 	}
 	if (!job->opts.check_params)
 		talk_say(t, TALK_COMMON, "\nmakedumpfile Failed.\n");
@@ -407,12 +427,14 @@ static int run_makedumpfile(struct filter_job *job, int argc, char **argv, struc
 	if (why.code != ERR_NONE)
 		talk_say(&job->talk, TALK_ERROR, "makedumpfile: %s\n", why.text);
 	if (status == STATUS_INCOMPLETE)
-		talk_say(&job->talk, TALK_COMMON, "This is an incomplete dumpfile, but might analyzable.\n");
+		talk_say(&job->talk, TALK_COMMON,
+			 "This is an incomplete dumpfile, but might analyzable.\n");
 	if (status == STATUS_DAMAGED)
 		status = STATUS_OK;
 	if (status == STATUS_OK)
 		say_saved(job);
-	talk_say(&job->talk, TALK_COMMON, "\nmakedumpfile %s.\n", status == STATUS_OK ? "Completed" : "Failed");
+	talk_say(&job->talk, TALK_COMMON, "\nmakedumpfile %s.\n",
+		 status == STATUS_OK ? "Completed" : "Failed");
 	(void)e; /* all has been said */
 	return status == STATUS_MISMATCH ? STATUS_MISMATCH : status ? STATUS_FAILED : STATUS_OK;
 }
@@ -425,7 +447,8 @@ static int filter_run(int argc, char **argv, struct err *e)
 	int status;
 
 	job = (struct filter_job){ .nr_parts = 0 };
-	status = makedumpfile ? run_makedumpfile(&job, argc, argv, e) : run_native(&job, argc, argv, e);
+	status = makedumpfile ? run_makedumpfile(&job, argc, argv, e)
+			      : run_native(&job, argc, argv, e);
 	end_job(&job);
 	return status;
 }

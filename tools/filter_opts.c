@@ -14,7 +14,7 @@
 /* Who knows an option. */
 enum {
 	OURS = 1,
-	THEIRS = 2, /* makedumpfile's spelling; `dumptool filter` knows it too */
+	THEIRS = 2,  /* makedumpfile's spelling; `dumptool filter` knows it too */
 	REFUSED = 4, /* makedumpfile has it, a later part may bring it */
 };
 
@@ -49,26 +49,34 @@ struct option_row {
 /* The table that parsing, --help, the manual's test and the completion's test go by. */
 static const struct option_row rows[] = {
 	{ "output", 'o', "FILE", OURS, "write to FILE (or name it last)" },
-	{ "level", 'd', "N[,N...]", OURS | THEIRS, "leave out: 1 zero, 2 cache, 4 private cache, 8 user, 16 free pages" },
-	{ "compress", OPT_COMPRESS, "CODEC[:N]", OURS, "zlib, lzo, snappy, zstd or none, at level N" },
+	{ "level", 'd', "N[,N...]", OURS | THEIRS,
+	  "leave out: 1 zero, 2 cache, 4 private cache, 8 user, 16 free pages" },
+	{ "compress", OPT_COMPRESS, "CODEC[:N]", OURS,
+	  "zlib, lzo, snappy, zstd or none, at level N" },
 	{ NULL, 'c', NULL, OURS | THEIRS, "zlib" },
 	{ NULL, 'l', NULL, OURS | THEIRS, "lzo" },
 	{ NULL, 'p', NULL, OURS | THEIRS, "snappy" },
 	{ NULL, 'z', NULL, OURS | THEIRS, "zstd" },
 	{ "flattened", 'F', NULL, OURS | THEIRS, "write a flattened stream to standard output" },
 	{ "force", 'f', NULL, OURS | THEIRS, "overwrite what exists" },
-	{ "size-limit", 'L', "SIZE", OURS | THEIRS, "treat SIZE (suffix K, M, G, T, P, E) as a full disk" },
-	{ "split", OPT_SPLIT, NULL, OURS | THEIRS, "write a split set, one piece into each output" },
-	{ "num-threads", OPT_THREADS, "N", OURS | THEIRS, "work with N threads instead of one for each CPU" },
+	{ "size-limit", 'L', "SIZE", OURS | THEIRS,
+	  "treat SIZE (suffix K, M, G, T, P, E) as a full disk" },
+	{ "split", OPT_SPLIT, NULL, OURS | THEIRS,
+	  "write a split set, one piece into each output" },
+	{ "num-threads", OPT_THREADS, "N", OURS | THEIRS,
+	  "work with N threads instead of one for each CPU" },
 	{ "dump-dmesg", OPT_DMESG, NULL, OURS | THEIRS, "write the kernel log instead, as text" },
-	{ "partial-dmesg", OPT_PARTIAL, NULL, OURS | THEIRS, "only the log since it was last cleared" },
+	{ "partial-dmesg", OPT_PARTIAL, NULL, OURS | THEIRS,
+	  "only the log since it was last cleared" },
 	{ "dry-run", OPT_DRY_RUN, NULL, OURS | THEIRS, "do everything but write" },
 	{ "check-params", OPT_PARAMS, NULL, OURS | THEIRS, "check the command line, do nothing" },
-	{ "explain", OPT_EXPLAIN, "PFN", OURS, "tell why that page is kept or left out; writes nothing" },
+	{ "explain", OPT_EXPLAIN, "PFN", OURS,
+	  "tell why that page is kept or left out; writes nothing" },
 	{ "show-stats", OPT_STATS, NULL, OURS | THEIRS, "report what was found and left out" },
 	{ "json", OPT_JSON, NULL, OURS, "print the result as JSON on standard output" },
 	{ "progress", OPT_PROGRESS, "HOW", OURS, "auto, tty, plain, json or none" },
-	{ "message-level", OPT_MESSAGES, "N", OURS | THEIRS, "1 progress, 2 common, 4 errors, 8 debug, 16 report" },
+	{ "message-level", OPT_MESSAGES, "N", OURS | THEIRS,
+	  "1 progress, 2 common, 4 errors, 8 debug, 16 report" },
 	{ "debug", 'D', NULL, OURS | THEIRS, "tell what is found and decided" },
 	{ "quiet", 'q', NULL, OURS, "errors only" },
 	{ "non-mmap", OPT_NON_MMAP, NULL, OURS | THEIRS, "read the input, do not map it" },
@@ -99,7 +107,10 @@ static const struct option_row rows[] = {
 
 #define NR_ROWS ARRAY_SIZE(rows)
 
-/* In makedumpfile's own spelling our additions do not exist; -d, -F, -f, -L, -D have no long form there. */
+/*
+ * In makedumpfile's own spelling our additions do not exist; -d, -F, -f, -L, -D have no long form
+ * there.
+ */
 static bool has_long_form(const struct option_row *row, bool makedumpfile)
 {
 	if (!row->name || !(row->who & (makedumpfile ? THEIRS : OURS | THEIRS)))
@@ -121,7 +132,8 @@ static void build_getopt(bool makedumpfile, struct option *longs, char *shorts)
 		}
 		if (has_long_form(&rows[i], makedumpfile))
 			longs[nr++] = (struct option){ .name = rows[i].name,
-						       .has_arg = rows[i].arg ? required_argument : no_argument,
+						       .has_arg = rows[i].arg ? required_argument
+									      : no_argument,
 						       .val = rows[i].id };
 	}
 	*shorts = '\0';
@@ -166,17 +178,22 @@ static int parse_levels(struct filter_opts *o, const char *text, bool makedumpfi
 	char *save = NULL, *word;
 
 	o->nr_levels = 0;
-	for (word = copy ? strtok_r(copy, ",", &save) : NULL; word; word = strtok_r(NULL, ",", &save)) {
+	for (word = copy ? strtok_r(copy, ",", &save) : NULL; word;
+	     word = strtok_r(NULL, ",", &save)) {
 		uint64_t level;
 
 		if (!parse_unsigned(word, INT32_MAX, &level)) {
 			if (!makedumpfile)
-				return err_set(e, ERR_USAGE, "level '%s' is not a number from 0 to 31", word);
+				return err_set(e, ERR_USAGE,
+					       "level '%s' is not a number from 0 to 31", word);
 			level = (uint64_t)(int64_t)atoi(word);
 		}
 		if (level > LEVEL_MAX)
-			return makedumpfile ? err_set(e, ERR_USAGE, "Dump_level(%d) is invalid.", (int)level)
-					    : err_set(e, ERR_USAGE, "level %s is not a number from 0 to 31", word);
+			return makedumpfile
+				       ? err_set(e, ERR_USAGE, "Dump_level(%d) is invalid.",
+						 (int)level)
+				       : err_set(e, ERR_USAGE,
+						 "level %s is not a number from 0 to 31", word);
 		if (o->nr_levels == MAX_LEVELS)
 			return err_set(e, ERR_USAGE, "more than %d levels", MAX_LEVELS);
 		o->levels[o->nr_levels++] = (int)level;
@@ -208,7 +225,8 @@ static int parse_compress(struct filter_opts *o, const char *text, struct err *e
 		if (strlen(names[i]) == len && !strncmp(names[i], text, len))
 			break;
 	if (i == ARRAY_SIZE(names))
-		return err_set(e, ERR_USAGE, "'%s' is no compression: zlib, lzo, snappy, zstd, none", text);
+		return err_set(e, ERR_USAGE,
+			       "'%s' is no compression: zlib, lzo, snappy, zstd, none", text);
 	choose_codec(o, names[i]);
 	if (!text[len] || !o->codec)
 		return 0;
@@ -216,8 +234,8 @@ static int parse_compress(struct filter_opts *o, const char *text, struct err *e
 		return err_set(e, ERR_USAGE, "%s has no levels", names[i]);
 	if (!parse_unsigned(text + len + 1, (uint64_t)o->codec->max_level, &level) ||
 	    level < (uint64_t)o->codec->min_level)
-		return err_set(e, ERR_USAGE, "%s has levels %d to %d, not '%s'", names[i], o->codec->min_level,
-			       o->codec->max_level, text + len + 1);
+		return err_set(e, ERR_USAGE, "%s has levels %d to %d, not '%s'", names[i],
+			       o->codec->min_level, o->codec->max_level, text + len + 1);
 	o->codec_level = (int)level;
 	return 0;
 }
@@ -228,12 +246,15 @@ static int parse_messages(struct filter_opts *o, const char *text, bool makedump
 
 	if (!parse_unsigned(text, INT32_MAX, &level)) {
 		if (!makedumpfile)
-			return err_set(e, ERR_USAGE, "message level '%s' is not a number from 0 to 31", text);
+			return err_set(e, ERR_USAGE,
+				       "message level '%s' is not a number from 0 to 31", text);
 		level = (uint64_t)(int64_t)atoi(text);
 	}
 	if (level > TALK_MAX)
-		return makedumpfile ? err_set(e, ERR_USAGE, "Message_level(%d) is invalid.", (int)level)
-				    : err_set(e, ERR_USAGE, "message level %s is not a number from 0 to 31", text);
+		return makedumpfile
+			       ? err_set(e, ERR_USAGE, "Message_level(%d) is invalid.", (int)level)
+			       : err_set(e, ERR_USAGE,
+					 "message level %s is not a number from 0 to 31", text);
 	o->message_level = (int)level;
 	return 0;
 }
@@ -258,10 +279,18 @@ static bool set_flag(struct filter_opts *o, int id)
 		int id;
 		bool *flag;
 	} flags[] = {
-		{ 'F', &o->flat },		{ 'f', &o->force },	     { OPT_SPLIT, &o->split },
-		{ OPT_DMESG, &o->dump_dmesg },	{ OPT_DRY_RUN, &o->dry_run }, { OPT_PARTIAL, &o->partial_dmesg },
-		{ OPT_PARAMS, &o->check_params }, { OPT_NON_MMAP, &o->non_mmap }, { OPT_JSON, &o->json },
-		{ 'q', &o->quiet },		{ 'h', &o->help },	     { 'v', &o->version },
+		{ 'F', &o->flat },
+		{ 'f', &o->force },
+		{ OPT_SPLIT, &o->split },
+		{ OPT_DMESG, &o->dump_dmesg },
+		{ OPT_DRY_RUN, &o->dry_run },
+		{ OPT_PARTIAL, &o->partial_dmesg },
+		{ OPT_PARAMS, &o->check_params },
+		{ OPT_NON_MMAP, &o->non_mmap },
+		{ OPT_JSON, &o->json },
+		{ 'q', &o->quiet },
+		{ 'h', &o->help },
+		{ 'v', &o->version },
 	};
 	size_t i;
 
@@ -281,7 +310,8 @@ static const struct option_row *row_of(int id, const char *long_name)
 	return NULL;
 }
 
-static int take_option(struct filter_opts *o, int id, const char *arg, bool makedumpfile, struct err *e)
+static int take_option(struct filter_opts *o, int id, const char *arg, bool makedumpfile,
+		       struct err *e)
 {
 	switch (id) {
 	case 'o':
@@ -302,17 +332,21 @@ static int take_option(struct filter_opts *o, int id, const char *arg, bool make
 	case OPT_COMPRESS:
 		return parse_compress(o, arg, e);
 	case 'L':
-		return parse_size(arg, &o->limit) ? 0 : err_set(e, ERR_USAGE, "'%s' is not a size", arg);
+		return parse_size(arg, &o->limit)
+			       ? 0
+			       : err_set(e, ERR_USAGE, "'%s' is not a size", arg);
 	case OPT_THREADS:
 		return parse_threads(o, arg, makedumpfile, e);
 	case OPT_EXPLAIN:
 		o->explain_set = true;
-		return parse_unsigned(arg, UINT64_MAX, &o->explain) ? 0
+		return parse_unsigned(arg, UINT64_MAX, &o->explain)
+			       ? 0
 			       : err_set(e, ERR_USAGE, "'%s' is not a page frame number", arg);
 	case OPT_PROGRESS:
 		return progress_mode_parse(arg, &o->progress)
 			       ? 0
-			       : err_set(e, ERR_USAGE, "'%s': progress is auto, tty, plain, json or none", arg);
+			       : err_set(e, ERR_USAGE,
+					 "'%s': progress is auto, tty, plain, json or none", arg);
 	case OPT_MESSAGES:
 		return parse_messages(o, arg, makedumpfile, e);
 	default:
@@ -322,22 +356,26 @@ static int take_option(struct filter_opts *o, int id, const char *arg, bool make
 }
 
 /* What is left over: INPUT and OUTPUT..., as each mode wants them. */
-static int take_operands(struct filter_opts *o, int argc, char **argv, bool makedumpfile, struct err *e)
+static int take_operands(struct filter_opts *o, int argc, char **argv, bool makedumpfile,
+			 struct err *e)
 {
 	int i, most = o->nr_outputs || o->flat || o->explain_set ? 1 : o->split ? MAX_OUTPUTS : 2;
 
 	if (argc < 1)
-		return err_set(e, ERR_USAGE, "an input is needed%s", makedumpfile ? "" : ": INPUT OUTPUT");
+		return err_set(e, ERR_USAGE, "an input is needed%s",
+			       makedumpfile ? "" : ": INPUT OUTPUT");
 	if (argc > most)
 		return err_set(e, ERR_USAGE, "'%s' is one file name too many", argv[most]);
 	o->input = argv[0];
 	for (i = 1; i < argc; i++)
 		o->outputs[o->nr_outputs++] = argv[i];
 	if (o->flat && o->nr_outputs)
-		return err_set(e, ERR_USAGE, "-F writes to standard output, '%s' is one file name too many",
+		return err_set(e, ERR_USAGE,
+			       "-F writes to standard output, '%s' is one file name too many",
 			       o->outputs[0]);
 	if (!o->flat && !o->explain_set && !o->nr_outputs && !(o->dry_run && !makedumpfile))
-		return err_set(e, ERR_USAGE, "an output is needed: name it last, or use -F for standard output");
+		return err_set(e, ERR_USAGE,
+			       "an output is needed: name it last, or use -F for standard output");
 	if (o->nr_outputs > 1 && !o->split)
 		return err_set(e, ERR_USAGE, "more than one output needs --split");
 	if (o->split && o->nr_outputs < 2)
@@ -350,14 +388,15 @@ static int check_combination(const struct filter_opts *o, struct err *e)
 	if (o->flat && o->split)
 		return err_set(e, ERR_USAGE, "-F and --split do not go together");
 	if (o->dump_dmesg && (o->split || o->dry_run))
-		return err_set(e, ERR_USAGE, "--dump-dmesg goes neither with --split nor with --dry-run");
+		return err_set(e, ERR_USAGE,
+			       "--dump-dmesg goes neither with --split nor with --dry-run");
 	if (o->partial_dmesg && !o->dump_dmesg)
 		return err_set(e, ERR_USAGE, "--partial-dmesg needs --dump-dmesg");
 	if (o->json && o->flat)
 		return err_set(e, ERR_USAGE, "--json and -F both want standard output");
 	if (o->missing_codec && o->check_params)
-		return err_set(e, ERR_USAGE, "%s is not supported by this program (%s)", o->missing_codec,
-			       "it would write lzo instead");
+		return err_set(e, ERR_USAGE, "%s is not supported by this program (%s)",
+			       o->missing_codec, "it would write lzo instead");
 	return 0;
 }
 
@@ -370,7 +409,8 @@ static void set_defaults(struct filter_opts *o, bool makedumpfile)
 	choose_codec(o, "zlib");
 }
 
-int filter_opts_parse(struct filter_opts *o, int argc, char **argv, bool makedumpfile, struct err *e)
+int filter_opts_parse(struct filter_opts *o, int argc, char **argv, bool makedumpfile,
+		      struct err *e)
 {
 	struct option longs[NR_ROWS + 1];
 	char shorts[2 * NR_ROWS + 1];
@@ -387,7 +427,8 @@ int filter_opts_parse(struct filter_opts *o, int argc, char **argv, bool makedum
 		if (!row) /* getopt has said which */
 			return err_set(e, ERR_USAGE, "%s", makedumpfile ? "" : "wrong option");
 		if (row->who & REFUSED)
-			return err_set(e, ERR_USAGE, "%s%s is not supported by dumptool yet", row->name ? "--" : "-",
+			return err_set(e, ERR_USAGE, "%s%s is not supported by dumptool yet",
+				       row->name ? "--" : "-",
 				       row->name ? row->name : (char[]){ (char)row->id, '\0' });
 		if (id == OPT_STATS)
 			o->message_level |= TALK_REPORT;
@@ -409,8 +450,9 @@ static void print_row(FILE *f, const struct option_row *row, bool makedumpfile)
 	bool has_long = has_long_form(row, makedumpfile);
 
 	snprintf(left, sizeof(left), "%s%.1s%s%s%s%s%s", row->id < 256 ? "-" : "    ",
-		 row->id < 256 ? (char[]){ (char)row->id, '\0' } : "", row->id < 256 && has_long ? ", " : "",
-		 has_long ? "--" : "", has_long ? row->name : "", row->arg ? " " : "", row->arg ? row->arg : "");
+		 row->id < 256 ? (char[]){ (char)row->id, '\0' } : "",
+		 row->id < 256 && has_long ? ", " : "", has_long ? "--" : "",
+		 has_long ? row->name : "", row->arg ? " " : "", row->arg ? row->arg : "");
 	fprintf(f, "  %-27s %s\n", left, row->help);
 }
 
@@ -425,9 +467,10 @@ void filter_opts_help(FILE *f, bool makedumpfile)
 			   "       makedumpfile --dump-dmesg VMCORE LOGFILE\n"
 			   "dumptool under another name, see dumptool-filter(8).\n\n");
 	else
-		fprintf(f, "Usage: dumptool filter [OPTION...] INPUT OUTPUT\n"
-			   "Write INPUT as a kdump-compressed dump without the pages nobody needs.\n"
-			   "Default: -d 31 --compress zlib, which every reader opens.\n\n");
+		fprintf(f,
+			"Usage: dumptool filter [OPTION...] INPUT OUTPUT\n"
+			"Write INPUT as a kdump-compressed dump without the pages nobody needs.\n"
+			"Default: -d 31 --compress zlib, which every reader opens.\n\n");
 	for (i = 0; i < NR_ROWS; i++)
 		if (rows[i].help && (rows[i].who & (makedumpfile ? THEIRS : OURS | THEIRS)))
 			print_row(f, &rows[i], makedumpfile);

@@ -26,17 +26,19 @@ struct filter_opts {
 	uint64_t limit;	      /* -L, bytes; 0: none */
 	uint64_t explain;     /* PFN, when explain_set */
 	bool explain_set;
-	bool flat, split, force, dump_dmesg, partial_dmesg, dry_run, check_params, non_mmap, json, quiet;
+	bool flat, split, force, dump_dmesg, partial_dmesg, dry_run, check_params, non_mmap, json,
+		quiet;
 	bool help, version;
 	int message_level;
 	enum progress_mode progress;
 };
 
 /*
- * Parse ARGV into O, as makedumpfile or as ourselves. ERR_USAGE. Where makedumpfile itself prints a line about what is
- * wrong, E has that line; else its text is empty.
+ * Parse ARGV into O, as makedumpfile or as ourselves. ERR_USAGE. Where makedumpfile itself prints a
+ * line about what is wrong, E has that line; else its text is empty.
  */
-int filter_opts_parse(struct filter_opts *o, int argc, char **argv, bool makedumpfile, struct err *e);
+int filter_opts_parse(struct filter_opts *o, int argc, char **argv, bool makedumpfile,
+		      struct err *e);
 
 /* The text of --help: one screen. */
 void filter_opts_help(FILE *f, bool makedumpfile);

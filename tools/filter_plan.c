@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a filtered dump will hold beside its pages: header fields, notes, the parts of a split set. */
+/*
+ * What a filtered dump will hold beside its pages: header fields, notes, the parts of a split set.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +15,10 @@
 /* Lines of the tool note that tell the PT_LOAD table of an ELF source; more than any vmcore has. */
 #define MAX_NOTED_SEGMENTS 16384
 
-/* Length of the notes up to the end of the last whole one: ours must not follow half a note, or padding. */
+/*
+ * Length of the notes up to the end of the last whole one: ours must not follow half a note, or
+ * padding.
+ */
 static size_t whole_notes(const struct dump *d)
 {
 	struct bytes b = bytes_init(d->notes, d->notes_len, d->id.order, "notes", d->notes_off);
@@ -25,7 +30,10 @@ static size_t whole_notes(const struct dump *d)
 	return end;
 }
 
-/* The tool note's text: KEY=VALUE lines, like VMCOREINFO. Nothing in it depends on threads, host or time. */
+/*
+ * The tool note's text: KEY=VALUE lines, like VMCOREINFO. Nothing in it depends on threads, host or
+ * time.
+ */
 static char *tool_note_text(const struct filter_job *job, size_t *len)
 {
 	const struct dump *d = job->session.dump;
@@ -35,15 +43,16 @@ static char *tool_note_text(const struct filter_job *job, size_t *len)
 
 	if (!f)
 		return NULL;
-	fprintf(f, "VERSION=%s\nCOMMAND=filter\nSOURCE=%s\nLEVEL=%d\nCODEC=%s\n", PACKAGE_VERSION, d->format->name,
-		job->plan.dump_level, job->opts.codec ? job->opts.codec->name : "none");
+	fprintf(f, "VERSION=%s\nCOMMAND=filter\nSOURCE=%s\nLEVEL=%d\nCODEC=%s\n", PACKAGE_VERSION,
+		d->format->name, job->plan.dump_level,
+		job->opts.codec ? job->opts.codec->name : "none");
 	if (d->damage.missing_bytes)
 		fprintf(f, "MISSING_BYTES=%" PRIu64 "\n", d->damage.missing_bytes);
 	for (i = 0; i < MIN(d->nr_segments, (size_t)MAX_NOTED_SEGMENTS); i++) {
 		const struct segment *s = &d->segments[i];
 
-		fprintf(f, "PT_LOAD=%" PRIx64 " %" PRIx64 " %" PRIx64 " %" PRIx64 " %x\n", s->vaddr, s->paddr, s->filesz,
-			s->memsz, s->flags);
+		fprintf(f, "PT_LOAD=%" PRIx64 " %" PRIx64 " %" PRIx64 " %" PRIx64 " %x\n", s->vaddr,
+			s->paddr, s->filesz, s->memsz, s->flags);
 	}
 	if (fclose(f)) {
 		free(text);
@@ -64,7 +73,8 @@ static int plan_notes(struct filter_job *job, struct err *e)
 		return err_set(e, ERR_NOMEM, "no memory for notes");
 	if (len)
 		memcpy(job->notes, d->notes, len);
-	if (!note_append(&job->notes, &len, d->id.order, TOOL_NOTE_OWNER, TOOL_NOTE_TYPE, text, text_len))
+	if (!note_append(&job->notes, &len, d->id.order, TOOL_NOTE_OWNER, TOOL_NOTE_TYPE, text,
+			 text_len))
 		return err_set(e, ERR_NOMEM, "no memory for notes");
 	job->plan.notes = job->notes;
 	job->plan.notes_len = len;
@@ -82,7 +92,10 @@ static int64_t crash_time(const struct kernel *k)
 	return kernel_text(k, "CRASHTIME", text, sizeof(text)) ? strtoll(text, NULL, 10) : 0;
 }
 
-/* First PFN at or after START behind which NR kept pages lie; found by halving, the set counts fast. */
+/*
+ * First PFN at or after START behind which NR kept pages lie; found by halving, the set counts
+ * fast.
+ */
 static uint64_t pfn_behind(const struct pfnset *keep, uint64_t start, uint64_t end, uint64_t nr)
 {
 	uint64_t lo = start, hi = end;
@@ -101,7 +114,8 @@ static uint64_t pfn_behind(const struct pfnset *keep, uint64_t start, uint64_t e
 /* Pieces of a split set hold about the same number of pages; their ranges tile [0, max). */
 static void plan_parts(struct filter_job *job)
 {
-	uint64_t max = dump_max_pfn(job->session.dump), total = pfnset_count(&job->keep, 0, max), start = 0;
+	uint64_t max = dump_max_pfn(job->session.dump), total = pfnset_count(&job->keep, 0, max),
+		 start = 0;
 	unsigned int i;
 
 	for (i = 0; i < job->nr_parts; i++) {

@@ -38,7 +38,8 @@ void filter_report(struct filter_job *job)
 {
 	struct talk *t = &job->talk;
 	const struct classify *c = &job->classify;
-	uint64_t original = existing_pages(job->session.dump), max = dump_max_pfn(job->session.dump);
+	uint64_t original = existing_pages(job->session.dump),
+		 max = dump_max_pfn(job->session.dump);
 	uint64_t zero = job->pipeline.zero_pages, kept = pfnset_count(&job->keep, 0, max) - zero;
 
 	step(t, "Excluding unnecessary pages", job->classify_seconds);
@@ -46,12 +47,18 @@ void filter_report(struct filter_job *job)
 	talk_say(t, TALK_REPORT, "\nOriginal pages  : 0x%016" PRIx64 "\n", original);
 	talk_say(t, TALK_REPORT, "  Excluded pages   : 0x%016" PRIx64 "\n", original - kept);
 	talk_say(t, TALK_REPORT, "    Pages filled with zero  : 0x%016" PRIx64 "\n", zero);
-	talk_say(t, TALK_REPORT, "    Non-private cache pages : 0x%016" PRIx64 "\n", c->dropped[KIND_CACHE]);
-	talk_say(t, TALK_REPORT, "    Private cache pages     : 0x%016" PRIx64 "\n", c->dropped[KIND_CACHE_PRIVATE]);
-	talk_say(t, TALK_REPORT, "    User process data pages : 0x%016" PRIx64 "\n", c->dropped[KIND_USER]);
-	talk_say(t, TALK_REPORT, "    Free pages              : 0x%016" PRIx64 "\n", c->dropped[KIND_FREE]);
-	talk_say(t, TALK_REPORT, "    Hwpoison pages          : 0x%016" PRIx64 "\n", c->dropped[KIND_HWPOISON]);
-	talk_say(t, TALK_REPORT, "    Offline pages           : 0x%016" PRIx64 "\n", c->dropped[KIND_OFFLINE]);
+	talk_say(t, TALK_REPORT, "    Non-private cache pages : 0x%016" PRIx64 "\n",
+		 c->dropped[KIND_CACHE]);
+	talk_say(t, TALK_REPORT, "    Private cache pages     : 0x%016" PRIx64 "\n",
+		 c->dropped[KIND_CACHE_PRIVATE]);
+	talk_say(t, TALK_REPORT, "    User process data pages : 0x%016" PRIx64 "\n",
+		 c->dropped[KIND_USER]);
+	talk_say(t, TALK_REPORT, "    Free pages              : 0x%016" PRIx64 "\n",
+		 c->dropped[KIND_FREE]);
+	talk_say(t, TALK_REPORT, "    Hwpoison pages          : 0x%016" PRIx64 "\n",
+		 c->dropped[KIND_HWPOISON]);
+	talk_say(t, TALK_REPORT, "    Offline pages           : 0x%016" PRIx64 "\n",
+		 c->dropped[KIND_OFFLINE]);
 	talk_say(t, TALK_REPORT, "  Remaining pages  : 0x%016" PRIx64 "\n", kept);
 	talk_say(t, TALK_REPORT, "  (The number of pages is reduced to %" PRIu64 "%%.)\n",
 		 original ? kept * 100 / original : 100);
@@ -105,10 +112,12 @@ void filter_summary(struct filter_job *job)
 	uint64_t kept = pfnset_count(&job->keep, 0, UINT64_MAX);
 
 	talk_say(&job->talk, TALK_COMMON,
-		 "%s: %s: level %d, %" PRIu64 " of %" PRIu64 " pages kept (%" PRIu64 " of them zero), %.1f MiB written in %.1f s\n",
-		 job->talk.name, job->opts.nr_outputs ? job->opts.outputs[0] : "standard output", job->classify.level,
-		 kept, existing_pages(job->session.dump), job->pipeline.zero_pages,
-		 (double)bytes_written(job) / (1 << 20), job->classify_seconds + job->copy_seconds);
+		 "%s: %s: level %d, %" PRIu64 " of %" PRIu64 " pages kept (%" PRIu64
+		 " of them zero), %.1f MiB written in %.1f s\n",
+		 job->talk.name, job->opts.nr_outputs ? job->opts.outputs[0] : "standard output",
+		 job->classify.level, kept, existing_pages(job->session.dump),
+		 job->pipeline.zero_pages, (double)bytes_written(job) / (1 << 20),
+		 job->classify_seconds + job->copy_seconds);
 }
 
 /* ---- --explain ---- */
@@ -116,8 +125,10 @@ void filter_summary(struct filter_job *job)
 static const char *state_text(const struct dump *d, uint64_t pfn)
 {
 	static const char *const text[] = {
-		[PAGE_DATA] = "its bytes are in the input",	  [PAGE_ZERO] = "zeros, by the input",
-		[PAGE_EXCLUDED] = "left out of the input already", [PAGE_UNREADABLE] = "missing: the input is cut off",
+		[PAGE_DATA] = "its bytes are in the input",
+		[PAGE_ZERO] = "zeros, by the input",
+		[PAGE_EXCLUDED] = "left out of the input already",
+		[PAGE_UNREADABLE] = "missing: the input is cut off",
 	};
 	struct run run;
 
@@ -132,12 +143,15 @@ static void explain_fields(const struct explanation *x)
 
 	printf("  struct page:    at 0x%" PRIx64 "\n", x->struct_vaddr);
 	printf("    flags         0x%" PRIx64 "%s%s\n", f->flags,
-	       f->is_head ? ", head of a compound page" : f->is_tail ? ", tail of a compound page" : "",
+	       f->is_head   ? ", head of a compound page"
+	       : f->is_tail ? ", tail of a compound page"
+			    : "",
 	       f->is_hugetlb ? ", hugetlb" : "");
 	if (f->is_head)
-		printf("    order         %u (%" PRIu64 " pages)\n", f->order, (uint64_t)1 << f->order);
-	printf("    _mapcount     0x%" PRIx32 "\n    mapping       0x%" PRIx64 "\n    private       0x%" PRIx64
-	       "\n    compound_head 0x%" PRIx64 "\n",
+		printf("    order         %u (%" PRIu64 " pages)\n", f->order,
+		       (uint64_t)1 << f->order);
+	printf("    _mapcount     0x%" PRIx32 "\n    mapping       0x%" PRIx64
+	       "\n    private       0x%" PRIx64 "\n    compound_head 0x%" PRIx64 "\n",
 	       f->mapcount, f->mapping, f->private_value, f->compound_head);
 	printf("  its own verdict: %s: %s\n", kind_name(x->own.kind), x->own.why);
 }
@@ -148,8 +162,8 @@ void filter_explain(const struct filter_job *job)
 	const struct dump *d = job->session.dump;
 	bool kept = pfnset_test(&job->keep, x->pfn);
 
-	printf("page frame 0x%" PRIx64 " (%" PRIu64 "), physical address 0x%" PRIx64 ", level %d\n", x->pfn, x->pfn,
-	       x->pfn << dump_page_shift(d), job->classify.level);
+	printf("page frame 0x%" PRIx64 " (%" PRIu64 "), physical address 0x%" PRIx64 ", level %d\n",
+	       x->pfn, x->pfn, x->pfn << dump_page_shift(d), job->classify.level);
 	printf("  input:          %s\n", state_text(d, x->pfn));
 	if (x->has_struct_page)
 		explain_fields(x);
@@ -157,8 +171,9 @@ void filter_explain(const struct filter_job *job)
 		printf("  struct page:    not looked at%s\n",
 		       x->dropped ? ": a larger page before it was dropped" : ", or not found");
 	if (x->dropped)
-		printf("  decided by:     page frame 0x%" PRIx64 " and the %" PRIu64 " pages from it on: %s: %s\n", x->by_pfn,
-		       x->by.nr, kind_name(x->by.kind), x->by.why);
+		printf("  decided by:     page frame 0x%" PRIx64 " and the %" PRIu64
+		       " pages from it on: %s: %s\n",
+		       x->by_pfn, x->by.nr, kind_name(x->by.kind), x->by.why);
 	if (x->guarded)
 		printf("  but never dropped: it is %s\n", x->guarded);
 	printf("  %s\n", kept ? "KEPT" : x->dropped ? "LEFT OUT" : "NOT IN THE OUTPUT");

@@ -35,9 +35,14 @@ struct inspect {
 
 /* Beginnings of what a kernel prints when it dies, the last word first. */
 static const char *const dying[] = {
-	"Kernel panic - not syncing", "Oops",		     "BUG:",
-	"kernel BUG at",	      "Unable to handle kernel", "general protection fault",
-	"sysrq: Trigger a crash",     "SysRq : Trigger a crash",
+	"Kernel panic - not syncing",
+	"Oops",
+	"BUG:",
+	"kernel BUG at",
+	"Unable to handle kernel",
+	"general protection fault",
+	"sysrq: Trigger a crash",
+	"SysRq : Trigger a crash",
 };
 
 struct panic_search {
@@ -53,7 +58,8 @@ static int look_for_panic(void *priv, const char *line, size_t len, struct err *
 
 	(void)e;
 	/* Past "[time] " and "[caller] ". */
-	while (len && *text == '[' && (end = memchr(text, ']', (size_t)(line + len - text))) && line + len - end > 1)
+	while (len && *text == '[' && (end = memchr(text, ']', (size_t)(line + len - text))) &&
+	       line + len - end > 1)
 		text = end + 2;
 	for (i = 0; i < MIN(s->rank + 1, ARRAY_SIZE(dying)); i++) {
 		size_t n = strlen(dying[i]), left = (size_t)(line + len - text);
@@ -62,7 +68,8 @@ static int look_for_panic(void *priv, const char *line, size_t len, struct err *
 			continue;
 		if (i == s->rank && s->in->panic[0])
 			continue; /* the first of its kind */
-		snprintf(s->in->panic, sizeof(s->in->panic), "%.*s", (int)MIN(left, (size_t)255), text);
+		snprintf(s->in->panic, sizeof(s->in->panic), "%.*s", (int)MIN(left, (size_t)255),
+			 text);
 		s->rank = i;
 	}
 	return 0;
@@ -78,7 +85,8 @@ static void find_panic(struct inspect *in)
 	if (!in->session.xlat.paging)
 		return;
 	reader_init(&r, in->session.dump);
-	printk_read(&in->session.kernel, &in->session.xlat, &r, &opts, look_for_panic, &search, NULL, &ignored);
+	printk_read(&in->session.kernel, &in->session.xlat, &r, &opts, look_for_panic, &search,
+		    NULL, &ignored);
 	reader_fini(&r);
 }
 
@@ -154,10 +162,12 @@ static void print_complete(const struct dump *d)
 	if (d->incomplete)
 		printf("               it says so itself: its writer did not finish\n");
 	if (d->damage.missing_bytes)
-		printf("               it is cut off, %" PRIu64 " bytes (%" PRIu64 " pages) are missing\n",
+		printf("               it is cut off, %" PRIu64 " bytes (%" PRIu64
+		       " pages) are missing\n",
 		       d->damage.missing_bytes, d->damage.unreadable_pages);
 	if (d->damage.bad_structures)
-		printf("               %" PRIu64 " of its headers or notes make no sense\n", d->damage.bad_structures);
+		printf("               %" PRIu64 " of its headers or notes make no sense\n",
+		       d->damage.bad_structures);
 }
 
 static void print_kernel(const struct inspect *in)
@@ -170,19 +180,21 @@ static void print_kernel(const struct inspect *in)
 	if (!d->vmcoreinfo)
 		printf("kernel:        unknown, there is no VMCOREINFO note\n");
 	else
-		printf("kernel:        %s%s%s\n", in->release[0] ? in->release : "unknown", in->version[0] ? " " : "",
-		       in->version);
+		printf("kernel:        %s%s%s\n", in->release[0] ? in->release : "unknown",
+		       in->version[0] ? " " : "", in->version);
 	if (in->build_id[0])
 		printf("build-id:      %s\n", in->build_id);
-	if (in->crash_time && gmtime_r(&t, &tm) && strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S UTC", &tm))
+	if (in->crash_time && gmtime_r(&t, &tm) &&
+	    strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S UTC", &tm))
 		printf("crash time:    %s\n", when);
 	if (in->panic[0])
 		printf("panic:         %s\n", in->panic);
 	if (!in->session.xlat.paging)
 		printf("translation:   none: %s\n", in->session.no_xlat.text);
 	else
-		printf("translation:   %s, root 0x%" PRIx64 ", phys_base 0x%" PRIx64 "\n", in->session.xlat.paging->name,
-		       in->session.xlat.root, in->session.xlat.phys_base);
+		printf("translation:   %s, root 0x%" PRIx64 ", phys_base 0x%" PRIx64 "\n",
+		       in->session.xlat.paging->name, in->session.xlat.root,
+		       in->session.xlat.phys_base);
 }
 
 static void print_cpus(const struct dump *d)
@@ -195,8 +207,8 @@ static void print_cpus(const struct dump *d)
 
 		cpu_reg(&d->cpus[i], d->arch->pc, &pc);
 		cpu_reg(&d->cpus[i], d->arch->sp, &sp);
-		printf("  %-4u         pid %d, %s 0x%" PRIx64 ", %s 0x%" PRIx64 "\n", i, d->cpus[i].pid, d->arch->pc, pc,
-		       d->arch->sp, sp);
+		printf("  %-4u         pid %d, %s 0x%" PRIx64 ", %s 0x%" PRIx64 "\n", i,
+		       d->cpus[i].pid, d->arch->pc, pc, d->arch->sp, sp);
 	}
 }
 
@@ -216,8 +228,9 @@ static void print_memory(const struct dump *d)
 			more++;
 			continue;
 		}
-		printf("  0x%012" PRIx64 "-0x%012" PRIx64 "  %" PRIu64 " pages %s\n", run.pfn << shift,
-		       ((run.pfn + run.nr) << shift) - 1, run.nr, state_name[run.state]);
+		printf("  0x%012" PRIx64 "-0x%012" PRIx64 "  %" PRIu64 " pages %s\n",
+		       run.pfn << shift, ((run.pfn + run.nr) << shift) - 1, run.nr,
+		       state_name[run.state]);
 	}
 	if (more)
 		printf("  and %" PRIu64 " more ranges (--json has all)\n", more);
@@ -229,8 +242,9 @@ static void print_text(const struct inspect *in)
 
 	printf("file:          %s\n", in->file);
 	printf("format:        %s\n", d->format->title);
-	printf("architecture:  %s, %s, %u-bit, page size %u\n", d->arch ? d->arch->title : "unknown", order_name(d),
-	       8u * d->id.word, d->id.page_size);
+	printf("architecture:  %s, %s, %u-bit, page size %u\n",
+	       d->arch ? d->arch->title : "unknown", order_name(d), 8u * d->id.word,
+	       d->id.page_size);
 	print_complete(d);
 	printf("dump level:    not told by this format\n");
 	printf("codec:         none\n");
@@ -241,7 +255,8 @@ static void print_text(const struct inspect *in)
 	printf("pages:         %" PRIu64 " present", in->pages[PAGE_DATA]);
 	if (in->zero_known)
 		printf(" (%" PRIu64 " of them zero)", in->zero);
-	printf(", %" PRIu64 " excluded, %" PRIu64 " unreadable\n", in->pages[PAGE_EXCLUDED], in->pages[PAGE_UNREADABLE]);
+	printf(", %" PRIu64 " excluded, %" PRIu64 " unreadable\n", in->pages[PAGE_EXCLUDED],
+	       in->pages[PAGE_UNREADABLE]);
 }
 
 static void json_cpus(struct json *j, const struct dump *d)
@@ -336,7 +351,8 @@ static int print_vmcoreinfo(const struct dump *d, struct err *e)
 	size_t i;
 
 	if (!d->vmcoreinfo)
-		return err_set(e, ERR_MISSING, "%s: has no VMCOREINFO note", source_name(d->source));
+		return err_set(e, ERR_MISSING, "%s: has no VMCOREINFO note",
+			       source_name(d->source));
 	for (i = 0; i < d->vmcoreinfo_len; i++) {
 		unsigned char c = (unsigned char)d->vmcoreinfo[i];
 
@@ -375,14 +391,15 @@ static int name_format(const char *file, bool json, struct err *e)
 	return STATUS_OK;
 }
 
-static const char help[] = "Usage: dumptool inspect [OPTION...] FILE\n"
-			   "Tell what a dump is and what is in it, as far as the file goes.\n\n"
-			   "      --vmcoreinfo   print the VMCOREINFO note instead\n"
-			   "      --json         print everything as JSON\n"
-			   "      --quick        headers and kernel only, do not look for zero pages\n"
-			   "      --progress HOW auto, tty, plain, json or none\n"
-			   "  -h, --help         this text\n\n"
-			   "Exit status: 0 complete, 4 cut off or damaged. Manual: dumptool-inspect(1)\n";
+static const char help[] =
+	"Usage: dumptool inspect [OPTION...] FILE\n"
+	"Tell what a dump is and what is in it, as far as the file goes.\n\n"
+	"      --vmcoreinfo   print the VMCOREINFO note instead\n"
+	"      --json         print everything as JSON\n"
+	"      --quick        headers and kernel only, do not look for zero pages\n"
+	"      --progress HOW auto, tty, plain, json or none\n"
+	"  -h, --help         this text\n\n"
+	"Exit status: 0 complete, 4 cut off or damaged. Manual: dumptool-inspect(1)\n";
 
 static int inspect(struct inspect *in, bool vmcoreinfo, struct err *e)
 {
@@ -415,9 +432,12 @@ static int inspect(struct inspect *in, bool vmcoreinfo, struct err *e)
 static int inspect_run(int argc, char **argv, struct err *e)
 {
 	static const struct option longs[] = {
-		{ "vmcoreinfo", no_argument, NULL, 'v' },     { "json", no_argument, NULL, 'j' },
-		{ "quick", no_argument, NULL, 'q' },	      { "progress", required_argument, NULL, 'p' },
-		{ "help", no_argument, NULL, 'h' },	      { NULL, 0, NULL, 0 },
+		{ "vmcoreinfo", no_argument, NULL, 'v' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "quick", no_argument, NULL, 'q' },
+		{ "progress", required_argument, NULL, 'p' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
 	struct inspect in = { .file = NULL };
 	bool vmcoreinfo = false;
@@ -437,7 +457,9 @@ static int inspect_run(int argc, char **argv, struct err *e)
 			break;
 		case 'p':
 			if (!progress_mode_parse(optarg, &in.talk.mode))
-				return usage_error(e, "inspect", "'%s': progress is auto, tty, plain, json or none", optarg);
+				return usage_error(
+					e, "inspect",
+					"'%s': progress is auto, tty, plain, json or none", optarg);
 			break;
 		case 'h':
 			fputs(help, stdout);

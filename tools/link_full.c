@@ -14,11 +14,9 @@ const struct command *const commands[] = {
 };
 
 const struct codec *const codec_table[] = {
-	&codec_zlib,
-	&codec_lzo,
+	&codec_zlib,   &codec_lzo,
 #ifdef HAVE_SNAPPY
 	&codec_snappy,
 #endif
-	&codec_zstd,
-	NULL,
+	&codec_zstd,   NULL,
 };

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What dumptool-kdump carries: what the capture kernel needs, and no library beyond libc and the codecs. */
+/*
+ * What dumptool-kdump carries: what the capture kernel needs, and no library beyond libc and the
+ * codecs.
+ */
 #include <stddef.h>
 
 #include "codec.h"

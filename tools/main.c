@@ -80,11 +80,14 @@ static void print_help(FILE *f)
 {
 	const struct command *const *c;
 
-	fprintf(f, "Usage: " PROGRAM " COMMAND [ARG...]\n\nRead, filter and examine crash dumps.\n\nCommands:\n");
+	fprintf(f, "Usage: " PROGRAM
+		   " COMMAND [ARG...]\n\nRead, filter and examine crash dumps.\n\nCommands:\n");
 	for (c = commands; *c; c++)
 		fprintf(f, "  %-10s %s\n", (*c)->name, (*c)->summary);
-	fprintf(f, "  %-10s %s\n", "help", "this text, or that of a command: " PROGRAM " help COMMAND");
-	fprintf(f, "\nOptions:\n  --help     this text\n  --version  version and compression libraries\n\nOther names:");
+	fprintf(f, "  %-10s %s\n", "help",
+		"this text, or that of a command: " PROGRAM " help COMMAND");
+	fprintf(f,
+		"\nOptions:\n  --help     this text\n  --version  version and compression libraries\n\nOther names:");
 	for (c = commands; *c; c++)
 		if ((*c)->alias)
 			fprintf(f, " %s = " PROGRAM " %s;", (*c)->alias, (*c)->name);
@@ -163,7 +166,8 @@ int main(int argc, char **argv)
 	}
 	c = by_name(argv[1]);
 	if (!c) {
-		fprintf(stderr, PROGRAM ": there is no command '%s'; try '" PROGRAM " help'\n", argv[1]);
+		fprintf(stderr, PROGRAM ": there is no command '%s'; try '" PROGRAM " help'\n",
+			argv[1]);
 		return STATUS_USAGE;
 	}
 	snprintf(shown, sizeof(shown), PROGRAM " %s", c->name);

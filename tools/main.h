@@ -8,12 +8,12 @@
 
 /* Exit status; as makedumpfile only 0, 1 and 2 (see status_for_makedumpfile()). */
 enum status {
-	STATUS_OK = 0,		/* complete, also when more was kept than was asked for */
+	STATUS_OK = 0, /* complete, also when more was kept than was asked for */
 	STATUS_FAILED = 1,
-	STATUS_MISMATCH = 2,	/* kernel and vmlinux differ */
-	STATUS_INCOMPLETE = 3,	/* output written but incomplete */
-	STATUS_DAMAGED = 4,	/* output complete, but the input was damaged */
-	STATUS_DIFFERENT = 5,	/* compared and different */
+	STATUS_MISMATCH = 2,   /* kernel and vmlinux differ */
+	STATUS_INCOMPLETE = 3, /* output written but incomplete */
+	STATUS_DAMAGED = 4,    /* output complete, but the input was damaged */
+	STATUS_DIFFERENT = 5,  /* compared and different */
 	STATUS_USAGE = 64,
 };
 
@@ -23,8 +23,8 @@ struct command {
 	const char *alias;   /* the program may be called by this name instead; NULL: none */
 	const char *summary; /* one line for `dumptool help` */
 	/*
-	 * ARGV[0] is the name it was called by: the command's, or its alias. Returns an exit status; on failure E says
-	 * why and is printed by main(), unless its code is ERR_NONE.
+	 * ARGV[0] is the name it was called by: the command's, or its alias. Returns an exit
+	 * status; on failure E says why and is printed by main(), unless its code is ERR_NONE.
 	 */
 	int (*run)(int argc, char **argv, struct err *e);
 };
@@ -34,8 +34,12 @@ extern const struct command *const commands[];
 
 extern const struct command filter_command, dmesg_command, inspect_command;
 
-/* What to do about a wrong command line: prints nothing, sets E to "...; try 'dumptool NAME --help'". Returns 64. */
-int usage_error(struct err *e, const char *command, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/*
+ * What to do about a wrong command line: prints nothing, sets E to "...; try 'dumptool NAME
+ * --help'". Returns 64.
+ */
+int usage_error(struct err *e, const char *command, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* The exit status for an error that ended a command. */
 int status_of(const struct err *e);

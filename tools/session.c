@@ -16,7 +16,8 @@ static void setup_kernel(struct session *s, struct log *log)
 	else
 		log_debug(log, "%s: has no VMCOREINFO note", source_name(d->source));
 	if (!d->arch || !d->arch->setup) {
-		err_set(&s->no_xlat, ERR_UNSUPPORTED, "addresses of %s (ELF machine %u) cannot be translated yet",
+		err_set(&s->no_xlat, ERR_UNSUPPORTED,
+			"addresses of %s (ELF machine %u) cannot be translated yet",
 			d->arch ? d->arch->title : "this architecture", d->id.e_machine);
 		return;
 	}
@@ -24,7 +25,8 @@ static void setup_kernel(struct session *s, struct log *log)
 		log_debug(log, "%s: %s", source_name(d->source), s->no_xlat.text);
 }
 
-int session_open(struct session *s, const char *path, unsigned int flags, struct log *log, struct err *e)
+int session_open(struct session *s, const char *path, unsigned int flags, struct log *log,
+		 struct err *e)
 {
 	struct source *source;
 

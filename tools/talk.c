@@ -8,7 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Common, debug and report messages of makedumpfile go to stdout unless the dump does; ours all go to stderr. */
+/*
+ * Common, debug and report messages of makedumpfile go to stdout unless the dump does; ours all go
+ * to stderr.
+ */
 FILE *talk_stream(const struct talk *t, int kind)
 {
 	if (!t->makedumpfile || t->data_on_stdout || (kind & (TALK_PROGRESS | TALK_ERROR)))
@@ -45,7 +48,8 @@ static void emit(struct log *log, enum log_level level, const char *text)
 	if (t->makedumpfile)
 		talk_say(t, kind, "%s%s\n", level == LOG_WARN ? "WARNING: " : "", text);
 	else
-		talk_say(t, kind, "%s: %s%s\n", t->name, level == LOG_WARN ? "warning: " : "", text);
+		talk_say(t, kind, "%s: %s%s\n", t->name, level == LOG_WARN ? "warning: " : "",
+			 text);
 }
 
 /* "12s", "3m07s", "2h05m"; as makedumpfile where it is called so. */
@@ -77,7 +81,8 @@ static void show_makedumpfile(struct talk *t, const struct progress *p)
 
 	if (!p->finished && p->done)
 		snprintf(eta, sizeof(eta), "eta: %s", duration(p->remaining, left, sizeof(left)));
-	fprintf(stderr, "\r%-50s: [%5.1f %%] %c  %16s", p->title, percent(p), "/|\\-"[t->spin++ % 4], eta);
+	fprintf(stderr, "\r%-50s: [%5.1f %%] %c  %16s", p->title, percent(p),
+		"/|\\-"[t->spin++ % 4], eta);
 	t->line_open = true;
 	if (p->finished && getenv("TERM") && !strcmp(getenv("TERM"), "dumb"))
 		end_line(t);
@@ -102,8 +107,9 @@ static void show_plain(const struct talk *t, const struct progress *p)
 
 	if (p->finished && p->elapsed < t->progress.interval)
 		return; /* it was over before it could get boring */
-	fprintf(stderr, "%s: %s: %.1f %%, %" PRIu64 " of %" PRIu64 " pages, %s left\n", t->name, p->title, percent(p),
-		p->done, p->total, p->remaining < 0 ? "?" : duration(p->remaining, left, sizeof(left)));
+	fprintf(stderr, "%s: %s: %.1f %%, %" PRIu64 " of %" PRIu64 " pages, %s left\n", t->name,
+		p->title, percent(p), p->done, p->total,
+		p->remaining < 0 ? "?" : duration(p->remaining, left, sizeof(left)));
 }
 
 static void show_json(const struct progress *p)
@@ -111,7 +117,8 @@ static void show_json(const struct progress *p)
 	fprintf(stderr,
 		"{\"step\":\"%s\",\"done\":%" PRIu64 ",\"total\":%" PRIu64
 		",\"elapsed\":%.3f,\"remaining\":%.3f,\"finished\":%s}\n",
-		p->title, p->done, p->total, p->elapsed, p->remaining, p->finished ? "true" : "false");
+		p->title, p->done, p->total, p->elapsed, p->remaining,
+		p->finished ? "true" : "false");
 }
 
 static void show(struct progress *p)
@@ -152,10 +159,11 @@ bool progress_mode_parse(const char *text, enum progress_mode *ret)
 /* A line that rewrites itself needs a terminal; a serial console is one by name only. */
 static enum progress_mode choose_mode(void)
 {
-	const char *term = getenv("TERM"), *tty = isatty(STDERR_FILENO) ? ttyname(STDERR_FILENO) : NULL;
+	const char *term = getenv("TERM"),
+		   *tty = isatty(STDERR_FILENO) ? ttyname(STDERR_FILENO) : NULL;
 
-	if (!tty || !term || !strcmp(term, "dumb") || !strcmp(tty, "/dev/console") || !strncmp(tty, "/dev/ttyS", 9) ||
-	    !strncmp(tty, "/dev/hvc", 8))
+	if (!tty || !term || !strcmp(term, "dumb") || !strcmp(tty, "/dev/console") ||
+	    !strncmp(tty, "/dev/ttyS", 9) || !strncmp(tty, "/dev/hvc", 8))
 		return PROGRESS_PLAIN;
 	return PROGRESS_TTY;
 }
@@ -166,6 +174,9 @@ struct progress *talk_progress(struct talk *t)
 		return NULL;
 	if (t->mode == PROGRESS_AUTO)
 		t->mode = choose_mode();
-	t->progress.interval = t->makedumpfile ? 1 : t->mode == PROGRESS_PLAIN ? 10 : t->mode == PROGRESS_TTY ? 0.2 : 1;
+	t->progress.interval = t->makedumpfile		   ? 1
+			       : t->mode == PROGRESS_PLAIN ? 10
+			       : t->mode == PROGRESS_TTY   ? 0.2
+							   : 1;
 	return &t->progress;
 }

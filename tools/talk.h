@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the user gets to see while a command works. Two manners: our own (stderr only, warnings and a summary), and
- * makedumpfile's, whose texts scripts and support articles know (docs: its print_info.h).
+ * What the user gets to see while a command works. Two manners: our own (stderr only, warnings and
+ * a summary), and makedumpfile's, whose texts scripts and support articles know (docs: its
+ * print_info.h).
  */
 #ifndef TALK_H
 #define TALK_H
@@ -46,7 +47,10 @@ bool progress_mode_parse(const char *text, enum progress_mode *ret);
 /* For lib: NULL when nothing is to be shown. */
 struct progress *talk_progress(struct talk *t);
 
-/* A message of the given kind, as it is, newlines included; nothing when the level does not ask for it. */
+/*
+ * A message of the given kind, as it is, newlines included; nothing when the level does not ask for
+ * it.
+ */
 void talk_say(struct talk *t, int kind, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* Where messages of that kind go. */

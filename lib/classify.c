@@ -128,9 +128,9 @@ static int scan_checked(struct classify *c, struct err *e)
 
 int classify_run(struct classify *c, struct err *e)
 {
-	int asked = c->level;
+	int asked = c->level, failed;
+	struct err why = ERR_INIT;
 	struct reader r;
-	int failed;
 
 	c->zone_free = UINT64_MAX;
 	c->guarded = 0;
@@ -140,13 +140,15 @@ int classify_run(struct classify *c, struct err *e)
 	if (!c->rules.scan)
 		return 0;
 	reader_init(&r, c->dump);
-	failed = memmap_init(&c->memmap, c->kernel, c->xlat, &r, c->keep, e);
+	failed = memmap_init(&c->memmap, c->kernel, c->xlat, &r, c->keep, &why);
 	reader_fini(&r);
-	if (failed && e->code == ERR_NOMEM)
+	if (failed && why.code == ERR_NOMEM) {
+		*e = why;
 		return -1;
+	}
 	if (failed) {
 		if (asked & ~LEVEL_ZERO)
-			keep_everything(c, e);
+			keep_everything(c, &why);
 		return 0;
 	}
 	log_debug(c->log, "memory model %s, %zu ranges of struct pages", c->memmap.model,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "thread.h"
 #include "zero.h"
 
 #define UNIT_COMPRESSED \
@@ -483,7 +484,7 @@ static void run_line(struct line *l, unsigned int threads)
 		l->err = e;
 		l->failed = true;
 	} else {
-		while (nr + 1 < threads && !pthread_create(&helper[nr], NULL, worker, l))
+		while (nr + 1 < threads && thread_start(&helper[nr], worker, l))
 			nr++;
 		if (!worker(l) && !l->failed) {
 			pthread_mutex_lock(&l->lock);
@@ -527,7 +528,7 @@ int pipeline_run(struct pipeline *p, struct part *parts, unsigned int nr_parts, 
 		t[i].line = (struct line){ .p = p, .part = &parts[i], .totals = &totals };
 		/* The last part, often the only one, is this thread's own. */
 		t[i].started =
-			i + 1 < nr_parts && !pthread_create(&t[i].thread, NULL, run_part, &t[i]);
+			i + 1 < nr_parts && thread_start(&t[i].thread, run_part, &t[i]);
 		if (!t[i].started)
 			run_part(&t[i]);
 	}

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "thread.h"
 
 #define MAX_STRUCT_PAGE 1024
 
@@ -266,7 +267,7 @@ int scan_run(struct classify *c, struct err *e)
 	pthread_mutex_init(&s.lock, NULL);
 	/* Fewer helpers than wished for are no error: this thread alone can do it. */
 	while (nr + 1 < MIN(c->threads, (unsigned int)ARRAY_SIZE(threads)) &&
-	       nr < s.total / CHUNK_PAGES && !pthread_create(&threads[nr], NULL, scan_worker, &s))
+	       nr < s.total / CHUNK_PAGES && thread_start(&threads[nr], scan_worker, &s))
 		nr++;
 	scan_worker(&s);
 	while (nr)

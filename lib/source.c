@@ -20,7 +20,7 @@
  * /proc/vmcore or a device fills in every page table entry at once; a window that is read costs
  * memory.
  */
-#define CELL_FILE (sizeof(void *) > 4 ? (size_t)64 << 20 : (size_t)4 << 20)
+#define CELL_FILE (sizeof(void *) > 4 ? (size_t)16 << 20 : (size_t)4 << 20)
 #define CELL_DEVICE ((size_t)4 << 20)
 #define CELL_READ ((size_t)128 << 10)
 

@@ -116,6 +116,8 @@ static void list_normalise(struct list *l)
 	uint64_t covered = 0;
 	size_t i, n = 0;
 
+	if (!l->nr)
+		return;
 	qsort(l->e, l->nr, sizeof(*l->e), compare_extents);
 	for (i = 0; i < l->nr; i++) {
 		struct extent x = l->e[i];

@@ -10,7 +10,10 @@
 #include "cleanup.h"
 #include "log.h"
 
-/* Bounds of the kernel itself: LOG_BUF_LEN_MAX is 2 GiB, with one descriptor for 32 bytes (PRB_AVGBITS). */
+/*
+ * Bounds of the kernel itself: LOG_BUF_LEN_MAX is 2 GiB, with one descriptor for 32 bytes
+ * (PRB_AVGBITS).
+ */
 #define LOG_MAX_BITS 31u
 #define DESC_MAX_BITS 26u
 #define STRUCT_MAX 4096u    /* no structure of the log is larger */
@@ -53,10 +56,14 @@ static void lose(struct job *j, uint64_t n)
 	j->stats.lost += n;
 }
 
-/* It cannot be told, for the reason in j->why, where the log was cleared: rather too much than too little. */
+/*
+ * It cannot be told, for the reason in j->why, where the log was cleared: rather too much than too
+ * little.
+ */
 static void no_clear(struct job *j)
 {
-	log_warn(j->r->dump->log, "kernel log: it is not known when it was cleared, all of it is told: %s",
+	log_warn(j->r->dump->log,
+		 "kernel log: it is not known when it was cleared, all of it is told: %s",
 		 j->why.text);
 }
 
@@ -102,10 +109,12 @@ static int need_inside(struct job *j, const struct member *m, size_t nr)
 	size_t i;
 
 	for (i = 0; i < nr; i++)
-		if (m[i].size > STRUCT_MAX || m[i].off > m[i].size || m[i].len > m[i].size - m[i].off)
+		if (m[i].size > STRUCT_MAX || m[i].off > m[i].size ||
+		    m[i].len > m[i].size - m[i].off)
 			return err_set(j->e, ERR_CORRUPT,
-				       "a member at offset %" PRIu64 " of struct %s of %" PRIu64 " bytes", m[i].off,
-				       m[i].name, m[i].size);
+				       "a member at offset %" PRIu64 " of struct %s of %" PRIu64
+				       " bytes",
+				       m[i].off, m[i].name, m[i].size);
 	return 0;
 }
 
@@ -131,7 +140,10 @@ static void piece_fini(struct piece *p)
 	p->buf = NULL;
 }
 
-/* Fill the window, chunk by chunk: with what was asked for, and as much as it holds when the reading is sequential. */
+/*
+ * Fill the window, chunk by chunk: with what was asked for, and as much as it holds when the
+ * reading is sequential.
+ */
 static bool piece_fill(struct job *j, struct piece *p, uint64_t off, size_t len)
 {
 	bool sequential = off - p->off <= p->len;
@@ -142,7 +154,8 @@ static bool piece_fill(struct job *j, struct piece *p, uint64_t off, size_t len)
 	p->len = 0;
 	while (p->len < want) {
 		uint64_t vaddr = p->base + begin + p->len;
-		size_t n = (size_t)MIN(CHUNK - vaddr % CHUNK, MIN(p->size - begin, p->room) - p->len);
+		uint64_t rest = MIN(p->size - begin, p->room) - p->len;
+		size_t n = (size_t)MIN(CHUNK - vaddr % CHUNK, rest);
 
 		if (xlat_read(j->x, j->r, vaddr, p->buf + p->len, n, &j->why)) {
 			p->bad = begin + p->len;
@@ -154,16 +167,21 @@ static bool piece_fill(struct job *j, struct piece *p, uint64_t off, size_t len)
 	return off + len <= begin + p->len;
 }
 
-/* LEN bytes at OFF of the array, valid until the next call; NULL, and the reason in j->why, when they cannot be had. */
+/*
+ * LEN bytes at OFF of the array, valid until the next call; NULL, and the reason in j->why, when
+ * they cannot be had.
+ */
 static const uint8_t *piece_get(struct job *j, struct piece *p, uint64_t off, size_t len)
 {
 	if (off > p->size || len > p->size - off || len > p->room - (CHUNK - 1)) {
-		err_set(&j->why, ERR_CORRUPT, "%zu bytes at offset 0x%" PRIx64 " of an array of 0x%" PRIx64, len, off,
+		err_set(&j->why, ERR_CORRUPT,
+			"%zu bytes at offset 0x%" PRIx64 " of an array of 0x%" PRIx64, len, off,
 			p->size);
 		return NULL;
 	}
 	if (off < p->bad + p->bad_len && off + len > p->bad) {
-		err_set(&j->why, ERR_UNREADABLE, "virtual address 0x%" PRIx64 " cannot be read", p->base + p->bad);
+		err_set(&j->why, ERR_UNREADABLE, "virtual address 0x%" PRIx64 " cannot be read",
+			p->base + p->bad);
 		return NULL;
 	}
 	if ((off < p->off || off + len > p->off + p->len) && !piece_fill(j, p, off, len))
@@ -202,7 +220,10 @@ static int line_room(struct job *j, size_t n)
 	return 0;
 }
 
-/* As isprint() and isspace() in the C locale, which is what makedumpfile and vmcore-dmesg let through. */
+/*
+ * As isprint() and isspace() in the C locale, which is what makedumpfile and vmcore-dmesg let
+ * through.
+ */
 static bool passes(uint8_t c)
 {
 	return (c >= ' ' && c <= '~') || (c >= '\t' && c <= '\r');
@@ -227,7 +248,10 @@ static int line_char(struct job *j, uint8_t c)
 	return 0;
 }
 
-/* Text with newlines in it: each but the last line is told, the next one indented to the text of the first. */
+/*
+ * Text with newlines in it: each but the last line is told, the next one indented to the text of
+ * the first.
+ */
 static int line_text(struct job *j, const uint8_t *text, size_t len)
 {
 	size_t i;
@@ -249,7 +273,8 @@ static int line_text(struct job *j, const uint8_t *text, size_t len)
 }
 
 /* A record: CALLER is NULL where it is not known who printed. */
-static int tell_record(struct job *j, uint64_t ts_nsec, const uint32_t *caller, const uint8_t *text, size_t len)
+static int tell_record(struct job *j, uint64_t ts_nsec, const uint32_t *caller, const uint8_t *text,
+		       size_t len)
 {
 	const uint32_t is_cpu = 0x80000000u; /* printk_caller_id(), Linux 5.1 */
 	char prefix[64], id[16];
@@ -258,7 +283,8 @@ static int tell_record(struct job *j, uint64_t ts_nsec, const uint32_t *caller, 
 	n = snprintf(prefix, sizeof(prefix), "[%5" PRIu64 ".%06" PRIu64 "] ", ts_nsec / 1000000000,
 		     ts_nsec % 1000000000 / 1000);
 	if (caller && !j->no_caller) {
-		snprintf(id, sizeof(id), "%c%" PRIu32, *caller & is_cpu ? 'C' : 'T', *caller & ~is_cpu);
+		snprintf(id, sizeof(id), "%c%" PRIu32, *caller & is_cpu ? 'C' : 'T',
+			 *caller & ~is_cpu);
 		n += snprintf(prefix + n, sizeof(prefix) - (size_t)n, "[%8s] ", id);
 	}
 	rc = line_room(j, (size_t)n);
@@ -291,7 +317,7 @@ struct prb {
 	uint64_t rb; /* where the struct printk_ringbuffer is */
 	uint64_t count, head, tail, id_mask;
 	uint64_t clear_seq;
-	uint64_t text_left; /* the blocks of sound records do not overlap: what they may still be long */
+	uint64_t text_left; /* bytes of blocks that may still come: sound ones do not overlap */
 	unsigned int text_bits;
 	struct piece desc, info, text;
 };
@@ -342,7 +368,10 @@ static int prb_check(struct job *j, const struct prb *p)
 	return need_inside(j, members, ARRAY_SIZE(members));
 }
 
-/* Where everything is, offsets added up: those in the two rings count from struct printk_ringbuffer. */
+/*
+ * Where everything is, offsets added up: those in the two rings count from struct
+ * printk_ringbuffer.
+ */
 static int prb_facts(struct job *j, struct prb *p)
 {
 	uint64_t counter = kernel_or(j->k, FACT_OFFSET, "atomic_long_t.counter", 0);
@@ -369,15 +398,18 @@ static int prb_open(struct job *j, struct prb *p)
 {
 	uint64_t count_bits, size_bits, descs, infos, text;
 
-	if (prb_facts(j, p) || read_word(j, p->prb, &p->rb) || read_u32(j, p->rb + p->count_bits, &count_bits) ||
+	if (prb_facts(j, p) || read_word(j, p->prb, &p->rb) ||
+	    read_u32(j, p->rb + p->count_bits, &count_bits) ||
 	    read_word(j, p->rb + p->descs, &descs) || read_word(j, p->rb + p->infos, &infos) ||
-	    read_word(j, p->rb + p->head_id, &p->head) || read_word(j, p->rb + p->tail_id, &p->tail) ||
+	    read_word(j, p->rb + p->head_id, &p->head) ||
+	    read_word(j, p->rb + p->tail_id, &p->tail) ||
 	    read_u32(j, p->rb + p->size_bits, &size_bits) || read_word(j, p->rb + p->data, &text))
 		return -1;
 	if (!count_bits || count_bits > DESC_MAX_BITS || size_bits < 3 || size_bits > LOG_MAX_BITS)
 		return err_set(j->e, ERR_CORRUPT,
-			       "ring buffer at 0x%" PRIx64 ": 2^%" PRIu64 " records in 2^%" PRIu64 " bytes", p->rb,
-			       count_bits, size_bits);
+			       "ring buffer at 0x%" PRIx64 ": 2^%" PRIu64 " records in 2^%" PRIu64
+			       " bytes",
+			       p->rb, count_bits, size_bits);
 	p->count = 1ULL << count_bits;
 	p->id_mask = UINT64_MAX >> (64 - 8 * j->word + 2);
 	p->head &= p->id_mask;
@@ -399,8 +431,9 @@ static void prb_close(struct prb *p)
 }
 
 /*
- * The sequence number of the first record after the last "dmesg -c". A plain number in Linux 5.10 and 5.11, then a
- * struct latched_seq: a 32-bit counter whose lowest bit tells which of two copies is valid.
+ * The sequence number of the first record after the last "dmesg -c". A plain number in Linux 5.10
+ * and 5.11, then a struct latched_seq: a 32-bit counter whose lowest bit tells which of two copies
+ * is valid.
  */
 static int prb_find_clear(struct job *j, struct prb *p)
 {
@@ -417,12 +450,13 @@ static int prb_find_clear(struct job *j, struct prb *p)
 }
 
 /*
- * Where the data block of a record lies in the text ring. Positions grow for ever; a block that would reach past the
- * end of the ring begins at its start instead. One that ends exactly at the end does so until Linux 6.18, and stays
- * where it is afterwards (67e1b0052f6b "don't needlessly wrap data blocks around"): `next - 1` tells both.
+ * Where the data block of a record lies in the text ring. Positions grow for ever; a block that
+ * would reach past the end of the ring begins at its start instead. One that ends exactly at the
+ * end does so until Linux 6.18, and stays where it is afterwards (67e1b0052f6b "don't needlessly
+ * wrap data blocks around"): `next - 1` tells both.
  */
-static bool prb_block(const struct job *j, const struct prb *p, uint64_t begin, uint64_t next, uint64_t *start,
-		      uint64_t *len)
+static bool prb_block(const struct job *j, const struct prb *p, uint64_t begin, uint64_t next,
+		      uint64_t *start, uint64_t *len)
 {
 	uint64_t size = p->text.size, mask = size - 1, word_mask = UINT64_MAX >> (64 - 8 * j->word);
 	uint64_t last = (next - 1) & word_mask;
@@ -437,14 +471,19 @@ static bool prb_block(const struct job *j, const struct prb *p, uint64_t begin, 
 	return (last & mask) >= *start && *len >= j->word;
 }
 
-/* The text of record ID, whose length is given and becomes what there is of it. NULL: lost, j->why tells the reason. */
-static const uint8_t *prb_text(struct job *j, struct prb *p, uint64_t id, uint64_t begin, uint64_t next, size_t *len)
+/*
+ * The text of record ID, whose length is given and becomes what there is of it. NULL: lost, j->why
+ * tells the reason.
+ */
+static const uint8_t *prb_text(struct job *j, struct prb *p, uint64_t id, uint64_t begin,
+			       uint64_t next, size_t *len)
 {
 	uint64_t start, size, owner;
 	const uint8_t *block;
 
 	if (!prb_block(j, p, begin, next, &start, &size) || size > p->text_left) {
-		err_set(&j->why, ERR_CORRUPT, "record 0x%" PRIx64 ": text from 0x%" PRIx64 " to 0x%" PRIx64, id, begin,
+		err_set(&j->why, ERR_CORRUPT,
+			"record 0x%" PRIx64 ": text from 0x%" PRIx64 " to 0x%" PRIx64, id, begin,
 			next);
 		return NULL;
 	}
@@ -455,7 +494,8 @@ static const uint8_t *prb_text(struct job *j, struct prb *p, uint64_t id, uint64
 		return NULL;
 	owner = load_uint(block, j->word, j->order);
 	if (owner != id) {
-		err_set(&j->why, ERR_CORRUPT, "record 0x%" PRIx64 ": its text belongs to record 0x%" PRIx64, id, owner);
+		err_set(&j->why, ERR_CORRUPT,
+			"record 0x%" PRIx64 ": its text belongs to record 0x%" PRIx64, id, owner);
 		return NULL;
 	}
 	return block + j->word;
@@ -467,7 +507,8 @@ static int prb_committed(struct job *j, struct prb *p, uint64_t id, const uint8_
 	uint64_t begin = load_uint(desc + p->begin, j->word, j->order);
 	uint64_t next = load_uint(desc + p->next, j->word, j->order);
 	uint64_t seq, slot = id & (p->count - 1);
-	const uint8_t *info = piece_get(j, &p->info, slot * p->info_size, (size_t)p->info_size), *text;
+	const uint8_t *info = piece_get(j, &p->info, slot * p->info_size, (size_t)p->info_size);
+	const uint8_t *text;
 	uint32_t caller;
 	size_t len;
 
@@ -478,7 +519,10 @@ static int prb_committed(struct job *j, struct prb *p, uint64_t id, const uint8_
 	/* The first record ever has id -count and sequence number 0. */
 	seq = p->has_seq ? load_u64(info + p->seq, j->order) : (id + p->count) & p->id_mask;
 	if (seq < p->clear_seq || (begin & next & 1)) {
-		/* An empty line, and a record whose text found no room, are not shown by makedumpfile either. */
+		/*
+		 * An empty line, and a record whose text found no room, are not shown by
+		 * makedumpfile either.
+		 */
 		if (seq >= p->clear_seq && begin == LPOS_FAILED)
 			j->stats.unfinished++;
 		j->passed_over++;
@@ -491,7 +535,8 @@ static int prb_committed(struct job *j, struct prb *p, uint64_t id, const uint8_
 		lose(j, 1);
 		return 0;
 	}
-	return tell_record(j, load_u64(info + p->ts_nsec, j->order), p->has_caller ? &caller : NULL, text, len);
+	return tell_record(j, load_u64(info + p->ts_nsec, j->order), p->has_caller ? &caller : NULL,
+			   text, len);
 }
 
 static int prb_record(struct job *j, struct prb *p, uint64_t id, const uint8_t *desc)
@@ -499,12 +544,16 @@ static int prb_record(struct job *j, struct prb *p, uint64_t id, const uint8_t *
 	uint64_t state_var = load_uint(desc + p->state_var, j->word, j->order);
 
 	if ((state_var & p->id_mask) != id) {
-		/* The head moves before its descriptor is taken: at the moment of the crash it may be the old one. */
+		/*
+		 * The head moves before its descriptor is taken: at the moment of the crash it may
+		 * be the old one.
+		 */
 		if (id == p->head) {
 			j->stats.unfinished++;
 			return 0;
 		}
-		err_set(&j->why, ERR_CORRUPT, "the descriptor of record 0x%" PRIx64 " is that of 0x%" PRIx64, id,
+		err_set(&j->why, ERR_CORRUPT,
+			"the descriptor of record 0x%" PRIx64 " is that of 0x%" PRIx64, id,
 			state_var & p->id_mask);
 		lose(j, 1);
 		return 0;
@@ -523,25 +572,33 @@ static int prb_record(struct job *j, struct prb *p, uint64_t id, const uint8_t *
 	return 0;
 }
 
+/* The descriptor at OFF cannot be read: so many from there on lie in the same bad chunk. */
+static uint64_t prb_bad_descs(const struct prb *p, uint64_t off)
+{
+	uint64_t end = p->desc.bad + p->desc.bad_len;
+
+	return end > off ? (end - off + p->desc_size - 1) / p->desc_size : 1;
+}
+
 static int prb_walk(struct job *j, struct prb *p)
 {
 	uint64_t i, nr = ((p->head - p->tail) & p->id_mask) + 1;
 	int rc = 0;
 
 	if (nr > p->count) {
-		err_set(&j->why, ERR_CORRUPT, "%" PRIu64 " records in a ring of %" PRIu64, nr, p->count);
+		err_set(&j->why, ERR_CORRUPT, "%" PRIu64 " records in a ring of %" PRIu64, nr,
+			p->count);
 		lose(j, 1);
 		nr = p->count;
 		p->tail = (p->head - (nr - 1)) & p->id_mask;
 	}
 	for (i = 0; i < nr && !rc; i++) {
-		uint64_t id = (p->tail + i) & p->id_mask, off = (id & (p->count - 1)) * p->desc_size;
+		uint64_t id = (p->tail + i) & p->id_mask;
+		uint64_t off = (id & (p->count - 1)) * p->desc_size;
 		const uint8_t *desc = piece_get(j, &p->desc, off, (size_t)p->desc_size);
 
 		if (!desc) {
-			/* All the descriptors that lie in the same bad chunk. */
-			uint64_t end = p->desc.bad + p->desc.bad_len;
-			uint64_t n = end > off ? MIN((end - off + p->desc_size - 1) / p->desc_size, nr - i) : 1;
+			uint64_t n = MIN(prb_bad_descs(p, off), nr - i);
 
 			lose(j, n);
 			i += n - 1;
@@ -588,7 +645,8 @@ static int prb_regions(struct job *j)
 	int rc = prb_open(j, &p);
 
 	if (!rc) {
-		uint64_t clear_seq = 0, latch = MIN(kernel_or(j->k, FACT_SIZE, "latched_seq", 8), STRUCT_MAX);
+		uint64_t latch = MIN(kernel_or(j->k, FACT_SIZE, "latched_seq", 8), STRUCT_MAX);
+		uint64_t clear_seq = 0;
 		bool has_clear = kernel_fact(j->k, FACT_SYMBOL, "clear_seq", &clear_seq);
 		const struct region regions[] = {
 			{ p.prb, j->word },	      { clear_seq, has_clear ? latch : 0 },
@@ -602,14 +660,14 @@ static int prb_regions(struct job *j)
 	return rc;
 }
 
-/* ---- "records": kernel/printk.c since Linux 3.5 (7ff9554bb578), kernel/printk/printk.c up to 5.9 ---- */
+/* ---- "records": kernel/printk[/printk].c, Linux 3.5 (7ff9554bb578) to 5.9 ---- */
 
 #define RECORD_ALIGN 4u /* LOG_ALIGN: 4, or the alignment of 64-bit numbers */
 
 struct reclog {
 	/* facts */
 	uint64_t log_buf, log_buf_len, log_first_idx, log_next_idx;
-	uint64_t header, ts_nsec, len, text_len, caller_id; /* struct printk_log, "log" before 3.11 */
+	uint64_t header, ts_nsec, len, text_len, caller_id; /* struct printk_log */
 	bool has_caller;
 	/* values */
 	uint64_t first, next;
@@ -653,7 +711,8 @@ static int reclog_check(struct job *j, const struct reclog *l, const char *name)
 
 static int reclog_facts(struct job *j, struct reclog *l)
 {
-	bool old = !kernel_origin(j->k, FACT_SIZE, "printk_log") && kernel_origin(j->k, FACT_SIZE, "log");
+	bool old = !kernel_origin(j->k, FACT_SIZE, "printk_log") &&
+		   kernel_origin(j->k, FACT_SIZE, "log");
 
 	if (need_facts(j, reclog_needs, ARRAY_SIZE(reclog_needs), l) ||
 	    need_facts(j, old ? old_log_needs : printk_log_needs, ARRAY_SIZE(old_log_needs), l))
@@ -675,18 +734,23 @@ static int log_buf_open(struct job *j, uint64_t log_buf, uint64_t log_buf_len, s
 
 static int reclog_open(struct job *j, struct reclog *l)
 {
-	if (reclog_facts(j, l) || read_u32(j, l->log_first_idx, &l->first) || read_u32(j, l->log_next_idx, &l->next) ||
+	if (reclog_facts(j, l) || read_u32(j, l->log_first_idx, &l->first) ||
+	    read_u32(j, l->log_next_idx, &l->next) ||
 	    log_buf_open(j, l->log_buf, l->log_buf_len, &l->buf))
 		return -1;
 	if (l->first > l->buf.size || l->next > l->buf.size)
 		return err_set(j->e, ERR_CORRUPT,
-			       "records from %" PRIu64 " to %" PRIu64 " of a buffer of %" PRIu64 " bytes", l->first,
-			       l->next, l->buf.size);
+			       "records from %" PRIu64 " to %" PRIu64 " of a buffer of %" PRIu64
+			       " bytes",
+			       l->first, l->next, l->buf.size);
 	l->steps = RESYNC_STEPS;
 	return 0;
 }
 
-/* Where a walk stands. Records are stored upwards; the newest ones may lie at the start of the buffer again. */
+/*
+ * Where a walk stands. Records are stored upwards; the newest ones may lie at the start of the
+ * buffer again.
+ */
 struct cursor {
 	uint64_t at;
 	bool last_lap; /* nothing but log_next_idx ends it now */
@@ -707,8 +771,12 @@ static uint64_t lap_end(const struct reclog *l, const struct cursor *c)
 	return c->last_lap ? l->next : l->buf.size;
 }
 
-/* Is there a plausible record, or the mark that the rest of the lap is empty? Else the reason is in j->why. */
-static bool reclog_header(struct job *j, struct reclog *l, const struct cursor *c, struct record *ret)
+/*
+ * Is there a plausible record, or the mark that the rest of the lap is empty? Else the reason is in
+ * j->why.
+ */
+static bool reclog_header(struct job *j, struct reclog *l, const struct cursor *c,
+			  struct record *ret)
 {
 	const uint8_t *h = piece_get(j, &l->buf, c->at, (size_t)l->header);
 	uint64_t room = lap_end(l, c) - c->at;
@@ -722,7 +790,8 @@ static bool reclog_header(struct job *j, struct reclog *l, const struct cursor *
 	if (ret->len >= l->header && ret->len <= room && ret->len % RECORD_ALIGN == 0 &&
 	    ret->text_len <= ret->len - l->header)
 		return true;
-	err_set(&j->why, ERR_CORRUPT, "record at offset %" PRIu64 " of the log: %" PRIu64 " bytes, %zu of them text",
+	err_set(&j->why, ERR_CORRUPT,
+		"record at offset %" PRIu64 " of the log: %" PRIu64 " bytes, %zu of them text",
 		c->at, ret->len, ret->text_len);
 	return false;
 }
@@ -762,7 +831,10 @@ static void reclog_resync(struct job *j, struct reclog *l, struct cursor *c)
 	c->at = end;
 }
 
-/* The next record; false at the end. Each step moves the cursor forward, and there are two laps at most. */
+/*
+ * The next record; false at the end. Each step moves the cursor forward, and there are two laps at
+ * most.
+ */
 static bool reclog_next(struct job *j, struct reclog *l, struct cursor *c, struct record *ret)
 {
 	for (;;) {
@@ -792,24 +864,30 @@ static int reclog_tell(struct job *j, struct reclog *l, const struct record *rec
 		return 0;
 	}
 	caller = l->has_caller ? load_u32(h + l->caller_id, j->order) : 0;
-	return tell_record(j, load_u64(h + l->ts_nsec, j->order), l->has_caller ? &caller : NULL, h + l->header,
-			   rec->text_len);
+	return tell_record(j, load_u64(h + l->ts_nsec, j->order), l->has_caller ? &caller : NULL,
+			   h + l->header, rec->text_len);
 }
 
-/* Has the place where the log was last cleared been overwritten since? Only the sequence numbers tell for sure. */
+/*
+ * Has the place where the log was last cleared been overwritten since? Only the sequence numbers
+ * tell for sure.
+ */
 static bool reclog_clear_is_old(struct job *j, uint64_t clear_idx)
 {
 	uint64_t at, clear_seq, first_seq;
 
 	if (!clear_idx)
-		return true; /* never cleared: log_next_idx is 0 before the very first record only */
+		return true; /* never: log_next_idx is 0 before the very first record only */
 	return kernel_fact(j->k, FACT_SYMBOL, "clear_seq", &at) &&
 	       !xlat_read_uint(j->x, j->r, at, 8, &clear_seq, &j->why) &&
 	       kernel_fact(j->k, FACT_SYMBOL, "log_first_seq", &at) &&
 	       !xlat_read_uint(j->x, j->r, at, 8, &first_seq, &j->why) && clear_seq <= first_seq;
 }
 
-/* Set the cursor to the first record after the last clearing; it stays where it is when everything is newer. */
+/*
+ * Set the cursor to the first record after the last clearing; it stays where it is when everything
+ * is newer.
+ */
 static int reclog_find_clear(struct job *j, struct reclog *l, struct cursor *c)
 {
 	uint64_t at, clear_idx, lost = j->stats.lost;
@@ -847,8 +925,9 @@ static int reclog_read(struct job *j)
 /* The buffer of either older generation, and the variables that it is found through. */
 static int log_buf_regions(struct job *j, const struct piece *buf)
 {
-	static const char *const names[] = { "log_buf",	  "log_buf_len",   "log_first_idx", "log_next_idx", "clear_idx",
-					     "clear_seq", "log_first_seq", "log_end",	    "logged_chars" };
+	static const char *const names[] = { "log_buf",	      "log_buf_len", "log_first_idx",
+					     "log_next_idx",  "clear_idx",   "clear_seq",
+					     "log_first_seq", "log_end",     "logged_chars" };
 	struct region regions[1 + ARRAY_SIZE(names)] = { { buf->base, buf->size } };
 	size_t i, nr = 1;
 
@@ -885,11 +964,13 @@ static const struct need flatlog_needs[] = {
 
 static int flatlog_open(struct job *j, struct flatlog *l)
 {
-	if (need_facts(j, flatlog_needs, ARRAY_SIZE(flatlog_needs), l) || read_u32(j, l->log_end, &l->end))
+	if (need_facts(j, flatlog_needs, ARRAY_SIZE(flatlog_needs), l) ||
+	    read_u32(j, l->log_end, &l->end))
 		return -1;
 	/*
-	 * An unsigned long until Linux 2.6.24, an unsigned int afterwards. Four bytes do for both, but for the long of
-	 * a big-endian machine, of which they are the upper half; and a kernel that crashes has logged something.
+	 * An unsigned long until Linux 2.6.24, an unsigned int afterwards. Four bytes do for both,
+	 * but for the long of a big-endian machine, of which they are the upper half; and a kernel
+	 * that crashes has logged something.
 	 */
 	if (!l->end && j->order == ORDER_BE && read_word(j, l->log_end, &l->end))
 		return -1;
@@ -989,7 +1070,10 @@ static const struct generation *find_generation(struct job *j)
 	const struct ident *id = &j->r->dump->id;
 	size_t i;
 
-	/* Two pointers. An architecture that is not in our table has no other word than that of the ELF class. */
+	/*
+	 * Two pointers. An architecture that is not in our table has no other word than that of the
+	 * ELF class.
+	 */
 	j->word = (unsigned int)kernel_or(j->k, FACT_SIZE, "list_head", 2u * id->word) / 2;
 	j->order = id->order;
 	if (j->word != 4 && j->word != 8) {
@@ -999,7 +1083,8 @@ static const struct generation *find_generation(struct job *j)
 	for (i = 0; i < ARRAY_SIZE(generations); i++)
 		if (kernel_origin(j->k, FACT_SYMBOL, generations[i].symbol))
 			return &generations[i];
-	err_set(j->e, ERR_MISSING, "none of SYMBOL(prb), SYMBOL(log_first_idx), SYMBOL(log_end) is known");
+	err_set(j->e, ERR_MISSING,
+		"none of SYMBOL(prb), SYMBOL(log_first_idx), SYMBOL(log_end) is known");
 	return NULL;
 }
 
@@ -1017,8 +1102,9 @@ static int judge_damage(struct job *j)
 	return 0;
 }
 
-int printk_read(const struct kernel *k, const struct xlat *x, struct reader *r, const struct printk_opts *opts,
-		printk_line_fn fn, void *priv, struct printk_stats *stats, struct err *e)
+int printk_read(const struct kernel *k, const struct xlat *x, struct reader *r,
+		const struct printk_opts *opts, printk_line_fn fn, void *priv,
+		struct printk_stats *stats, struct err *e)
 {
 	struct job j = { .k = k, .x = x, .r = r, .e = e, .fn = fn, .priv = priv };
 	const struct generation *g;
@@ -1041,8 +1127,8 @@ int printk_read(const struct kernel *k, const struct xlat *x, struct reader *r, 
 	return rc && !j.stopped ? err_add(e, "kernel log") : rc;
 }
 
-int printk_regions(const struct kernel *k, const struct xlat *x, struct reader *r, printk_region_fn fn, void *priv,
-		   struct err *e)
+int printk_regions(const struct kernel *k, const struct xlat *x, struct reader *r,
+		   printk_region_fn fn, void *priv, struct err *e)
 {
 	struct job j = { .k = k, .x = x, .r = r, .e = e, .region_fn = fn, .priv = priv };
 	const struct generation *g = find_generation(&j);

@@ -442,8 +442,7 @@ static int run_makedumpfile(struct filter_job *job, int argc, char **argv, struc
 static int filter_run(int argc, char **argv, struct err *e)
 {
 	static struct filter_job job; /* large, and there is only one */
-	const char *slash = strrchr(argv[0], '/');
-	bool makedumpfile = !strcmp(slash ? slash + 1 : argv[0], "makedumpfile");
+	bool makedumpfile = !strcmp(argv[0], "makedumpfile");
 	int status;
 
 	job = (struct filter_job){ .nr_parts = 0 };

@@ -111,6 +111,9 @@ static uint64_t pfn_behind(const struct pfnset *keep, uint64_t start, uint64_t e
 	return lo;
 }
 
+/* crash counts the pages of a piece in words of the bitmap: a piece begins at one. */
+#define PART_ALIGN 64
+
 /* Pieces of a split set hold about the same number of pages; their ranges tile [0, max). */
 static void plan_parts(struct filter_job *job)
 {
@@ -123,7 +126,11 @@ static void plan_parts(struct filter_job *job)
 		bool last = i + 1 == job->nr_parts;
 
 		*p = (struct part){ .plan = &job->plan, .sink = job->sinks[i], .start_pfn = start };
-		p->end_pfn = last ? max : pfn_behind(&job->keep, start, max, total / job->nr_parts);
+		p->end_pfn = last ? max
+				  : MIN(ALIGN_UP(pfn_behind(&job->keep, start, max,
+							    total / job->nr_parts),
+						 PART_ALIGN),
+					max);
 		p->nr_pages = pfnset_count(&job->keep, p->start_pfn, p->end_pfn);
 		start = p->end_pfn;
 	}

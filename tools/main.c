@@ -148,8 +148,10 @@ int main(int argc, char **argv)
 
 	open_standard_fds();
 	setup_signals();
-	if (c)
+	if (c) {
+		argv[0] = (char *)me;
 		return run(c, me, argc, argv);
+	}
 	if (argc < 2) {
 		print_help(stderr);
 		return STATUS_USAGE;

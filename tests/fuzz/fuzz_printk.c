@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel log of a hostile dump. Input: VMCOREINFO text up to a NUL, then memory from physical (and virtual) 0 on.
- * Each input is read in both byte orders and word sizes.
+ * The kernel log of a hostile dump. Input: VMCOREINFO text up to a NUL, then memory from physical
+ * (and virtual) 0 on. Each input is read in both byte orders and word sizes.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
+#include "fuzz.h"
 #include "printk.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 #define PAGE 4096u
-#define TABLE_PFN (1u << 20) /* a page table behind all memory, which maps the first 4 GiB to themselves */
+#define TABLE_PFN \
+	(1u << 20) /* a page table behind all memory, which maps the first 4 GiB to themselves */
 
 static const struct paging identity = {
 	.name = "identity",
@@ -42,7 +42,8 @@ static bool fuzz_next_run(const struct dump *d, enum space space, uint64_t pfn, 
 	return pfn <= TABLE_PFN;
 }
 
-static int fuzz_view(struct reader *r, enum space space, uint64_t pfn, uint64_t nr, struct view *ret, struct err *e)
+static int fuzz_view(struct reader *r, enum space space, uint64_t pfn, uint64_t nr,
+		     struct view *ret, struct err *e)
 {
 	const struct memory *m = r->dump->map_data;
 
@@ -61,8 +62,7 @@ static int take_line(void *priv, const char *line, size_t len, struct err *e)
 
 	(void)e;
 	for (i = 0; i < len; i++)
-		if ((line[i] & 0x80) || (line[i] < ' ' && !strchr("\t\v\f\r", line[i])))
-			abort();
+		must((line[i] >= ' ' && line[i] <= '~') || memchr("\t\v\f\r", line[i], 4));
 	*total += len + 1;
 	return 0;
 }
@@ -85,7 +85,9 @@ static void read_log(struct memory *m, const char *info, size_t info_len, unsign
 	struct reader r;
 	size_t total = 0;
 
-	d.id = (struct ident){ .order = how & 1 ? ORDER_BE : ORDER_LE, .word = how & 2 ? 4 : 8, .page_size = PAGE };
+	d.id = (struct ident){ .order = how & 1 ? ORDER_BE : ORDER_LE,
+			       .word = how & 2 ? 4 : 8,
+			       .page_size = PAGE };
 	kernel_add(&k, vmcoreinfo_provider(info, info_len));
 	reader_init(&r, &d);
 	printk_read(&k, &x, &r, &opts, take_line, &total, NULL, &e);

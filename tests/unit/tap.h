@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Test Anything Protocol, as much as a unit test needs: checks that go on after a failure, and a plan at the end. */
+/*
+ * Test Anything Protocol, as much as a unit test needs: checks that go on after a failure, and a
+ * plan at the end.
+ */
 #ifndef TAP_H
 #define TAP_H
 
@@ -34,7 +37,8 @@ static inline bool tap_ok(bool good, const char *file, int line, const char *fmt
 #define ok(cond, ...) tap_ok((cond), __FILE__, __LINE__, __VA_ARGS__)
 #define is_u64(got, want, what) tap_is_u64((got), (want), __FILE__, __LINE__, (what))
 
-static inline bool tap_is_u64(uint64_t got, uint64_t want, const char *file, int line, const char *what)
+static inline bool tap_is_u64(uint64_t got, uint64_t want, const char *file, int line,
+			      const char *what)
 {
 	bool good = tap_ok(got == want, file, line, "%s", what);
 

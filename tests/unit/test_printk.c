@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * lib/printk.c against kernels in miniature: small models of the three log buffers, which store, wrap and forget
- * records by the rules of the kernel, in both byte orders and word sizes, and which know what must come out.
+ * lib/printk.c against kernels in miniature: small models of the three log buffers, which store,
+ * wrap and forget records by the rules of the kernel, in both byte orders and word sizes, and which
+ * know what must come out.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -66,7 +67,8 @@ static bool test_next_run(const struct dump *d, enum space space, uint64_t pfn, 
 	return pfn < NR_PAGES;
 }
 
-static int test_view(struct reader *r, enum space space, uint64_t pfn, uint64_t nr, struct view *ret, struct err *e)
+static int test_view(struct reader *r, enum space space, uint64_t pfn, uint64_t nr,
+		     struct view *ret, struct err *e)
 {
 	(void)r;
 	(void)space;
@@ -76,7 +78,8 @@ static int test_view(struct reader *r, enum space space, uint64_t pfn, uint64_t 
 	return 0;
 }
 
-static int test_read_page(struct reader *r, enum space space, uint64_t pfn, void *buf, struct err *e)
+static int test_read_page(struct reader *r, enum space space, uint64_t pfn, void *buf,
+			  struct err *e)
 {
 	(void)r;
 	(void)space;
@@ -85,7 +88,9 @@ static int test_read_page(struct reader *r, enum space space, uint64_t pfn, void
 	return 0;
 }
 
-static const struct map_ops test_map = { .next_run = test_next_run, .view = test_view, .read_page = test_read_page };
+static const struct map_ops test_map = { .next_run = test_next_run,
+					 .view = test_view,
+					 .read_page = test_read_page };
 
 static void count_warning(struct log *log, enum log_level level, const char *text)
 {
@@ -158,7 +163,8 @@ static void expect_record(uint64_t ts, uint32_t caller, const char *text)
 		if (*text == '\n')
 			n += snprintf(buf + n, sizeof(buf) - (size_t)n, "\n%*s", indent, "");
 		else
-			n += snprintf(buf + n, sizeof(buf) - (size_t)n, (*text & 0x80) || *text == 1 ? "\\x%02x" : "%c",
+			n += snprintf(buf + n, sizeof(buf) - (size_t)n,
+				      (*text & 0x80) || *text == 1 ? "\\x%02x" : "%c",
 				      (uint8_t)*text);
 	expect(buf);
 }
@@ -237,10 +243,10 @@ static void check_from(unsigned int first, const struct printk_opts *opts, const
 	_cleanup_free_ char *want = expected(first);
 
 	read_log(&o, opts);
-	if (!ok(o.rc == 0 && !o.stats.lost && !strcmp(o.buf ? o.buf : "", want), "%u-bit %s: %s", 8 * m.word,
-		m.order == ORDER_BE ? "BE" : "LE", what))
-		printf("# rc %d, %s, lost %" PRIu64 "\n# got %.300s\n# want %.300s\n", o.rc, o.e.text, o.stats.lost,
-		       o.buf, want);
+	if (!ok(o.rc == 0 && !o.stats.lost && !strcmp(o.buf ? o.buf : "", want), "%u-bit %s: %s",
+		8 * m.word, m.order == ORDER_BE ? "BE" : "LE", what))
+		printf("# rc %d, %s, lost %" PRIu64 "\n# got %.300s\n# want %.300s\n", o.rc,
+		       o.e.text, o.stats.lost, o.buf, want);
 }
 
 static void check(const char *what)
@@ -306,7 +312,9 @@ static void ring_facts(void)
 static void ring_init(unsigned int word, enum byte_order order, unsigned int size_bits)
 {
 	machine_reset(word, order);
-	ring = (struct ring){ .prb = VBASE + 0x1010, .rb = VBASE + 0x2ff0, .clear_seq = VBASE + 0x1800 };
+	ring = (struct ring){ .prb = VBASE + 0x1010,
+			      .rb = VBASE + 0x2ff0,
+			      .clear_seq = VBASE + 0x1800 };
 	ring.descs = VBASE + 0x4f08;
 	ring.infos = VBASE + 0x8ff8;
 	ring.data = VBASE + 0x10ff8;
@@ -346,7 +354,8 @@ static void ring_push_tail(uint64_t next)
 	for (back = ring_slots(); back; back--) {
 		uint64_t id = (ring.next_id - back) & (word_mask() >> 2), slot = id % COUNT;
 
-		if (((next - ring.slot[slot].lpos) & word_mask()) <= ring.size || ring.slot[slot].lpos & 1)
+		if (((next - ring.slot[slot].lpos) & word_mask()) <= ring.size ||
+		    ring.slot[slot].lpos & 1)
 			continue;
 		ring_state(id, 3);
 		expects[ring.slot[slot].expect].gone = true;
@@ -365,10 +374,13 @@ static uint64_t ring_alloc(size_t len, uint64_t *begin, uint64_t *next)
 		*next = ((last & ~(ring.size - 1)) + size) & word_mask();
 	ring_push_tail(*next);
 	ring.head_lpos = *next;
-	return *begin >> ring.size_bits == ((*next - 1) & word_mask()) >> ring.size_bits ? *begin & (ring.size - 1) : 0;
+	return *begin >> ring.size_bits == ((*next - 1) & word_mask()) >> ring.size_bits
+		       ? *begin & (ring.size - 1)
+		       : 0;
 }
 
-static void ring_put_block(uint64_t id, const char *text, size_t len, uint64_t *begin, uint64_t *next)
+static void ring_put_block(uint64_t id, const char *text, size_t len, uint64_t *begin,
+			   uint64_t *next)
 {
 	uint64_t at = ring.data + ring_alloc(len, begin, next);
 
@@ -379,7 +391,8 @@ static void ring_put_block(uint64_t id, const char *text, size_t len, uint64_t *
 /* Store a record. An empty TEXT takes no room: positions 3 (NO_LPOS, EMPTY_LINE_LPOS). */
 static void ring_add(uint64_t ts, uint32_t caller, const char *text)
 {
-	uint64_t id = ring.next_id, begin = 3, next = 3, slot = id % COUNT, info = ring.infos + slot * 88;
+	uint64_t id = ring.next_id, begin = 3, next = 3, slot = id % COUNT,
+		 info = ring.infos + slot * 88;
 	uint64_t full = ring_slots() == COUNT;
 
 	if (full)
@@ -399,7 +412,8 @@ static void ring_add(uint64_t ts, uint32_t caller, const char *text)
 	expect_record(ts, caller, text);
 	expects[nr_expects - 1].gone = !*text;
 	put_word(ring.rb + 3 * m.word, id);
-	put_word(ring.rb + 4 * m.word, (id - (full ? COUNT - 1 : ring_slots())) & (word_mask() >> 2));
+	put_word(ring.rb + 4 * m.word,
+		 (id - (full ? COUNT - 1 : ring_slots())) & (word_mask() >> 2));
 	ring.next_id = (id + 1) & (word_mask() >> 2);
 }
 
@@ -441,7 +455,10 @@ static void test_ring(unsigned int word, enum byte_order order)
 	check("ring buffer, sequence numbers from the ids");
 }
 
-/* Blocks of 64 bytes fill the ring without a rest: the one rule leaves the last of them empty, the other does not. */
+/*
+ * Blocks of 64 bytes fill the ring without a rest: the one rule leaves the last of them empty, the
+ * other does not.
+ */
 static void test_ring_fit(unsigned int word, enum byte_order order, bool fit)
 {
 	char text[64] = "";
@@ -453,7 +470,8 @@ static void test_ring_fit(unsigned int word, enum byte_order order, bool fit)
 	for (i = 0; i < 40; i++) {
 		ring_add(i, 1, text);
 		if (i == 15 || i == 16)
-			check(fit ? "block ends where the ring ends" : "block does not end where the ring ends");
+			check(fit ? "block ends where the ring ends"
+				  : "block does not end where the ring ends");
 	}
 	check("exact blocks, twice around");
 }
@@ -490,10 +508,12 @@ static void check_lost(uint64_t lost, uint64_t unfinished, const char *what)
 	_cleanup_free_ char *want = expected(0);
 
 	read_log(&o, NULL);
-	if (!ok(!o.rc && o.stats.lost == lost && o.stats.unfinished == unfinished && !strcmp(o.buf ? o.buf : "", want),
+	if (!ok(!o.rc && o.stats.lost == lost && o.stats.unfinished == unfinished &&
+			!strcmp(o.buf ? o.buf : "", want),
 		"%u-bit %s: %s", 8 * m.word, m.order == ORDER_BE ? "BE" : "LE", what))
-		printf("# rc %d, %s, lost %" PRIu64 " unfinished %" PRIu64 "\n# got %.300s\n# want %.300s\n", o.rc,
-		       o.e.text, o.stats.lost, o.stats.unfinished, o.buf, want);
+		printf("# rc %d, %s, lost %" PRIu64 " unfinished %" PRIu64
+		       "\n# got %.300s\n# want %.300s\n",
+		       o.rc, o.e.text, o.stats.lost, o.stats.unfinished, o.buf, want);
 }
 
 static void test_ring_damage(unsigned int word, enum byte_order order)
@@ -663,7 +683,8 @@ static void records_drop(void)
 	recs.first += recs.lens[recs.oldest++];
 	/* The zero header at the end of a lap. */
 	if (recs.first > recs.next &&
-	    (recs.first + recs.header > recs.size || !load_u16(m.mem + (recs.buf - VBASE) + recs.first + 8, m.order)))
+	    (recs.first + recs.header > recs.size ||
+	     !load_u16(m.mem + (recs.buf - VBASE) + recs.first + 8, m.order)))
 		recs.first = 0;
 }
 
@@ -676,7 +697,8 @@ static void records_add(uint64_t ts, uint32_t caller, const char *text)
 	while (recs.oldest < nr_expects && !records_fit(len))
 		records_drop();
 	if (recs.next + len + recs.header > recs.size) {
-		memset(m.mem + (recs.buf - VBASE) + recs.next, 0, MIN(recs.header, recs.size - recs.next));
+		memset(m.mem + (recs.buf - VBASE) + recs.next, 0,
+		       MIN(recs.header, recs.size - recs.next));
 		recs.next = 0;
 	}
 	at = recs.buf + recs.next;
@@ -801,9 +823,14 @@ static void test_records_hole(unsigned int word, enum byte_order order)
 		touched += expects[i].gone;
 	}
 	read_log(&o, NULL);
-	ok(o.rc == 0 && o.stats.lost >= 1 && o.stats.records >= 200 - touched, "a page of records is missing");
-	/* The first record in the hole may have all its text in front of it; the one behind begins in the hole. */
-	ok(strstr(o.buf, expects[199].text) && strstr(o.buf, expects[0].text), "but neither the first nor the last");
+	ok(o.rc == 0 && o.stats.lost >= 1 && o.stats.records >= 200 - touched,
+	   "a page of records is missing");
+	/*
+	 * The first record in the hole may have all its text in front of it; the one behind begins
+	 * in the hole.
+	 */
+	ok(strstr(o.buf, expects[199].text) && strstr(o.buf, expects[0].text),
+	   "but neither the first nor the last");
 	is_u64(m.warnings, 1, "one warning tells");
 }
 
@@ -865,7 +892,8 @@ static void test_flat(unsigned int word, enum byte_order order)
 	check("text, wrapped");
 	put(flat.logged_chars, 160, 4);
 	check_from(690, &since_clear, "text since clear, wrapped");
-	m.hole[0x21] = true; /* offsets 0xedd to 0x1edc of the buffer: lines 237 to 493, those two in part */
+	m.hole[0x21] = true; /* offsets 0xedd to 0x1edc of the buffer: lines 237 to 493, those two
+				in part */
 	for (i = 238; i < 493; i++)
 		expects[i].gone = true;
 	expects[237].text[0xedd % 16] = '\0';
@@ -901,7 +929,8 @@ static void test_long_lines(void)
 	put(flat.log_end, 0x12345678, 4);
 	kernel_add(&k, vmcoreinfo_provider(m.info, strlen(m.info)));
 	reader_init(&r, &m.dump);
-	is_u64((uint64_t)printk_read(&k, &x, &r, NULL, note_longest, &o, NULL, &o.e), 0, "no newline in 512 KiB");
+	is_u64((uint64_t)printk_read(&k, &x, &r, NULL, note_longest, &o, NULL, &o.e), 0,
+	       "no newline in 512 KiB");
 	ok(o.longest <= 262204 && o.len == 4 * 0x80000 + o.lines, "is told in parts");
 	reader_fini(&r);
 	kernel_fini(&k);
@@ -970,7 +999,10 @@ static void test_choice(void)
 	check_error(ERR_MISSING, "word size", "nothing known about the machine");
 }
 
-/* Without each fact in turn: a clear error that names it, unless it is one that can be done without. */
+/*
+ * Without each fact in turn: a clear error that names it, unless it is one that can be done
+ * without.
+ */
 static void test_missing(unsigned int generation)
 {
 	char all[sizeof(m.info)], key[128];
@@ -987,10 +1019,12 @@ static void test_missing(unsigned int generation)
 		snprintf(key, sizeof(key), "%.*s", (int)(end - line), line);
 		forget(key);
 		optional = strstr(key, "clear") || strstr(key, "caller") || strstr(key, ".seq") ||
-			   strstr(key, "counter") || strstr(key, "list_head") || strstr(key, "logged_chars");
+			   strstr(key, "counter") || strstr(key, "list_head") ||
+			   strstr(key, "logged_chars");
 		read_log(&o, NULL);
-		ok(optional ? !o.rc : o.rc == -1 && o.e.code == ERR_MISSING && strstr(o.e.text, key), "without %s: %s",
-		   key, o.e.text);
+		ok(optional ? !o.rc
+			    : o.rc == -1 && o.e.code == ERR_MISSING && strstr(o.e.text, key),
+		   "without %s: %s", key, o.e.text);
 	}
 }
 
@@ -1069,7 +1103,10 @@ static void damage(uint8_t *p, size_t len, unsigned int per_mille)
 			p[i] = (uint8_t)random_u32();
 }
 
-/* Whatever is in memory: it ends, it does not crash (the sanitizers watch), and what comes out is printable. */
+/*
+ * Whatever is in memory: it ends, it does not crash (the sanitizers watch), and what comes out is
+ * printable.
+ */
 static bool survives(unsigned int generation, unsigned int seed)
 {
 	_cleanup_output_ struct output o = { .rc = 0 };
@@ -1087,7 +1124,7 @@ static bool survives(unsigned int generation, unsigned int seed)
 	read_log(&o, &opts);
 	tell_regions(&kept, &e);
 	for (i = 0; i < o.len; i++)
-		if ((o.buf[i] & 0x80) || (o.buf[i] < ' ' && !strchr("\t\n\v\f\r", o.buf[i])))
+		if ((o.buf[i] & 0x80) || (o.buf[i] < ' ' && !memchr("\t\n\v\f\r", o.buf[i], 5)))
 			return false;
 	return o.len <= 64 * sizeof(m.mem);
 }

@@ -1,0 +1,353 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Write the seeds of the fuzz targets into DIR/TARGET/NAME. Everything is described here as text."""
+import os
+import struct
+import sys
+
+PAGE = 4096
+KERNEL_MAP = 0xffffffff80000000
+
+# ---- VMCOREINFO ----
+
+VMCOREINFO = """OSRELEASE={release}
+BUILD-ID=bb603a9147d3efe4744bf83c83eee397c591cc20
+PAGESIZE=4096
+SYMBOL(init_uts_ns)=ffffffff80004000
+OFFSET(uts_namespace.name)=4
+SYMBOL(swapper_pg_dir)=ffffffff80001000
+SYMBOL(_stext)=ffffffff80000000
+SYMBOL(mem_section)=ffffffff80005000
+LENGTH(mem_section)=2048
+SIZE(mem_section)=16
+OFFSET(mem_section.section_mem_map)=0
+NUMBER(SECTION_SIZE_BITS)=27
+NUMBER(MAX_PHYSMEM_BITS)=46
+SIZE(page)=64
+SIZE(pglist_data)=174208
+SIZE(zone)=1536
+SIZE(list_head)=16
+OFFSET(page.flags)=0
+OFFSET(page._refcount)=52
+OFFSET(page.mapping)=24
+OFFSET(page.lru)=8
+OFFSET(page._mapcount)=48
+OFFSET(page.private)=40
+OFFSET(pglist_data.node_zones)=0
+OFFSET(pglist_data.nr_zones)=171552
+OFFSET(zone.vm_stat)=1344
+OFFSET(list_head.prev)=8
+LENGTH(zone.free_area)=11
+NUMBER(NR_FREE_PAGES)=0
+NUMBER(PG_lru)=4
+NUMBER(PG_private)=13
+NUMBER(PG_swapcache)=10
+NUMBER(PG_swapbacked)=19
+NUMBER(PG_head_mask)=65536
+NUMBER(PG_hwpoison)=22
+NUMBER(phys_base)=0
+SYMBOL(init_top_pgt)=ffffffff80001000
+NUMBER(pgtable_l5_enabled)=0
+SYMBOL(node_data)=ffffffff80005800
+LENGTH(node_data)=1024
+KERNELOFFSET=24c00000
+NUMBER(KERNEL_IMAGE_SIZE)=1073741824
+NUMBER(sme_mask)=0
+"""
+
+# What each era of the kernel says about page types and compound pages.
+ERAS = {
+    "3.10": """NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-128
+NUMBER(PG_slab)=7
+SYMBOL(free_huge_page)=ffffffff80000100
+SYMBOL(log_buf)=ffffffff80006000
+SYMBOL(log_buf_len)=ffffffff80006010
+SYMBOL(log_end)=ffffffff80006020
+""",
+    "4.9": """NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-128
+NUMBER(PG_slab)=7
+OFFSET(page.compound_head)=32
+OFFSET(page.compound_dtor)=40
+OFFSET(page.compound_order)=42
+NUMBER(HUGETLB_PAGE_DTOR)=2
+SYMBOL(log_first_idx)=ffffffff80006000
+""",
+    "6.1": """NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-129
+NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)=-257
+NUMBER(PG_slab)=9
+OFFSET(page.compound_head)=8
+OFFSET(page.compound_dtor)=16
+OFFSET(page.compound_order)=17
+NUMBER(HUGETLB_PAGE_DTOR)=2
+SYMBOL(prb)=ffffffff80006000
+CRASHTIME=1700000000
+""",
+    "6.3": """NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-129
+NUMBER(PG_slab)=9
+OFFSET(page.compound_head)=8
+OFFSET(folio._folio_dtor)=80
+OFFSET(folio._folio_order)=81
+NUMBER(HUGETLB_PAGE_DTOR)=2
+""",
+    "6.6": """NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-129
+NUMBER(PG_slab)=9
+OFFSET(page.compound_head)=8
+NUMBER(PG_hugetlb)=8
+""",
+    "6.11": """NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-1073741825
+NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)=-536870913
+NUMBER(PAGE_HUGETLB_MAPCOUNT_VALUE)=-67108865
+NUMBER(PAGE_SLAB_MAPCOUNT_VALUE)=-33554433
+OFFSET(page.compound_head)=8
+""",
+    "7.1": """NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-268435456
+NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)=-251658240
+NUMBER(PAGE_HUGETLB_MAPCOUNT_VALUE)=-201326592
+NUMBER(PAGE_SLAB_MAPCOUNT_VALUE)=-184549376
+NUMBER(PAGE_UNACCEPTED_MAPCOUNT_VALUE)=-150994944
+OFFSET(page.compound_info)=8
+""",
+}
+
+
+def vmcoreinfo(era="6.1", extra=""):
+    return (extra + VMCOREINFO.format(release=era + ".0") + ERAS[era]).encode()
+
+
+VMCOREINFO_SEEDS = {era: vmcoreinfo(era) for era in ERAS}
+VMCOREINFO_SEEDS.update({
+    "no-newline": b"PAGESIZE=65536",
+    "zeros": vmcoreinfo().replace(b"\n", b"\0"),
+    "hex": vmcoreinfo(extra="SIZE(page)=0x40\nNUMBER(phys_base)=-0x1000000\nPAGESIZE=0x4000\n"),
+    "overflow": vmcoreinfo(extra="NUMBER(phys_base)=18446744073709551616\nSIZE(page)=\n"),
+    "extremes": vmcoreinfo(extra="SIZE(page)=1024\nOFFSET(page.flags)=1016\nNUMBER(PG_lru)=63\n"
+                                 "LENGTH(zone.free_area)=32\nOFFSET(page._mapcount)=1020\n"),
+    "dtor-at-end": vmcoreinfo("4.9", "NUMBER(PG_head_mask)=-1\nOFFSET(page.compound_dtor)=61\n"
+                                     "OFFSET(page.compound_order)=63\nOFFSET(page.compound_head)=0\n"),
+    "text-only": b"OSRELEASE=" + b"x" * 100 + b"\nBUILD-ID=\nCRASHTIME=-1\n",
+})
+
+# ---- notes ----
+
+
+def note(owner, kind, desc, order="<"):
+    owner = owner.encode() + b"\0"
+    return (struct.pack(order + "III", len(owner), len(desc), kind) + owner + bytes(-len(owner) % 4) +
+            desc + bytes(-len(desc) % 4))
+
+
+PRSTATUS = bytes(32) + struct.pack("<I", 1234) + bytes(76) + struct.pack("<27Q", *range(27)) + bytes(8)
+
+NOTE_SEEDS = {
+    "prstatus": note("CORE", 1, PRSTATUS),
+    "two-cpus": note("CORE", 1, PRSTATUS) + note("CORE", 1, PRSTATUS) + note("VMCOREINFO", 0, b"PAGESIZE=4096\n"),
+    "qemu": note("CORE", 1, PRSTATUS) + note("QEMU", 0, bytes(440)),
+    "big-endian": note("CORE", 1, PRSTATUS, ">") + note("LINUX", 0x100, b"abc", ">"),
+    "padded": note("A", 7, b"xyz") + bytes(64),
+    "cut": note("CORE", 1, PRSTATUS)[:100],
+    "huge": struct.pack("<III", 4, 0xffffffff, 1) + b"CORE",
+    "empty-owner": struct.pack("<III", 0, 4, 9) + b"desc",
+}
+
+# ---- ELF ----
+
+
+def elf(segments, bits=64, order="<", machine=62, phoff=None, phnum=None, shoff=0, sections=b"", kind=4,
+        flags=0, tail=b""):
+    """SEGMENTS: (type, paddr, memsz, bytes) or (type, paddr, memsz, bytes, offset, filesz, vaddr)."""
+    ehsize, phsize = (64, 56) if bits == 64 else (52, 32)
+    phoff = ehsize if phoff is None else phoff
+    at = max(ehsize, phoff + phsize * len(segments) if phoff < 1 << 20 else ehsize) + len(sections)
+    headers, body = b"", b""
+    for s in segments:
+        what, paddr, memsz, content = s[:4]
+        offset = s[4] if len(s) > 4 and s[4] is not None else at + len(body)
+        filesz = s[5] if len(s) > 5 and s[5] is not None else len(content)
+        vaddr = s[6] if len(s) > 6 else 0
+        if len(s) <= 4 or s[4] is None:
+            body += content
+        if bits == 64:
+            headers += struct.pack(order + "IIQQQQQQ", what, 5, offset, vaddr, paddr, filesz, memsz, 0)
+        else:
+            headers += struct.pack(order + "IIIIIIII", what, offset, vaddr, paddr, filesz, memsz, 5, 0)
+    ident = b"\x7fELF" + bytes([2 if bits == 64 else 1, 1 if order == "<" else 2, 1]) + bytes(9)
+    words = "Q" if bits == 64 else "I"
+    header = ident + struct.pack(order + "HHI" + 3 * words + "IHHHHHH", kind, machine, 1, 0, phoff, shoff, flags,
+                                 ehsize, phsize, len(segments) if phnum is None else phnum, 64, 1, 0)
+    out = bytearray(header)
+    out += bytes(max(0, phoff - len(out)))
+    out[phoff:phoff + len(headers)] = headers
+    return bytes(out) + sections + body + tail
+
+
+LOAD, NOTE = 1, 4
+
+
+def kernel_memory():
+    """Eight pages at physical 0: tables that map the kernel's 2 MiB there, and struct uts_namespace."""
+    mem = bytearray(8 * PAGE)
+
+    def put(at, form, *values):
+        struct.pack_into("<" + form, mem, at, *values)
+    put(PAGE + 511 * 8, "Q", 2 * PAGE | 0x63)
+    put(2 * PAGE + 510 * 8, "Q", 3 * PAGE | 0x63)
+    put(3 * PAGE, "Q", 0xe3)
+    names = [b"Linux", b"crashed", b"6.1.0", b"#1 SMP", b"x86_64", b"(none)"]
+    mem[4 * PAGE + 4:4 * PAGE + 4 + 6 * 65] = b"".join(n.ljust(65, b"\0") for n in names)
+    return bytes(mem)
+
+
+NOTES = note("CORE", 1, PRSTATUS) + note("VMCOREINFO", 0, vmcoreinfo())
+TWO = (NOTE, 0, 0, note("CORE", 1, PRSTATUS)), (LOAD, PAGE, 2 * PAGE, bytes(range(256)) * 32)
+XNUM = struct.pack("<IIQQQQIIQQ", 0, 0, 0, 0, 0, 0, 0, 2, 0, 0)
+
+ELF_SEEDS = {
+    "kernel": elf([(NOTE, 0, 0, NOTES), (LOAD, 0, 8 * PAGE, kernel_memory(), None, None, KERNEL_MAP)]),
+    "64k-pages": elf([(NOTE, 0, 0, note("VMCOREINFO", 0, b"PAGESIZE=65536\n")), (LOAD, 0x8000, 0x28000, bytes(PAGE))]),
+    "elf32": elf(TWO, bits=32, machine=3),
+    "elf32-be": elf([(NOTE, 0, 0, note("CORE", 1, bytes(200), ">")), (LOAD, 0, PAGE, b"ppc " * 1024)],
+                    bits=32, order=">", machine=20),
+    "elf64-be": elf([(LOAD, 0, 2 * PAGE, b"s390" * 2048)], order=">", machine=22),
+    "ppc64-other-order": elf([(NOTE, 0, 0, note("CORE", 1, bytes(400))), (LOAD, 0, PAGE, bytes(PAGE))],
+                             order=">", machine=21),
+    "phdrs-last": elf(TWO, phoff=3 * PAGE),
+    "pn-xnum": elf(TWO, phnum=0xffff, shoff=64 + 2 * 56, sections=XNUM),
+    "fractional": elf([(LOAD, 0x10, 0x1ff0, b"a" * 0x1800), (LOAD, 0x3ff8, 0x10, b"b" * 0x10),
+                       (LOAD, 0x4ffc, 0x2008, b"c" * 0x1001)], tail=b"x"),
+    "overlap": elf([(LOAD, 0x1000, 0x3000, b"a" * 0x3000), (LOAD, 0x2000, 0x3000, b"b" * 0x3000),
+                    (LOAD, 0x2800, 0x100, b"c" * 0x100), (LOAD, 0x1000, 0x3000, b"", 0x300, 0x1000)]),
+    "excluded": elf([(LOAD, 0, 16 * PAGE, b"d" * PAGE), (LOAD, 32 * PAGE, PAGE, b""),
+                     (LOAD, 0x1000000000000 - PAGE, PAGE, b"e" * 100)]),
+    "no-paddr": elf([(LOAD, (1 << 64) - 1, PAGE, bytes(PAGE)), (LOAD, 0, PAGE, bytes(PAGE))]),
+    "lies": elf([(LOAD, 0, 100, b"f" * 200), (LOAD, 1 << 57, PAGE, b""), (NOTE, 0, 0, b"", 64, 1 << 40),
+                 (LOAD, 0, 0, b"", 0, 1 << 62)]),
+    "cut": elf([(NOTE, 0, 0, NOTES), (LOAD, 0, 8 * PAGE, kernel_memory())])[:9000],
+    "cut-header": elf(TWO)[:40],
+    "cut-phdrs": elf(TWO)[:150],
+    "not-core": elf(TWO, kind=2),
+    "incomplete": elf(TWO, flags=1),
+    "kdump": b"KDUMP   " + struct.pack("<I", 6) + bytes(500),
+    "flattened": b"makedumpfile".ljust(16, b"\0") + struct.pack(">QQ", 1, 1) + bytes(100),
+}
+
+# ---- classification: level, era, flags, PFN to explain, edits (see fuzz_classify.c) ----
+
+BYTES, STRUCT, FACT, LINE, ENTRY, LOADS, SP = range(7)
+
+
+def line(text):
+    return bytes([LINE, len(text)]) + text.encode()
+
+
+def struct_edit(pfn, off, data):
+    return struct.pack("<BHBB", STRUCT, pfn, off, len(data)) + data
+
+
+def entry(table, index, frame, flags=0x63):
+    return struct.pack("<BBHIH", ENTRY, table - 1, index, frame, flags)
+
+
+def start(level=31, era=1, flags=5, explain=64):
+    return struct.pack("<BBBH", level, era, flags, explain)
+
+
+CLASSIFY_SEEDS = {"era-%d" % era: start(era=era, flags=5 | era % 2 << 1) for era in range(6)}
+CLASSIFY_SEEDS.update({"level-%d" % level: start(level, 5) for level in (0, 1, 2, 4, 8, 16)})
+CLASSIFY_SEEDS.update({
+    "flatmem": start() + line("SYMBOL(mem_section)=") + line("SYMBOL(mem_map)=ffffffff80010000") +
+    struct.pack("<BIB", BYTES, 0x10000, 8) + struct.pack("<Q", 0xffffea0000000000),
+    "self-map": start() + entry(1, 256, 1) + entry(1, 300, 1),
+    "self-map-image": start() + entry(2, 510, 2) + entry(3, 511, 3),
+    "gigantic": start() + entry(2, 511, 0, 0xe3) + line("LENGTH(zone.free_area)=32"),
+    "buddy-lies": start(16) + struct_edit(65, 40, b"\x0a") + struct_edit(65, 48, b"\x7f\xff\xff\xff"),
+    "no-counters": start() + line("SYMBOL(node_data)=ffffffffc0000000"),
+    "few-free": start(16) + struct.pack("<BIB", BYTES, 0x10480, 8) + bytes(8),
+    "static-sections": start() + line("LENGTH(mem_section)=5"),
+    "small-sections": start() + line("NUMBER(SECTION_SIZE_BITS)=13"),
+    "large-struct": start() + line("SIZE(page)=1024"),
+    "order-at-end": start() + line("OFFSET(page.compound_order)=63") + line("OFFSET(page.compound_dtor)=61"),
+    "high-load": start() + struct.pack("<BHBHBB", LOADS, 0xffff, 28, 16, 0, 16),
+    "vast-load": start() + struct.pack("<BHBHBB", LOADS, 1, 47, 0xffff, 0, 1),
+    "stack": start() + struct.pack("<BQ", SP, 0xffffea0000000000),
+    "64k": start() + line("PAGESIZE=65536"),
+})
+
+# ---- the kernel log: VMCOREINFO, NUL, memory from 0 on, mapped to virtual 0 ----
+
+
+def facts(kind, **values):
+    return "".join("%s(%s)=%s\n" % (kind, k.replace("__", "."), v) for k, v in values.items())
+
+
+RING = (facts("SYMBOL", prb="1000", clear_seq="1008") +
+        facts("SIZE", printk_ringbuffer=88, prb_desc=24, printk_info=88, list_head=16) +
+        facts("OFFSET", printk_ringbuffer__desc_ring=0, printk_ringbuffer__text_data_ring=48,
+              prb_desc_ring__count_bits=0, prb_desc_ring__descs=8, prb_desc_ring__infos=16,
+              prb_desc_ring__head_id=24, prb_desc_ring__tail_id=32, prb_desc__state_var=0,
+              prb_desc__text_blk_lpos=8, prb_data_blk_lpos__begin=0, prb_data_blk_lpos__next=8,
+              printk_info__seq=0, printk_info__ts_nsec=8, printk_info__text_len=16, printk_info__caller_id=20,
+              prb_data_ring__size_bits=0, prb_data_ring__data=8))
+RECORDS = (facts("SYMBOL", log_buf="1000", log_buf_len="1008", log_first_idx="1010", log_next_idx="1018") +
+           facts("SIZE", printk_log=16, list_head=16) +
+           facts("OFFSET", printk_log__ts_nsec=0, printk_log__len=8, printk_log__text_len=10))
+TEXT = facts("SYMBOL", log_buf="1000", log_buf_len="1008", log_end="1010") + facts("SIZE", list_head=16)
+
+
+def ring_memory(texts):
+    mem = bytearray(4 * PAGE)
+    struct.pack_into("<QQ", mem, PAGE, 0x1100, 0)
+    struct.pack_into("<IxxxxQQQQ", mem, 0x1100, 3, 0x1200, 0x1400, len(texts) - 1, 0)
+    struct.pack_into("<IxxxxQ", mem, 0x1100 + 48, 9, 0x2000)
+    lpos = 0
+    for i, text in enumerate(texts):
+        size = 8 + (len(text) + 7) // 8 * 8
+        struct.pack_into("<QQQ", mem, 0x1200 + 24 * i, 2 << 62 | i, lpos, lpos + size)
+        struct.pack_into("<QQHBBI", mem, 0x1400 + 88 * i, i, i * 10 ** 9, len(text), 0, 0, 1)
+        struct.pack_into("<Q", mem, 0x2000 + lpos, i)
+        mem[0x2008 + lpos:0x2008 + lpos + len(text)] = text
+        lpos += size
+    return bytes(mem)
+
+
+def records_memory(texts):
+    mem, at = bytearray(3 * PAGE), 0x1100
+    for i, text in enumerate(texts):
+        size = (16 + len(text) + 7) // 8 * 8
+        struct.pack_into("<QHHHBB", mem, at, i * 10 ** 9, size, len(text), 0, 0, 6)
+        mem[at + 16:at + 16 + len(text)] = text
+        at += size
+    struct.pack_into("<QQQQ", mem, PAGE, 0x1100, 4096, 0, at - 0x1100)
+    return bytes(mem)
+
+
+def text_memory(text):
+    mem = bytearray(2 * PAGE)
+    struct.pack_into("<QQQ", mem, PAGE, 0x1100, 1024, len(text))
+    mem[0x1100:0x1100 + len(text)] = text
+    return bytes(mem)
+
+
+TEXTS = [b"Linux version 6.1.0", b"two\nlines", b"", b"odd \x01\xff", b"Kernel panic"]
+PRINTK_SEEDS = {
+    "ring": RING.encode() + b"\0" + ring_memory(TEXTS),
+    "records": RECORDS.encode() + b"\0" + records_memory(TEXTS),
+    "text": TEXT.encode() + b"\0" + text_memory(b"<6>Linux version 2.6.32\n<4>more\n"),
+}
+
+SEEDS = {"elf": ELF_SEEDS, "note": NOTE_SEEDS, "vmcoreinfo": VMCOREINFO_SEEDS, "classify": CLASSIFY_SEEDS,
+         "printk": PRINTK_SEEDS}
+
+
+def main():
+    if len(sys.argv) < 2:
+        sys.exit("usage: make_seeds.py DIR [TARGET...]")
+    for target in sys.argv[2:] or SEEDS:
+        where = os.path.join(sys.argv[1], target)
+        os.makedirs(where, exist_ok=True)
+        for name, data in SEEDS[target].items():
+            with open(os.path.join(where, name), "wb") as f:
+                f.write(data)
+
+
+if __name__ == "__main__":
+    main()

@@ -192,14 +192,33 @@ static int add_load(struct dump *d, uint64_t index, const struct phdr *p, struct
 	return 0;
 }
 
-/* Append the bytes of a PT_NOTE to d->notes; what is missing at the end of the file is damage. */
+/* A second PT_NOTE: all of them in one piece of memory. */
+static int join_notes(struct dump *d, const struct window *more, struct err *e)
+{
+	size_t start = ALIGN_UP(d->notes_len, 4);
+	uint8_t *joined = realloc(d->notes_copy, start + more->len);
+
+	if (!joined)
+		return err_set(e, ERR_NOMEM, "no memory for notes of %zu bytes", start + more->len);
+	if (d->notes_window.data)
+		memcpy(joined, d->notes, d->notes_len);
+	memset(joined + d->notes_len, 0, start - d->notes_len);
+	memcpy(joined + start, more->data, more->len);
+	source_put(&d->notes_window);
+	d->notes = d->notes_copy = joined;
+	d->notes_len = start + more->len;
+	return 0;
+}
+
+/* A PT_NOTE; what is missing at the end of the file is damage. */
 static int add_notes(struct dump *d, uint64_t index, const struct phdr *p, struct err *e)
 {
 	uint64_t size = source_size(d->source);
 	uint64_t have = p->offset < size ? MIN(p->filesz, size - p->offset) : 0;
-	uint8_t *more;
+	struct window w;
+	int ret;
 
-	if (p->filesz > DUMP_MAX_NOTES - d->notes_len && have > DUMP_MAX_NOTES - d->notes_len) {
+	if (have > DUMP_MAX_NOTES - d->notes_len) {
 		complain(d, "PT_NOTE", index, p, "larger than any notes");
 		return 0;
 	}
@@ -210,19 +229,17 @@ static int add_notes(struct dump *d, uint64_t index, const struct phdr *p, struc
 	}
 	if (!have)
 		return 0;
-	more = realloc(d->notes, d->notes_len + have + 4);
-	if (!more)
-		return err_set(e, ERR_NOMEM, "no memory for notes of %" PRIu64 " bytes", have);
-	if (!d->notes)
-		d->notes_off = p->offset;
-	d->notes = more;
-	if (source_read(d->source, p->offset, d->notes + d->notes_len, (size_t)have, e)) {
-		complain(d, "PT_NOTE", index, p, e->text);
-		return 0;
+	if (source_get_exact(d->source, p->offset, (size_t)have, &w, e))
+		return e->code == ERR_NOMEM ? -1 : (complain(d, "PT_NOTE", index, p, e->text), 0);
+	if (d->notes) {
+		ret = join_notes(d, &w, e);
+		source_put(&w);
+		return ret;
 	}
-	d->notes_len += have;
-	while (d->notes_len % 4)
-		d->notes[d->notes_len++] = 0;
+	d->notes_window = w;
+	d->notes = w.data;
+	d->notes_len = w.len;
+	d->notes_off = p->offset;
 	return 0;
 }
 

@@ -154,7 +154,7 @@ static void encode_sub_header(const struct part *p, const struct writer *w, uint
 	out_uint(&o, MIN(start, long_max(l)), l->word);
 	out_uint(&o, MIN(end, long_max(l)), l->word);
 	out_place(&o, l, notes + plan->vmcoreinfo_off, plan->vmcoreinfo_len);
-	out_place(&o, l, notes, plan->notes_len);
+	out_place(&o, l, notes, plan->notes_len + plan->tool_note_len);
 	out_place(&o, l, 0, 0); /* eraseinfo */
 	out_align(&o, l->align64);
 	out_uint(&o, start, 8);
@@ -181,7 +181,9 @@ static int write_headers(struct part *p, struct writer *w, struct err *e)
 		       sink_write(p->sink, status + 4, header + status + 4, len - status - 4, e)))
 		return -1;
 	return sink_write(p->sink, plan->page_size, sub, sub_len, e) ||
-	       sink_write(p->sink, plan->page_size + sub_len, plan->notes, plan->notes_len, e);
+	       sink_write(p->sink, plan->page_size + sub_len, plan->notes, plan->notes_len, e) ||
+	       sink_write(p->sink, plan->page_size + sub_len + plan->notes_len, plan->tool_note,
+			  plan->tool_note_len, e);
 }
 
 /* ---- bitmaps ---- */
@@ -354,7 +356,9 @@ static int kdump_begin(struct part *p, struct err *e)
 	w->layout = layout_of(plan->dump);
 	w->order = plan->dump->id.order;
 	w->max_pfn = dump_max_pfn(plan->dump);
-	w->sub_blocks = (sub_header_size(&w->layout) + plan->notes_len + page - 1) / page;
+	w->sub_blocks =
+		(sub_header_size(&w->layout) + plan->notes_len + plan->tool_note_len + page - 1) /
+		page;
 	w->bitmap_blocks = 2 * ((w->max_pfn + 8 * page - 1) / (8 * page));
 	w->desc_base = (1 + w->sub_blocks + w->bitmap_blocks) * page;
 	w->data = w->desc_base + p->nr_pages * DESC_SIZE;

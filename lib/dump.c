@@ -86,8 +86,9 @@ void dump_close(struct dump *d)
 		d->map->free(d);
 	if (d->format->close)
 		d->format->close(d);
+	source_put(&d->notes_window);
 	source_close(d->source);
-	free(d->notes);
+	free(d->notes_copy);
 	free(d->segments);
 	free(d->cpus);
 	free(d);

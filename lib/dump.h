@@ -129,9 +129,11 @@ struct dump {
 	const struct map_ops *map;
 	void *map_data;
 	void *format_data;
-	uint8_t *notes; /* the note segment byte for byte, owned; NULL where there is none */
+	const uint8_t *notes; /* the note segments byte for byte; NULL where there is none */
 	size_t notes_len;
-	uint64_t notes_off;	/* where it lay in the file, for messages */
+	struct window notes_window; /* what notes points into: usually the file itself */
+	uint8_t *notes_copy;	    /* or this, where there are several segments */
+	uint64_t notes_off;	    /* where it lay in the file, for messages */
 	const char *vmcoreinfo; /* text inside notes, not terminated; NULL where there is none */
 	size_t vmcoreinfo_len;
 	struct segment *segments;

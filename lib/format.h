@@ -61,8 +61,10 @@ struct plan {
 	int64_t crash_time;   /* seconds since 1970, 0 when unknown: outputs do not depend on the
 				 clock */
 	char utsname[6][65];  /* sysname nodename release version machine domainname */
-	const uint8_t *notes; /* the note segment to store, tool note included */
+	const uint8_t *notes; /* the source's notes, byte for byte */
 	size_t notes_len;
+	const uint8_t *tool_note; /* ours, to be stored right behind them */
+	size_t tool_note_len;
 	uint64_t vmcoreinfo_off; /* of the VMCOREINFO text in notes; its length is 0 when there is
 				    none */
 	uint64_t vmcoreinfo_len;

@@ -39,14 +39,13 @@ bool note_append(uint8_t **buf, size_t *len, enum byte_order order, const char *
 		 uint32_t type, const void *desc, size_t desc_len)
 {
 	size_t namesz = strlen(owner) + 1;
-	size_t start = ALIGN_UP(*len, 4), total = 12 + ALIGN_UP(namesz, 4) + ALIGN_UP(desc_len, 4);
-	struct bytes_out o = { .size = start + total, .pos = *len, .order = order };
+	size_t total = 12 + ALIGN_UP(namesz, 4) + ALIGN_UP(desc_len, 4);
+	struct bytes_out o = { .size = *len + total, .pos = *len, .order = order };
 
-	o.data = realloc(*buf, start + total);
+	o.data = realloc(*buf, *len + total);
 	if (!o.data)
 		return false;
 	*buf = o.data;
-	out_zero(&o, start - *len);
 	out_uint(&o, namesz, 4);
 	out_uint(&o, desc_len, 4);
 	out_uint(&o, type, 4);

@@ -31,7 +31,7 @@ bool note_next(struct bytes *b, struct note *ret);
 
 bool note_owner_is(const struct note *n, const char *owner);
 
-/* Append a note; *buf is grown with realloc(). False when out of memory. Numbers in ORDER. */
+/* Append a note right behind what is there; *buf is grown with realloc(). False when out of memory. Numbers in ORDER. */
 bool note_append(uint8_t **buf, size_t *len, enum byte_order order, const char *owner,
 		 uint32_t type, const void *desc, size_t desc_len);
 

@@ -51,14 +51,10 @@ struct line {
 	pthread_mutex_t *totals; /* guards *p and the progress */
 };
 
-static size_t unit_bytes(const struct codec *codec)
+/* IN_PLACE: pages are written from where the input is mapped, and take no buffer. */
+static size_t unit_pages(bool in_place, size_t page_size)
 {
-	return codec ? UNIT_COMPRESSED : UNIT_RAW;
-}
-
-static size_t unit_pages(const struct codec *codec, size_t page_size)
-{
-	return MAX(unit_bytes(codec) / page_size, (size_t)1);
+	return MAX((in_place ? UNIT_RAW : UNIT_COMPRESSED) / page_size, (size_t)1);
 }
 
 static unsigned int nr_units(unsigned int threads)
@@ -68,7 +64,7 @@ static unsigned int nr_units(unsigned int threads)
 
 size_t pipeline_memory(const struct codec *codec, int level, unsigned int threads, size_t page_size)
 {
-	size_t pages = unit_pages(codec, page_size);
+	size_t pages = unit_pages(!codec, page_size);
 	size_t unit =
 		pages * (sizeof(struct page_out) + sizeof(struct iovec)) + sizeof(struct unit);
 
@@ -447,12 +443,14 @@ static void line_fini(struct line *l)
 
 static int line_init(struct line *l, unsigned int threads, struct err *e)
 {
+	bool in_place;
 	unsigned int i;
 
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_cond_init(&l->moved, NULL);
 	l->page_size = l->part->plan->page_size;
-	l->unit_pages = unit_pages(l->p->codec, l->page_size);
+	in_place = !l->p->codec && source_maps(l->part->plan->dump->source);
+	l->unit_pages = unit_pages(in_place, l->page_size);
 	/* A codec may overrun what it keeps, on the last page too. */
 	l->buf_size =
 		l->unit_pages * l->page_size + (l->p->codec ? l->p->codec->bound(l->page_size) : 0);
@@ -463,7 +461,7 @@ static int line_init(struct line *l, unsigned int threads, struct err *e)
 		struct unit *u = &l->units[i];
 
 		reader_init(&u->reader, (struct dump *)l->part->plan->dump);
-		u->reader.nr_windows = l->p->codec ? 1 : 2;
+		u->reader.nr_windows = in_place ? 2 : 1;
 		u->pages = calloc(l->unit_pages, sizeof(*u->pages));
 		u->iov = calloc(l->unit_pages, sizeof(*u->iov));
 		if (!u->pages || !u->iov || (l->p->codec && !need_buffer(l, u)))
@@ -527,8 +525,7 @@ int pipeline_run(struct pipeline *p, struct part *parts, unsigned int nr_parts, 
 		t[i].threads = MAX(p->threads / nr_parts, 1u);
 		t[i].line = (struct line){ .p = p, .part = &parts[i], .totals = &totals };
 		/* The last part, often the only one, is this thread's own. */
-		t[i].started =
-			i + 1 < nr_parts && thread_start(&t[i].thread, run_part, &t[i]);
+		t[i].started = i + 1 < nr_parts && thread_start(&t[i].thread, run_part, &t[i]);
 		if (!t[i].started)
 			run_part(&t[i]);
 	}

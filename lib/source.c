@@ -345,6 +345,32 @@ int source_get(struct source *s, uint64_t off, struct window *ret, struct err *e
 	return 0;
 }
 
+int source_get_exact(struct source *s, uint64_t off, size_t len, struct window *ret, struct err *e)
+{
+	uint64_t start = off - off % host_page;
+	size_t before = (size_t)(off - start);
+
+	*ret = (struct window){ .source = s, .off = off, .len = len, .slot = -1 };
+	if (off >= s->size || len > s->size - off || len > SIZE_MAX - before)
+		return err_set(e, ERR_UNREADABLE, "%s: offset 0x%" PRIx64 " is past the end",
+			       s->name, off);
+	if (s->memory) {
+		ret->data = s->memory + off;
+	} else if (window_map(s, start, len + before, ret)) {
+		ret->data = (const uint8_t *)ret->base + before;
+	} else {
+		if (window_read(s, off, len, ret, e))
+			return -1;
+		ret->data = ret->base;
+	}
+	return 0;
+}
+
+bool source_maps(const struct source *s)
+{
+	return s->fd >= 0 && !atomic_load(&s->no_mmap);
+}
+
 void source_put(struct window *w)
 {
 	if (w->base && w->slot >= 0) {

@@ -90,6 +90,16 @@ struct window {
  */
 int source_get(struct source *s, uint64_t off, struct window *ret, struct err *e);
 
+/*
+ * LEN bytes from OFF on as one window of just that length, however long: for the few structures
+ * that are looked at as a whole. Mapped where that is possible; otherwise it takes LEN bytes of
+ * memory.
+ */
+int source_get_exact(struct source *s, uint64_t off, size_t len, struct window *ret, struct err *e);
+
+/* Are windows mapped, as far as is known by now? If not they take memory. */
+bool source_maps(const struct source *s);
+
 /* Give a window back; one without data is allowed. Its data must not be touched any more. */
 void source_put(struct window *w);
 

@@ -167,6 +167,7 @@ static int try_levels(struct filter_job *job, struct err *e)
 	unsigned int i;
 
 	for (i = 0; i < job->opts.nr_levels; i++) {
+		*e = (struct err)ERR_INIT;
 		if (!try_level(job, job->opts.levels[i], e))
 			return 0;
 		if (e->code != ERR_NOSPACE || i + 1 == job->opts.nr_levels || job->opts.flat ||
@@ -294,12 +295,16 @@ static int run_job(struct filter_job *job, struct err *e)
 			 &job->talk.log, e))
 		return STATUS_FAILED;
 	show_vmcoreinfo(job);
+	if (!job->session.dump->vmcoreinfo)
+		log_warn(&job->talk.log,
+			 "%s: has no VMCOREINFO note: nothing is known about its kernel",
+			 job->opts.input);
 	status = job->opts.dump_dmesg ? dump_dmesg(job, e) : write_dump(job, e);
 	if (status != STATUS_FAILED && !job->opts.dump_dmesg) {
-		if (job->opts.explain_set)
-			filter_explain(job);
-		else
+		if (!job->opts.explain_set)
 			filter_report(job);
+		else if (!job->opts.json)
+			filter_explain(job);
 		if (job->opts.json)
 			filter_report_json(job, status);
 	}
@@ -340,13 +345,17 @@ static int run_native(struct filter_job *job, int argc, char **argv, struct err 
 	if (job->opts.help)
 		return filter_opts_help(stdout, false), STATUS_OK;
 	if (job->opts.version)
-		return printf("dumptool filter " PACKAGE_VERSION "\n"), STATUS_OK;
+		return print_version(), STATUS_OK;
 	if (job->opts.check_params)
 		return STATUS_OK;
+	if (job->opts.flat && !job->opts.dump_dmesg && !job->opts.dry_run && isatty(STDOUT_FILENO))
+		return usage_error(e, "filter", "-F writes a binary stream, not for a terminal");
 	init_talk(job, false);
 	status = run_job(job, e);
 	if (status == STATUS_INCOMPLETE)
-		err_add(e, "the dump is incomplete, and marked so");
+		err_add(e, "%s: the dump is incomplete, and %s",
+			job->opts.nr_outputs ? job->opts.outputs[0] : "standard output",
+			job->opts.flat ? "has no end" : "marked so");
 	else if (status != STATUS_FAILED && !job->opts.explain_set && !job->opts.dump_dmesg)
 		filter_summary(job);
 	if (e->code == ERR_USAGE)

@@ -22,7 +22,7 @@ struct filter_job {
 	struct explanation explanation;
 	struct plan plan;
 	struct pipeline pipeline;
-	uint8_t *notes;
+	uint8_t *tool_note;
 	double classify_seconds, copy_seconds;
 	bool started; /* output has bytes: a failure leaves an incomplete dump */
 };

@@ -50,7 +50,7 @@ struct option_row {
 static const struct option_row rows[] = {
 	{ "output", 'o', "FILE", OURS, "write to FILE (or name it last)" },
 	{ "level", 'd', "N[,N...]", OURS | THEIRS,
-	  "leave out: 1 zero, 2 cache, 4 private cache, 8 user, 16 free pages" },
+	  "drop: 1 zero 2 cache 4 private 8 user 16 free" },
 	{ "compress", OPT_COMPRESS, "CODEC[:N]", OURS,
 	  "zlib, lzo, snappy, zstd or none, at level N" },
 	{ NULL, 'c', NULL, OURS | THEIRS, "zlib" },
@@ -59,8 +59,7 @@ static const struct option_row rows[] = {
 	{ NULL, 'z', NULL, OURS | THEIRS, "zstd" },
 	{ "flattened", 'F', NULL, OURS | THEIRS, "write a flattened stream to standard output" },
 	{ "force", 'f', NULL, OURS | THEIRS, "overwrite what exists" },
-	{ "size-limit", 'L', "SIZE", OURS | THEIRS,
-	  "treat SIZE (suffix K, M, G, T, P, E) as a full disk" },
+	{ "size-limit", 'L', "SIZE", OURS | THEIRS, "treat SIZE (16M, 2G) as a full disk" },
 	{ "split", OPT_SPLIT, NULL, OURS | THEIRS,
 	  "write a split set, one piece into each output" },
 	{ "num-threads", OPT_THREADS, "N", OURS | THEIRS,
@@ -70,8 +69,7 @@ static const struct option_row rows[] = {
 	  "only the log since it was last cleared" },
 	{ "dry-run", OPT_DRY_RUN, NULL, OURS | THEIRS, "do everything but write" },
 	{ "check-params", OPT_PARAMS, NULL, OURS | THEIRS, "check the command line, do nothing" },
-	{ "explain", OPT_EXPLAIN, "PFN", OURS,
-	  "tell why that page is kept or left out; writes nothing" },
+	{ "explain", OPT_EXPLAIN, "PFN", OURS, "tell why that page is kept or left out" },
 	{ "show-stats", OPT_STATS, NULL, OURS | THEIRS, "report what was found and left out" },
 	{ "json", OPT_JSON, NULL, OURS, "print the result as JSON on standard output" },
 	{ "progress", OPT_PROGRESS, "HOW", OURS, "auto, tty, plain, json or none" },
@@ -140,13 +138,13 @@ static void build_getopt(bool makedumpfile, struct option *longs, char *shorts)
 	longs[nr] = (struct option){ .name = NULL };
 }
 
-/* A whole number in [0, MAX]; false for anything else. */
-static bool parse_unsigned(const char *text, uint64_t max, uint64_t *ret)
+/* A whole number in [0, MAX], of the given base; false for anything else. */
+static bool parse_unsigned(const char *text, int base, uint64_t max, uint64_t *ret)
 {
 	char *end;
 
 	errno = 0;
-	*ret = strtoull(text, &end, 0);
+	*ret = strtoull(text, &end, base);
 	return *text >= '0' && *text <= '9' && !*end && !errno && *ret <= max;
 }
 
@@ -182,7 +180,7 @@ static int parse_levels(struct filter_opts *o, const char *text, bool makedumpfi
 	     word = strtok_r(NULL, ",", &save)) {
 		uint64_t level;
 
-		if (!parse_unsigned(word, INT32_MAX, &level)) {
+		if (!parse_unsigned(word, 10, INT32_MAX, &level)) {
 			if (!makedumpfile)
 				return err_set(e, ERR_USAGE,
 					       "level '%s' is not a number from 0 to 31", word);
@@ -232,7 +230,7 @@ static int parse_compress(struct filter_opts *o, const char *text, struct err *e
 		return 0;
 	if (!o->codec->max_level)
 		return err_set(e, ERR_USAGE, "%s has no levels", names[i]);
-	if (!parse_unsigned(text + len + 1, (uint64_t)o->codec->max_level, &level) ||
+	if (!parse_unsigned(text + len + 1, 10, (uint64_t)o->codec->max_level, &level) ||
 	    level < (uint64_t)o->codec->min_level)
 		return err_set(e, ERR_USAGE, "%s has levels %d to %d, not '%s'", names[i],
 			       o->codec->min_level, o->codec->max_level, text + len + 1);
@@ -244,7 +242,7 @@ static int parse_messages(struct filter_opts *o, const char *text, bool makedump
 {
 	uint64_t level;
 
-	if (!parse_unsigned(text, INT32_MAX, &level)) {
+	if (!parse_unsigned(text, 10, INT32_MAX, &level)) {
 		if (!makedumpfile)
 			return err_set(e, ERR_USAGE,
 				       "message level '%s' is not a number from 0 to 31", text);
@@ -263,7 +261,7 @@ static int parse_threads(struct filter_opts *o, const char *text, bool makedumpf
 {
 	uint64_t n;
 
-	if (!parse_unsigned(text, 65536, &n)) {
+	if (!parse_unsigned(text, 10, 65536, &n)) {
 		if (!makedumpfile)
 			return err_set(e, ERR_USAGE, "'%s' is not a number of threads", text);
 		n = atoi(text) > 0 ? (uint64_t)atoi(text) : 0;
@@ -339,7 +337,7 @@ static int take_option(struct filter_opts *o, int id, const char *arg, bool make
 		return parse_threads(o, arg, makedumpfile, e);
 	case OPT_EXPLAIN:
 		o->explain_set = true;
-		return parse_unsigned(arg, UINT64_MAX, &o->explain)
+		return parse_unsigned(arg, *arg == '0' ? 16 : 10, UINT64_MAX, &o->explain)
 			       ? 0
 			       : err_set(e, ERR_USAGE, "'%s' is not a page frame number", arg);
 	case OPT_PROGRESS:
@@ -394,6 +392,13 @@ static int check_combination(const struct filter_opts *o, struct err *e)
 		return err_set(e, ERR_USAGE, "--partial-dmesg needs --dump-dmesg");
 	if (o->json && o->flat)
 		return err_set(e, ERR_USAGE, "--json and -F both want standard output");
+	if (o->explain_set && (o->dump_dmesg || o->flat || o->split))
+		return err_set(e, ERR_USAGE,
+			       "--explain goes neither with --dump-dmesg nor -F nor --split");
+	if (o->dump_dmesg && o->json)
+		return err_set(e, ERR_USAGE, "--json has nothing to tell about --dump-dmesg");
+	if (o->nr_outputs && !strcmp(o->outputs[0], "-"))
+		return err_set(e, ERR_USAGE, "'-' is no file name: -F writes to standard output");
 	if (o->missing_codec && o->check_params)
 		return err_set(e, ERR_USAGE, "%s is not supported by this program (%s)",
 			       o->missing_codec, "it would write lzo instead");
@@ -474,5 +479,6 @@ void filter_opts_help(FILE *f, bool makedumpfile)
 	for (i = 0; i < NR_ROWS; i++)
 		if (rows[i].help && (rows[i].who & (makedumpfile ? THEIRS : OURS | THEIRS)))
 			print_row(f, &rows[i], makedumpfile);
-	fprintf(f, "\nSizes take K, M, G, T, P, E. Manual: dumptool-filter(8)\n");
+	fprintf(f, "\nSizes take K, M, G, T, P, E. Manual: %s(8)\n",
+		makedumpfile ? "makedumpfile" : "dumptool-filter");
 }

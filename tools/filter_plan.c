@@ -65,22 +65,24 @@ static char *tool_note_text(const struct filter_job *job, size_t *len)
 static int plan_notes(struct filter_job *job, struct err *e)
 {
 	const struct dump *d = job->session.dump;
-	size_t len = whole_notes(d), text_len;
+	struct plan *plan = &job->plan;
+	size_t text_len, len = 0;
 	_cleanup_free_ char *text = tool_note_text(job, &text_len);
 
-	job->notes = malloc(len + 1);
-	if (!text || !job->notes)
-		return err_set(e, ERR_NOMEM, "no memory for notes");
-	if (len)
-		memcpy(job->notes, d->notes, len);
-	if (!note_append(&job->notes, &len, d->id.order, TOOL_NOTE_OWNER, TOOL_NOTE_TYPE, text,
+	plan->notes = d->notes;
+	plan->notes_len = whole_notes(d);
+	/* Notes begin at multiples of 4; only the end of a file leaves one without its padding. */
+	len = -plan->notes_len & 3;
+	job->tool_note = calloc(1, len + 1);
+	if (!text || !job->tool_note ||
+	    !note_append(&job->tool_note, &len, d->id.order, TOOL_NOTE_OWNER, TOOL_NOTE_TYPE, text,
 			 text_len))
 		return err_set(e, ERR_NOMEM, "no memory for notes");
-	job->plan.notes = job->notes;
-	job->plan.notes_len = len;
+	plan->tool_note = job->tool_note;
+	plan->tool_note_len = len;
 	if (d->vmcoreinfo) {
-		job->plan.vmcoreinfo_off = (uint64_t)((const uint8_t *)d->vmcoreinfo - d->notes);
-		job->plan.vmcoreinfo_len = d->vmcoreinfo_len;
+		plan->vmcoreinfo_off = (uint64_t)((const uint8_t *)d->vmcoreinfo - d->notes);
+		plan->vmcoreinfo_len = d->vmcoreinfo_len;
 	}
 	return 0;
 }
@@ -157,6 +159,6 @@ int filter_plan(struct filter_job *job, struct err *e)
 
 void filter_plan_fini(struct filter_job *job)
 {
-	free(job->notes);
-	job->notes = NULL;
+	free(job->tool_note);
+	job->tool_note = NULL;
 }

@@ -68,6 +68,50 @@ void filter_report(struct filter_job *job)
 	talk_say(t, TALK_REPORT, "Write bytes     : %" PRIu64 "\n\n", bytes_written(job));
 }
 
+static const char *state_text(const struct dump *d, uint64_t pfn)
+{
+	static const char *const text[] = {
+		[PAGE_DATA] = "its bytes are in the input",
+		[PAGE_ZERO] = "zeros, by the input",
+		[PAGE_EXCLUDED] = "left out of the input already",
+		[PAGE_UNREADABLE] = "missing: the input is cut off",
+	};
+	struct run run;
+
+	if (!dump_next_run(d, SPACE_PHYS, pfn, &run) || run.pfn != pfn)
+		return "no memory there, by the input";
+	return text[run.state];
+}
+
+static void json_explain(struct json *j, const struct filter_job *job)
+{
+	const struct explanation *x = &job->explanation;
+
+	json_object(j, "explain");
+	json_hex(j, "pfn", x->pfn);
+	json_bool(j, "kept", pfnset_test(&job->keep, x->pfn));
+	json_string(j, "input", state_text(job->session.dump, x->pfn));
+	if (x->has_struct_page) {
+		json_hex(j, "struct_page", x->struct_vaddr);
+		json_hex(j, "flags", x->fields.flags);
+		json_hex(j, "mapping", x->fields.mapping);
+		json_hex(j, "mapcount", x->fields.mapcount);
+		json_hex(j, "private", x->fields.private_value);
+		json_hex(j, "compound_head", x->fields.compound_head);
+		json_uint(j, "order", x->fields.order);
+		json_string(j, "own_verdict", x->own.why);
+	}
+	if (x->dropped) {
+		json_hex(j, "decided_by", x->by_pfn);
+		json_uint(j, "decided_pages", x->by.nr);
+		json_string(j, "decided_kind", kind_name(x->by.kind));
+		json_string(j, "decided_why", x->by.why);
+	}
+	if (x->guarded)
+		json_string(j, "guarded", x->guarded);
+	json_end(j);
+}
+
 void filter_report_json(const struct filter_job *job, int status)
 {
 	const struct classify *c = &job->classify;
@@ -78,6 +122,8 @@ void filter_report_json(const struct filter_job *job, int status)
 	json_begin(&j, stdout);
 	json_document(&j, "filter", 1);
 	json_string(&j, "input", job->opts.input);
+	if (job->opts.explain_set)
+		json_explain(&j, job);
 	json_array(&j, "outputs");
 	for (i = 0; i < job->opts.nr_outputs; i++)
 		json_string(&j, NULL, job->opts.outputs[i]);
@@ -109,33 +155,23 @@ void filter_report_json(const struct filter_job *job, int status)
 /* Our own closing line, on stderr. */
 void filter_summary(struct filter_job *job)
 {
+	const struct filter_opts *o = &job->opts;
 	uint64_t kept = pfnset_count(&job->keep, 0, UINT64_MAX);
+	char more[32] = "";
 
+	if (o->nr_outputs > 1)
+		snprintf(more, sizeof(more), " and %u more", o->nr_outputs - 1);
 	talk_say(&job->talk, TALK_COMMON,
-		 "%s: %s: level %d, %" PRIu64 " of %" PRIu64 " pages kept (%" PRIu64
-		 " of them zero), %.1f MiB written in %.1f s\n",
-		 job->talk.name, job->opts.nr_outputs ? job->opts.outputs[0] : "standard output",
+		 "%s: %s%s: level %d, %" PRIu64 " of %" PRIu64 " pages kept (%" PRIu64
+		 " of them zero), %.1f MiB %s in %.1f s\n",
+		 job->talk.name, o->nr_outputs ? o->outputs[0] : "standard output", more,
 		 job->classify.level, kept, existing_pages(job->session.dump),
 		 job->pipeline.zero_pages, (double)bytes_written(job) / (1 << 20),
+		 o->dry_run ? "would have been written" : "written",
 		 job->classify_seconds + job->copy_seconds);
 }
 
 /* ---- --explain ---- */
-
-static const char *state_text(const struct dump *d, uint64_t pfn)
-{
-	static const char *const text[] = {
-		[PAGE_DATA] = "its bytes are in the input",
-		[PAGE_ZERO] = "zeros, by the input",
-		[PAGE_EXCLUDED] = "left out of the input already",
-		[PAGE_UNREADABLE] = "missing: the input is cut off",
-	};
-	struct run run;
-
-	if (!dump_next_run(d, SPACE_PHYS, pfn, &run) || run.pfn != pfn)
-		return "no memory there, by the input";
-	return text[run.state];
-}
 
 static void explain_fields(const struct explanation *x)
 {

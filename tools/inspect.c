@@ -92,13 +92,16 @@ static void find_panic(struct inspect *in)
 
 static void find_kernel(struct inspect *in)
 {
-	char uts[6][65], text[24];
+	char uts[6][65], text[24], *c;
 
 	session_utsname(&in->session, uts);
 	memcpy(in->release, uts[2], sizeof(in->release));
 	memcpy(in->version, uts[3], sizeof(in->version));
 	memcpy(in->machine, uts[4], sizeof(in->machine));
 	kernel_text(&in->session.kernel, "BUILD-ID", in->build_id, sizeof(in->build_id));
+	for (c = in->build_id; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?'; /* for a terminal */
 	if (kernel_text(&in->session.kernel, "CRASHTIME", text, sizeof(text)))
 		in->crash_time = strtoll(text, NULL, 10);
 	find_panic(in);
@@ -364,8 +367,8 @@ static int print_vmcoreinfo(const struct dump *d, struct err *e)
 	return 0;
 }
 
-/* A format that is known by name only is an answer too. */
-static int name_format(const char *file, bool json, struct err *e)
+/* A format that is known by name only: say that much. -1 when it can be read, or is not known. */
+static int name_format(const char *file, bool json, bool vmcoreinfo, struct err *e)
 {
 	const struct format *f;
 	struct source *s;
@@ -377,7 +380,9 @@ static int name_format(const char *file, bool json, struct err *e)
 	source_close(s);
 	if (!f || f->open)
 		return -1;
-	if (json) {
+	if (vmcoreinfo) {
+		/* nothing of what was asked for */
+	} else if (json) {
 		json_begin(&j, stdout);
 		json_document(&j, "inspect", 1);
 		json_string(&j, "file", file);
@@ -385,10 +390,11 @@ static int name_format(const char *file, bool json, struct err *e)
 		json_bool(&j, "readable", false);
 		json_finish(&j);
 	} else {
-		printf("file:          %s\nformat:        %s\n               (recognised; this version cannot look into it)\n",
-		       file, f->title);
+		printf("file:          %s\nformat:        %s\n", file, f->title);
 	}
-	return STATUS_OK;
+	err_set(e, ERR_UNSUPPORTED, "%s: is a %s: recognised, but cannot be looked into yet", file,
+		f->title);
+	return STATUS_FAILED;
 }
 
 static const char help[] =
@@ -404,7 +410,7 @@ static const char help[] =
 static int inspect(struct inspect *in, bool vmcoreinfo, struct err *e)
 {
 	struct dump *d;
-	int status = name_format(in->file, in->json, e);
+	int status = name_format(in->file, in->json, vmcoreinfo, e);
 
 	if (status >= 0)
 		return status;
@@ -470,6 +476,8 @@ static int inspect_run(int argc, char **argv, struct err *e)
 	}
 	if (argc - optind != 1)
 		return usage_error(e, "inspect", "one file is needed");
+	if (vmcoreinfo && in.json)
+		return usage_error(e, "inspect", "--vmcoreinfo prints text; --json has it too");
 	in.file = argv[optind];
 	return inspect(&in, vmcoreinfo, e);
 }

@@ -66,7 +66,7 @@ static void open_standard_fds(void)
 			return; /* no /dev: nothing can be done about it */
 }
 
-static void print_version(void)
+void print_version(void)
 {
 	const struct codec *const *c;
 
@@ -87,7 +87,7 @@ static void print_help(FILE *f)
 	fprintf(f, "  %-10s %s\n", "help",
 		"this text, or that of a command: " PROGRAM " help COMMAND");
 	fprintf(f,
-		"\nOptions:\n  --help     this text\n  --version  version and compression libraries\n\nOther names:");
+		"\nOptions:\n  -h, --help     this text\n  -V, --version  version and compression libraries\n\nOther names:");
 	for (c = commands; *c; c++)
 		if ((*c)->alias)
 			fprintf(f, " %s = " PROGRAM " %s;", (*c)->alias, (*c)->name);
@@ -114,12 +114,14 @@ static const struct command *by_alias(const char *name)
 	return NULL;
 }
 
-static int run(const struct command *c, const char *shown, int argc, char **argv)
+static int run(const struct command *c, char *shown, int argc, char **argv)
 {
 	struct err e = ERR_INIT;
-	int status = c->run(argc, argv, &e);
+	int status;
 
-	if (e.code != ERR_NONE)
+	argv[0] = shown; /* what getopt puts in front of its messages */
+	status = c->run(argc, argv, &e);
+	if (status != STATUS_OK && e.code != ERR_NONE)
 		fprintf(stderr, "%s: %s\n", shown, e.text);
 	if (fflush(stdout) || ferror(stdout)) {
 		fprintf(stderr, "%s: cannot write to standard output\n", shown);
@@ -128,13 +130,15 @@ static int run(const struct command *c, const char *shown, int argc, char **argv
 	return status;
 }
 
+/* What `dumptool help NAME` prints. */
 static int run_help(const char *name)
 {
 	const struct command *c = by_name(name);
-	char help[] = "--help", *argv[] = { (char *)name, help, NULL };
+	char help[] = "--help", shown[64], *argv[] = { shown, help, NULL };
 
+	snprintf(shown, sizeof(shown), PROGRAM " %s", name);
 	if (c)
-		return run(c, name, 2, argv);
+		return run(c, shown, 2, argv);
 	fprintf(stderr, PROGRAM ": there is no command '%s'; try '" PROGRAM " help'\n", name);
 	return STATUS_USAGE;
 }
@@ -148,10 +152,8 @@ int main(int argc, char **argv)
 
 	open_standard_fds();
 	setup_signals();
-	if (c) {
-		argv[0] = (char *)me;
-		return run(c, me, argc, argv);
-	}
+	if (c)
+		return run(c, (char *)me, argc, argv);
 	if (argc < 2) {
 		print_help(stderr);
 		return STATUS_USAGE;

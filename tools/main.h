@@ -41,6 +41,9 @@ extern const struct command filter_command, dmesg_command, inspect_command;
 int usage_error(struct err *e, const char *command, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* --version: of the program and of the compression libraries. */
+void print_version(void);
+
 /* The exit status for an error that ended a command. */
 int status_of(const struct err *e);
 

@@ -22,7 +22,6 @@
 #define EI_DATA 5
 #define EHDR_MAX 64
 #define ET_CORE 4
-#define EM_PPC64 21
 #define PT_LOAD 1
 #define PT_NOTE 4
 #define PN_XNUM 0xffff
@@ -313,17 +312,17 @@ static bool notes_plausible(const struct dump *d, enum byte_order order)
 }
 
 /*
- * The guest's byte order. QEMU writes the ELF of a ppc64 guest big-endian whatever the guest is;
- * its notes are then in the order of the header too, so only the contents tell: see dump_bind() and
- * the architectures.
+ * The guest's byte order is the header's, as far as the notes make sense in it. (QEMU writes a
+ * big-endian header around a little-endian ppc64 guest; its notes are big-endian as well, so that
+ * only the guest's memory tells.)
  */
 static void decide_order(struct dump *d, const struct ehdr *h)
 {
+	enum byte_order other = h->order == ORDER_LE ? ORDER_BE : ORDER_LE;
+
 	d->id.order = h->order;
-	d->id.order_known = h->machine != EM_PPC64;
-	if (!notes_plausible(d, h->order) &&
-	    notes_plausible(d, h->order == ORDER_LE ? ORDER_BE : ORDER_LE))
-		d->id.order = h->order == ORDER_LE ? ORDER_BE : ORDER_LE;
+	if (!notes_plausible(d, h->order) && notes_plausible(d, other))
+		d->id.order = other;
 }
 
 static int elf_open(struct dump *d, struct err *e)

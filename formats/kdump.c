@@ -52,7 +52,6 @@ struct writer {
 	uint64_t desc_base, desc_done; /* table; bytes of it that are written */
 	uint64_t data;		       /* where the next page goes */
 	uint64_t zero_page;	       /* offset of the one zero page, 0 while there is none */
-	uint32_t codecs;	       /* seen */
 	uint8_t *desc;
 	size_t desc_fill, desc_batch;
 };
@@ -321,7 +320,6 @@ static int kdump_put(struct part *p, const struct batch *b, struct err *e)
 		if (page->state == PAGE_DATA) {
 			add_descriptor(w, off, page->size, page->codec);
 			off += page->size;
-			w->codecs |= page->codec;
 		} else if (page->state == PAGE_ZERO) {
 			add_descriptor(w, w->zero_page, p->plan->page_size, 0);
 		} else {
@@ -384,7 +382,7 @@ static int kdump_commit(struct part *p, struct err *e)
 	if (flush_descriptors(p, w, e))
 		return -1;
 	o.data = status;
-	out_uint(&o, w->codecs, 4);
+	out_uint(&o, p->plan->codecs, 4);
 	/* Everything else first: the mark must not be cleared while data is still on its way. */
 	if (sink_sync(p->sink, e) ||
 	    sink_write(p->sink, w->layout.status_off, status, sizeof(status), e))

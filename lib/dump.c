@@ -178,20 +178,25 @@ static void fill_cpus(struct dump *d)
 	}
 }
 
+/* The family of that ELF machine number, in that byte order. */
+static const struct arch *find_arch(const struct arch *const *archs, uint16_t machine,
+				    enum byte_order order)
+{
+	for (; *archs; archs++)
+		if ((*archs)->e_machine == machine && (*archs)->order == order)
+			return *archs;
+	return NULL;
+}
+
 static void bind_arch(struct dump *d, const struct arch *const *archs)
 {
-	for (; *archs; archs++) {
-		const struct arch *a = *archs;
+	const struct arch *a = find_arch(archs, d->id.e_machine, d->id.order);
 
-		if (a->e_machine != d->id.e_machine ||
-		    (d->id.order_known && a->order != d->id.order))
-			continue;
-		d->arch = a;
-		d->id.word = a->word;
-		d->id.order = a->order;
-		d->id.uname = a->name;
+	if (!a)
 		return;
-	}
+	d->arch = a;
+	d->id.word = a->word;
+	d->id.uname = a->name;
 }
 
 int dump_bind(struct dump *d, const struct arch *const *archs, struct err *e)

@@ -83,7 +83,6 @@ struct map_ops {
 struct ident {
 	uint16_t e_machine;    /* ELF EM_ number */
 	enum byte_order order; /* of the machine that was dumped, not of the file's own header */
-	bool order_known;
 	uint8_t word;	    /* bytes in a long: 4 or 8 */
 	uint32_t page_size; /* bytes, a power of two */
 	const char *uname;  /* machine name as in utsname, "x86_64" */

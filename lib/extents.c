@@ -81,7 +81,8 @@ int extents_add(struct dump *d, uint64_t paddr, uint64_t filesz, uint64_t memsz,
 	}
 	if (memsz < filesz)
 		memsz = filesz;
-	if (memsz > UINT64_MAX - SOURCE_SLACK - paddr || filesz > UINT64_MAX - off)
+	if (paddr > UINT64_MAX - SOURCE_SLACK || memsz > UINT64_MAX - SOURCE_SLACK - paddr ||
+	    filesz > UINT64_MAX - off)
 		return err_set(e, ERR_CORRUPT,
 			       "memory 0x%" PRIx64 "+0x%" PRIx64 " at offset 0x%" PRIx64
 			       " wraps around",

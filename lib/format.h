@@ -56,7 +56,7 @@ struct plan {
 	const struct pfnset *keep; /* pages that the output holds */
 	uint32_t page_size;
 	int dump_level;
-	uint32_t codecs; /* CODEC ids that may occur, or-ed */
+	uint32_t codecs; /* CODEC ids that may occur, or-ed: the same in all parts */
 	uint64_t phys_base;
 	int64_t crash_time;   /* seconds since 1970, 0 when unknown: outputs do not depend on the
 				 clock */

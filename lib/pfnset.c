@@ -79,8 +79,7 @@ void pfnset_fill(struct pfnset *s)
 	memset(s->bits, 0xff, words(s) * 8);
 }
 
-/* Index of the first range that ends after PFN; nr_ranges when there is none. */
-static size_t find_range(const struct pfnset *s, uint64_t pfn)
+size_t pfnset_range_at(const struct pfnset *s, uint64_t pfn)
 {
 	size_t lo = 0, hi = s->nr_ranges;
 
@@ -97,7 +96,7 @@ static size_t find_range(const struct pfnset *s, uint64_t pfn)
 
 bool pfnset_covers(const struct pfnset *s, uint64_t pfn)
 {
-	size_t i = find_range(s, pfn);
+	size_t i = pfnset_range_at(s, pfn);
 
 	return i < s->nr_ranges && s->ranges[i].pfn <= pfn;
 }
@@ -109,7 +108,7 @@ static uint64_t load_word(const struct pfnset *s, uint64_t w)
 
 bool pfnset_test(const struct pfnset *s, uint64_t pfn)
 {
-	size_t i = find_range(s, pfn);
+	size_t i = pfnset_range_at(s, pfn);
 	uint64_t bit;
 
 	if (i == s->nr_ranges || s->ranges[i].pfn > pfn)
@@ -148,7 +147,7 @@ static uint64_t op_range(const struct pfnset *s, uint64_t pfn, uint64_t end, enu
 	uint64_t n = 0;
 	size_t i;
 
-	for (i = find_range(s, pfn); i < s->nr_ranges && s->ranges[i].pfn < end; i++) {
+	for (i = pfnset_range_at(s, pfn); i < s->nr_ranges && s->ranges[i].pfn < end; i++) {
 		const struct pfn_range *r = &s->ranges[i];
 		uint64_t from = MAX(pfn, r->pfn), to = MIN(end, r->pfn + r->nr);
 
@@ -196,7 +195,7 @@ bool pfnset_next(const struct pfnset *s, uint64_t pfn, uint64_t end, uint64_t ma
 {
 	size_t i;
 
-	for (i = find_range(s, pfn); i < s->nr_ranges && s->ranges[i].pfn < end; i++) {
+	for (i = pfnset_range_at(s, pfn); i < s->nr_ranges && s->ranges[i].pfn < end; i++) {
 		const struct pfn_range *r = &s->ranges[i];
 		uint64_t last = r->base + (MIN(end, r->pfn + r->nr) - r->pfn);
 		uint64_t first = find_bit(s, r->base + (MAX(pfn, r->pfn) - r->pfn), last, true);

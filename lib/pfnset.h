@@ -36,6 +36,9 @@ void pfnset_fini(struct pfnset *s);
 /* Bytes of memory that the set takes. */
 size_t pfnset_memory(const struct pfnset *s);
 
+/* Index of the first range that ends after PFN; nr_ranges when there is none. */
+size_t pfnset_range_at(const struct pfnset *s, uint64_t pfn);
+
 /* Put all pages of the universe into the set. */
 void pfnset_fill(struct pfnset *s);
 

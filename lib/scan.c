@@ -132,7 +132,8 @@ static uint64_t judge_row(struct worker *w, uint64_t pfn, const uint8_t *p, uint
 	const struct classify *c = w->scan->c;
 	uint32_t size = c->rules.struct_size;
 	uint64_t end = pfn + nr;
-	const struct pfn_range *r = c->keep->ranges, *last = r + c->keep->nr_ranges;
+	const struct pfn_range *r = c->keep->ranges + pfnset_range_at(c->keep, pfn);
+	const struct pfn_range *last = c->keep->ranges + c->keep->nr_ranges;
 
 	while (pfn < end) {
 		uint64_t step = 1;
@@ -201,17 +202,9 @@ static uint64_t skip_unreadable(struct worker *w, uint64_t pfn, uint64_t vaddr, 
 /* First page at or after PFN that the dump holds, at most END. */
 static uint64_t next_held(const struct pfnset *s, uint64_t pfn, uint64_t end)
 {
-	size_t lo = 0, hi = s->nr_ranges;
+	size_t i = pfnset_range_at(s, pfn);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (s->ranges[mid].pfn + s->ranges[mid].nr <= pfn)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo == s->nr_ranges ? end : MIN(end, MAX(pfn, s->ranges[lo].pfn));
+	return i == s->nr_ranges ? end : MIN(end, MAX(pfn, s->ranges[i].pfn));
 }
 
 static void scan_chunk(struct worker *w, uint64_t pfn, uint64_t nr)

@@ -295,7 +295,7 @@ static int run_job(struct filter_job *job, struct err *e)
 			 &job->talk.log, e))
 		return STATUS_FAILED;
 	show_vmcoreinfo(job);
-	if (!job->session.dump->vmcoreinfo)
+	if (!job->session.dump->vmcoreinfo && job->opts.levels[0] & ~LEVEL_ZERO)
 		log_warn(&job->talk.log,
 			 "%s: has no VMCOREINFO note: nothing is known about its kernel",
 			 job->opts.input);

@@ -147,6 +147,7 @@ int filter_plan(struct filter_job *job, struct err *e)
 				   .keep = &job->keep,
 				   .page_size = s->dump->id.page_size,
 				   .dump_level = job->classify.level,
+				   .codecs = job->opts.codec ? job->opts.codec->id : CODEC_RAW,
 				   .phys_base = s->xlat.phys_base,
 				   .crash_time = crash_time(&s->kernel),
 				   .nr_parts = job->nr_parts };

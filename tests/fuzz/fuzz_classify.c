@@ -305,7 +305,7 @@ static void edit_fact(struct machine *m, struct bytes *b)
 /* A line before all others, which it overrides. */
 static void edit_line(struct machine *m, struct bytes *b)
 {
-	size_t len = MIN((size_t)bytes_u8(b), bytes_left(b));
+	size_t want = bytes_u8(b), len = MIN(want, bytes_left(b));
 	const char *p = bytes_get(b, len);
 
 	if (m->nr_lines == MAX_LINES)
@@ -323,7 +323,8 @@ static void edit_load(struct machine *m, struct bytes *b)
 	l.pfn <<= MIN(up, 28u);
 	l.nr <<= up > 40 ? up - 40 : 0;
 	l.file_pfn = bytes_u8(b) % NR_PAGES;
-	l.file_nr = (uint32_t)MIN(MIN(l.nr, (uint64_t)bytes_u8(b)), NR_PAGES - l.file_pfn);
+	l.file_nr = bytes_u8(b);
+	l.file_nr = (uint32_t)MIN(MIN(l.nr, l.file_nr), NR_PAGES - l.file_pfn);
 	if (m->nr_loads < MAX_LOADS)
 		m->loads[m->nr_loads++] = l;
 }

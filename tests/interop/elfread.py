@@ -30,3 +30,7 @@ class Core:
                 page[a - start:b - start] = self.data[off + a - low:off + b - low]
                 any_bytes = True
         return bytes(page) if any_bytes else None
+
+    def edges(self, size=4096):
+        """Page frames that a segment covers in part."""
+        return {address // size for low, high, _ in self.loads for address in (low, high) if address % size}

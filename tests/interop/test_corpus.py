@@ -22,8 +22,8 @@ GUEST_KINDS = "anon mlock cow shm sysv thp mthp hugetlb tmpfs ramdisk ext4dirty 
 class Sample:
     """A dump of a corpus, and what is known about it."""
 
-    def __init__(self, name, dump, flags=None, where=None, exact=False):
-        self.name, self.dump, self.flags, self.where, self.exact = name, dump, flags, where, exact
+    def __init__(self, name, dump, flags=None, where=None):
+        self.name, self.dump, self.flags, self.where = name, dump, flags, where
 
 
 def corpus():
@@ -47,7 +47,7 @@ def corpus():
             dump = os.path.join(folder, name, file)
             if os.path.exists(flags) and os.path.exists(dump):
                 found.append(Sample(f"{name}-{file[:-4]}", dump, flags if file == "elf.elf" else None,
-                                    os.path.join(folder, name, "where.tsv"), True))
+                                    os.path.join(folder, name, "where.tsv")))
     if not found:
         raise harness.Skip(f"{folder} holds no x86-64 dump that this test knows")
     return found
@@ -80,13 +80,15 @@ def check_levels(tap, tool, folder, sample):
         tap.skip(f"{sample.name}: every level", "makedumpfile does not read QEMU's program header table")
         return
     theirs = os.path.join(folder, "theirs")
+    # A page that a segment covers in part is memory; makedumpfile loses it when it works in cycles.
+    edges = elfread.Core(sample.dump).edges()
     bad = []
     for level in LEVELS:
         subprocess.run([path, "--message-level", "4", "-f", "-l", "-d", str(level), sample.dump, theirs],
                        stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
         a = set(filtered(tool, folder, sample, "-d", str(level), "-l").kept())
         b = set(kdumpread.Dump(theirs).kept())
-        if a != b:
+        if (a ^ b) - edges or b - a:
             bad.append(f"level {level}: {len(a - b)} only ours {sorted(a - b)[:4]}, "
                        f"{len(b - a)} only theirs {sorted(b - a)[:4]}")
     os.unlink(theirs)
@@ -109,8 +111,8 @@ def check_flags(tap, tool, folder, sample):
             extra.append(f"{pfn:#x} ({kind})")
         elif not kind and pfn not in kept:
             lost.append(f"{pfn:#x}")
-    # The guest ran on for a moment after its record was taken, where it is not exact.
-    slack = 0 if sample.exact else len(existing) // 200
+    # The guest ran on for a moment after its record was taken.
+    slack = len(existing) // 200
     tap.check(len(lost) <= slack, f"{sample.name}: no kernel page is lost", f"{len(lost)} lost", *lost[:8])
     tap.check(len(extra) <= slack, f"{sample.name}: nothing else is kept", f"{len(extra)} kept", *extra[:8])
 

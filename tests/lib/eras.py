@@ -181,7 +181,7 @@ def flag_mask(era, *names):
 
 def kind_flags(era, kind):
     """Flags of the head of a block."""
-    mask = flag_mask(era, *(n for n in ("hwpoison", "private") if kind.has(n)))
+    mask = flag_mask(era, *(n for n in ("hwpoison", "private", "uptodate") if kind.has(n)))
     if kind.name == "hwpoison":
         mask |= flag_mask(era, "hwpoison")
     elif kind.name == "reserved":

@@ -166,6 +166,7 @@ class Image:
         self.sections = sorted({pfn // SECTION_PAGES for pfn in text.pages()})
         self.struct_pages = {}      # section -> its struct pages, physically in one piece
         self.section_paddr = {}
+        self.struct_page_frames = []    # page frames that hold struct pages, where these are small
         self.shared = {}            # virtual page of struct pages -> the one that stands for it
         self.build()
 
@@ -197,6 +198,8 @@ class Image:
             return None
         at = elfgen.align(self.data_next, to)
         self.data_next = at + size
+        if self.data_next > (self.text.image[1] + 1) * PAGE:
+            raise ValueError("the image is too small")
         self.symbols[name] = self.image_vaddr(at)
         return at
 
@@ -270,7 +273,9 @@ class Image:
         """The struct pages of a block: head and tails, or free pages behind the first one."""
         era, kind = self.era, block.kind
         self.set_struct_page(block.first, eras.pack(era, eras.head_page(era, kind, block.first)))
-        if not kind.compound:
+        if not kind.compound:   # free: the others say nothing
+            for i in range(1, block.nr):
+                self.set_struct_page(block.first + i, eras.pack(era, eras.Fields(refcount=0)))
             return
         head = self.vmemmap_vaddr(block.first) if self.vmemmap != "4k" else \
             VMEMMAP[self.levels] + block.first * 64
@@ -316,6 +321,7 @@ class Image:
             real = self.shared.get(page, page)
             if real not in placed:
                 placed[real] = self.take(1)
+                self.struct_page_frames.append(placed[real] // PAGE)
                 at = (real - base) * PAGE
                 self.memory.write(placed[real], data[at:at + PAGE])
             self.tables.map(VMEMMAP[self.levels] + page * PAGE, placed[real], PAGE)
@@ -370,7 +376,8 @@ class Image:
         at = self.symbol("node_data", 64 * 8)
         self.memory.word(at, self.direct(pgdat))
         self.memory.write(pgdat + 0x1000, struct.pack("<I", 3))
-        self.memory.word(pgdat + 0x400 + 0x100, self.free_pages())
+        self.zone_free = pgdat + 0x400 + 0x100
+        self.tell_free(self.free_pages())
         self.facts += ["LENGTH(node_data)=64", "SIZE(zone)=1024", "SIZE(pglist_data)=8192",
                        "OFFSET(pglist_data.node_zones)=0", "OFFSET(pglist_data.nr_zones)=4096",
                        "OFFSET(zone.vm_stat)=256", "OFFSET(zone.free_area)=512",
@@ -390,6 +397,7 @@ class Image:
         descs, infos, text = self.take(1), self.take(1), self.take(1)
         ring = self.symbol("printk_rb_static", 88)
         self.memory.word(self.symbol("prb"), self.symbols["printk_rb_static"])
+        self.memory_of_log = text
         first_id, pos = (1 << 62) - count, (1 << 64) - (1 << text_bits)
         for i in range(count):  # never used yet: reusable
             self.memory.word(descs + 24 * i, 3 << 62 | i)
@@ -410,6 +418,7 @@ class Image:
     def make_records(self):
         """struct printk_log in one buffer (Linux 3.5 to 5.9)."""
         buffer, at = self.take(2), 0
+        self.memory_of_log = buffer
         for ts, line in self.log_lines():
             size = elfgen.align(16 + len(line), 4)
             self.memory.write(buffer + at, struct.pack("<QHHHBB", ts, size, len(line), 0, 0, 6) +
@@ -437,6 +446,20 @@ class Image:
             for pfn in range(block.first, block.first + block.nr):
                 if pfn not in self.memory.frames and not self.text.is_zero(pfn):
                     self.memory.write(pfn * PAGE, self.content(pfn))
+
+    def struct_page_paddr(self, pfn):
+        """Where in physical memory a struct page is; not for struct pages in small pages."""
+        return self.section_paddr[pfn // SECTION_PAGES] + pfn % SECTION_PAGES * 64
+
+    def lie(self, pfn, kind, also=()):
+        """Overwrite a struct page: it is of KIND, has the flags ALSO, and the text is wrong."""
+        f = eras.head_page(self.era, kind, pfn)
+        f.flags |= eras.flag_mask(self.era, *also)
+        self.memory.write(self.struct_page_paddr(pfn), eras.pack(self.era, f))
+
+    def tell_free(self, pages):
+        """Let the zone counter say so."""
+        self.memory.word(self.zone_free, pages)
 
     def page(self, pfn):
         """The memory of a page of ram."""

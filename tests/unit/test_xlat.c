@@ -285,13 +285,13 @@ static void test_walk(unsigned int levels)
 static void test_self(unsigned int levels)
 {
 	struct seen s = { .nr = 0 };
-	uint64_t i, slot = 511ULL << 39 | 511ULL << 30 | 511ULL << 21;
+	uint64_t i;
 
 	start(levels);
 	for (i = 256; i < 512; i++)
 		set_entry(ROOT, i, ROOT | PRESENT);
 	set_entry(ROOT, 300, 0);
-	is_mapped(~0ULL << 48 | slot | 0xff000, ~0ULL << 48 | slot | 0xff000, 0, PAGE, "self map");
+	is_mapped(UINT64_MAX, UINT64_MAX - 0xfff, ROOT, PAGE, "the root maps itself");
 	ok(!walk(&s, ~0ULL << (x.paging->va_bits - 1), UINT64_MAX, 50000, true), "a self map");
 	ok(reads <= 50000 + 10 && s.nr > 1000, "looks at no more entries than it may: %u", reads);
 	s = (struct seen){ .nr = 0 };
@@ -311,8 +311,8 @@ static void test_garbage(unsigned int levels)
 	for (i = 0; i < sizeof(mem); i++) {
 		random_state = random_state * 6364136223846793005u + 1442695040888963407u;
 		mem[i] = (uint8_t)(random_state >> 56);
-		if (i % 8 >= 3) /* keep some targets inside memory */
-			mem[i] = 0;
+		if (i % 8 >= 2) /* keep targets inside memory */
+			mem[i] &= i % 8 == 2 ? 7 : 0;
 	}
 	for (i = 0; i < 20000; i++) {
 		random_state = random_state * 6364136223846793005u + 1442695040888963407u;
@@ -321,7 +321,7 @@ static void test_garbage(unsigned int levels)
 		else
 			found += m.len >= PAGE && !(m.vaddr & (m.len - 1)) && !(m.paddr & (m.len - 1));
 	}
-	ok(found + refused == 20000 && found > 10, "garbage: %" PRIu64 " mappings, all aligned", found);
+	ok(found + refused == 20000 && found > 1000, "garbage: %" PRIu64 " mappings, all aligned", found);
 	ok(!walk(&s, 0, UINT64_MAX, 100000, true) && reads <= 100010, "and a bounded walk");
 	reader_fini(&r);
 }

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a test program carries: all that lib has. */
+#include <stddef.h>
+
+#include "codec.h"
+
+const struct codec *const codec_table[] = { &codec_zlib, &codec_lzo, &codec_zstd, NULL };

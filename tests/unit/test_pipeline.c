@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* lib/pipeline.c with a format that only writes down what it is given: the same for any number of
+ * threads, in order, all of it, and an end when something fails. */
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "extents.h"
+#include "pipeline.h"
+#include "tap.h"
+
+#define PAGE 4096u
+#define NR_PAGES 3000u
+
+static char path[] = "/tmp/test_pipeline.XXXXXX";
+static uint8_t memory[NR_PAGES * PAGE];
+static bool absent[NR_PAGES];
+static uint64_t readable; /* pages of the file that are left of it */
+
+/* ---- a codec of our own, which takes its time ---- */
+
+static atomic_uint opened, may_open;
+
+static size_t slow_memory(int level, size_t page_size)
+{
+	(void)level;
+	return page_size;
+}
+
+static void *slow_open(int level, size_t page_size)
+{
+	(void)level;
+	(void)page_size;
+	return atomic_fetch_add(&opened, 1) < atomic_load(&may_open) ? calloc(1, 4) : NULL;
+}
+
+/* The page up to the last byte that is not zero. Some pages take long, so that threads overtake. */
+static size_t slow_compress(void *state, const void *in, size_t len, void *out, size_t room)
+{
+	const uint8_t *p = in;
+
+	(void)state;
+	if (p[0] % 16 == 1)
+		usleep(p[1] * 4u);
+	while (len && !p[len - 1])
+		len--;
+	if (len > room)
+		return 0;
+	memcpy(out, in, len);
+	return len;
+}
+
+static size_t slow_bound(size_t len)
+{
+	return len + 100;
+}
+
+static const struct codec slow_codec = { .id = CODEC_LZO,
+					 .name = "slow",
+					 .memory = slow_memory,
+					 .open = slow_open,
+					 .compress = slow_compress,
+					 .bound = slow_bound,
+					 .close = free };
+
+/* ---- a format that writes down ---- */
+
+struct record {
+	uint8_t *buf;
+	size_t len, room;
+	uint64_t next_pfn, pages, zero, unreadable;
+	unsigned int bad, puts, fail_at, interrupt_at;
+	atomic_int inside;
+};
+
+static volatile int interrupted;
+
+static void note_down(struct record *r, const void *p, size_t len)
+{
+	if (r->room - r->len < len) {
+		r->room = 2 * (r->room + len);
+		r->buf = realloc(r->buf, r->room);
+	}
+	memcpy(r->buf + r->len, p, len);
+	r->len += len;
+}
+
+/* What stands in the batch about one page must be that page of memory. */
+static bool page_right(const struct page_out *p)
+{
+	const uint8_t *want = memory + p->pfn * PAGE;
+	size_t last = PAGE;
+
+	while (last && !want[last - 1])
+		last--;
+	if (p->pfn >= readable && !absent[p->pfn])
+		return p->state == PAGE_UNREADABLE;
+	if (!last)
+		return p->state == PAGE_ZERO;
+	return p->state == PAGE_DATA && !memcmp(p->data, want, p->size) &&
+	       (p->codec == CODEC_RAW ? p->size == PAGE : p->size == last && p->size < PAGE);
+}
+
+static int record_put(struct part *part, const struct batch *b, struct err *e)
+{
+	struct record *r = part->priv;
+	size_t i, bytes = 0;
+	int k;
+
+	r->bad += atomic_fetch_add(&r->inside, 1) != 0; /* one thread at a time */
+	if (++r->puts == r->fail_at) {
+		atomic_fetch_sub(&r->inside, 1);
+		return err_set(e, ERR_NOSPACE, "full at %u", r->puts);
+	}
+	if (r->puts == r->interrupt_at)
+		__atomic_store_n(&interrupted, 1, __ATOMIC_RELAXED);
+	for (i = 0; i < b->nr_pages; i++) {
+		const struct page_out *p = &b->pages[i];
+
+		r->bad += p->pfn < r->next_pfn || p->pfn < part->start_pfn ||
+			  p->pfn >= part->end_pfn || !page_right(p);
+		r->next_pfn = p->pfn + 1;
+		r->pages++;
+		r->zero += p->state == PAGE_ZERO;
+		r->unreadable += p->state == PAGE_UNREADABLE;
+		bytes += p->state == PAGE_DATA ? p->size : 0;
+		note_down(r, &p->pfn, sizeof(p->pfn));
+		note_down(r, &p->state, sizeof(p->state));
+		note_down(r, &p->codec, sizeof(p->codec));
+	}
+	r->bad += bytes != b->bytes;
+	for (k = 0; k < b->nr_iov; k++) {
+		note_down(r, b->iov[k].iov_base, b->iov[k].iov_len);
+		bytes -= b->iov[k].iov_len;
+	}
+	r->bad += bytes != 0;
+	atomic_fetch_sub(&r->inside, 1);
+	return 0;
+}
+
+static const struct format record_format = { .name = "record", .put = record_put };
+
+/* ---- a run ---- */
+
+struct job {
+	struct dump dump;
+	struct pfnset keep;
+	struct plan plan;
+	struct part parts[3];
+	struct record records[3];
+	unsigned int nr_parts;
+	struct pipeline pipeline;
+	struct err e;
+	int rc;
+};
+
+/* The dump: pages 0.. of the file, in pieces, one of which is not aligned; every 17th is absent. */
+static void dump_init(struct job *j)
+{
+	struct err e = ERR_INIT;
+	uint64_t pfn, nr;
+
+	j->dump = (struct dump){ .id = { .page_size = PAGE } };
+	if (source_open(path, 0, &j->dump.source, &e))
+		abort();
+	for (pfn = 0; pfn < NR_PAGES; pfn += nr) {
+		for (nr = 1; pfn + nr < NR_PAGES && absent[pfn + nr] == absent[pfn];)
+			nr++;
+		if (!absent[pfn] && extents_add(&j->dump, pfn * PAGE, nr * PAGE - PAGE / 2,
+						nr * PAGE - PAGE / 2, pfn * PAGE, &e))
+			abort();
+		if (!absent[pfn] && extents_add(&j->dump, (pfn + nr) * PAGE - PAGE / 2, PAGE / 2,
+						PAGE / 2, (pfn + nr) * PAGE - PAGE / 2, &e))
+			abort();
+	}
+	if (j->dump.map->set_page_size(&j->dump, &e))
+		abort();
+}
+
+static struct job *job_new(const struct codec *codec, unsigned int threads, unsigned int nr_parts)
+{
+	struct job *j = calloc(1, sizeof(*j));
+	unsigned int i;
+
+	dump_init(j);
+	if (pfnset_init(&j->keep, &j->dump, &j->e))
+		abort();
+	for (i = 0; i < NR_PAGES; i += 5)
+		if (i % 400 > 200)
+			pfnset_clear(&j->keep, i, 2);
+	j->plan = (struct plan){ .dump = &j->dump, .keep = &j->keep, .page_size = PAGE };
+	j->nr_parts = nr_parts;
+	for (i = 0; i < nr_parts; i++) {
+		j->parts[i] = (struct part){ .plan = &j->plan,
+					     .start_pfn = NR_PAGES * i / nr_parts,
+					     .end_pfn = NR_PAGES * (i + 1) / nr_parts,
+					     .priv = &j->records[i] };
+		j->parts[i].nr_pages = pfnset_count(&j->keep, j->parts[i].start_pfn,
+						    j->parts[i].end_pfn);
+	}
+	j->pipeline = (struct pipeline){ .format = &record_format,
+					 .codec = codec,
+					 .threads = threads,
+					 .interrupted = &interrupted };
+	atomic_store(&opened, 0);
+	atomic_store(&may_open, 1000);
+	interrupted = 0;
+	return j;
+}
+
+static void job_run(struct job *j)
+{
+	j->rc = pipeline_run(&j->pipeline, j->parts, j->nr_parts, &j->e);
+}
+
+static void job_free(struct job *j)
+{
+	unsigned int i;
+
+	for (i = 0; i < 3; i++)
+		free(j->records[i].buf);
+	pfnset_fini(&j->keep);
+	j->dump.map->free(&j->dump);
+	source_close(j->dump.source);
+	free(j);
+}
+
+/* Everything kept was put, once, as it is, and counted. */
+static bool job_good(const struct job *j)
+{
+	uint64_t pages = 0, zero = 0, unreadable = 0;
+	unsigned int i, bad = 0;
+
+	for (i = 0; i < j->nr_parts; i++) {
+		bad += j->records[i].bad + (j->records[i].pages != j->parts[i].nr_pages);
+		pages += j->records[i].pages;
+		zero += j->records[i].zero;
+		unreadable += j->records[i].unreadable;
+	}
+	return !j->rc && !bad && pages == pfnset_count(&j->keep, 0, UINT64_MAX) &&
+	       j->pipeline.pages == pages && j->pipeline.zero_pages == zero &&
+	       j->pipeline.unreadable_pages == unreadable &&
+	       (!unreadable || j->nr_parts > 1 || j->pipeline.first_unreadable >= readable);
+}
+
+static bool same_records(const struct job *a, const struct job *b)
+{
+	unsigned int i;
+
+	for (i = 0; i < a->nr_parts; i++)
+		if (a->records[i].len != b->records[i].len ||
+		    memcmp(a->records[i].buf, b->records[i].buf, a->records[i].len))
+			return false;
+	return true;
+}
+
+static const unsigned int threads[] = { 1, 2, 7 };
+
+static void test_same(const struct codec *codec, unsigned int nr_parts, const char *what)
+{
+	struct job *first = NULL, *j;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(threads); i++) {
+		j = job_new(codec, threads[i], nr_parts);
+		job_run(j);
+		ok(job_good(j), "%s, %u parts, %u threads: every page", what, nr_parts, threads[i]);
+		if (!first) {
+			first = j;
+			continue;
+		}
+		ok(same_records(first, j) && first->pipeline.bytes == j->pipeline.bytes,
+		   "and the same bytes as with one thread");
+		job_free(j);
+	}
+	job_free(first);
+}
+
+/* ---- trouble ---- */
+
+static void test_fails(const struct codec *codec)
+{
+	unsigned int at, bad = 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(threads); i++)
+		for (at = 1; at < 9; at += 3) {
+			struct job *j = job_new(codec, threads[i], 1 + at % 3);
+
+			j->records[0].fail_at = at;
+			job_run(j);
+			bad += j->rc != -1 || j->e.code != ERR_NOSPACE || j->records[0].puts != at ||
+			       j->records[0].bad;
+			job_free(j);
+		}
+	is_u64(bad, 0, "a format that fails ends it, and is not called again");
+}
+
+static void test_interrupted(const struct codec *codec)
+{
+	unsigned int bad = 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(threads); i++) {
+		struct job *j = job_new(codec, threads[i], 1);
+
+		j->records[0].interrupt_at = 3;
+		job_run(j);
+		/* What was on its way may still be written; all of it may not. */
+		if (!j->rc)
+			bad += threads[i] == 1;
+		else
+			bad += j->e.code != ERR_INTERRUPTED || j->records[0].bad;
+		job_free(j);
+	}
+	is_u64(bad, 0, "interrupted");
+}
+
+static void test_no_memory(void)
+{
+	struct job *j = job_new(&slow_codec, 7, 1);
+
+	atomic_store(&may_open, 1);
+	/* Whoever comes first has the memory; when it is a helper, the first thread must say so. */
+	job_run(j);
+	ok(j->rc ? j->e.code == ERR_NOMEM : job_good(j), "memory for one codec only");
+	job_free(j);
+	j = job_new(&slow_codec, 2, 2);
+	atomic_store(&may_open, 0);
+	job_run(j);
+	ok(j->rc == -1 && j->e.code == ERR_NOMEM && !j->records[0].pages, "memory for none: %s",
+	   j->e.text);
+	job_free(j);
+}
+
+/* The file ends too early once it is open: those pages are told as unreadable, the others are
+ * whole. */
+static void test_lost(const struct codec *codec, const char *what)
+{
+	struct job *j[ARRAY_SIZE(threads)];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(threads); i++)
+		j[i] = job_new(codec, threads[i], 1);
+	readable = 1000;
+	if (truncate(path, 1000 * PAGE + 10))
+		abort();
+	for (i = 0; i < ARRAY_SIZE(threads); i++) {
+		job_run(j[i]);
+		ok(job_good(j[i]) && j[i]->pipeline.unreadable_pages > 500 &&
+			   same_records(j[0], j[i]),
+		   "%s, %u threads, a file that has shrunk: %" PRIu64 " pages unreadable", what,
+		   threads[i], j[i]->pipeline.unreadable_pages);
+	}
+	for (i = 0; i < ARRAY_SIZE(threads); i++)
+		job_free(j[i]);
+}
+
+static void make_memory(void)
+{
+	uint64_t state = 5;
+	size_t i, k;
+
+	for (i = 0; i < NR_PAGES; i++) {
+		uint8_t *page = memory + i * PAGE;
+
+		state = state * 6364136223846793005u + 1442695040888963407u;
+		absent[i] = i % 17 == 3 || (i > 700 && i < 800);
+		if (state >> 62 == 0)
+			continue; /* zeros */
+		for (k = 0; k < (state >> 62 == 1 ? PAGE : (state >> 40) % PAGE); k++)
+			page[k] = (uint8_t)(state >> (k * 7 % 57));
+		page[PAGE - 1] |= state >> 62 == 1;
+	}
+	readable = NR_PAGES;
+}
+
+static void write_memory(void)
+{
+	FILE *f = fopen(path, "wb");
+
+	if (!f || fwrite(memory, PAGE, NR_PAGES, f) != NR_PAGES || fclose(f))
+		abort();
+}
+
+int main(void)
+{
+	int fd = mkstemp(path);
+
+	if (fd < 0)
+		abort();
+	close(fd);
+	make_memory();
+	write_memory();
+	test_same(NULL, 1, "as they are");
+	test_same(&slow_codec, 1, "compressed");
+	test_same(NULL, 3, "as they are");
+	test_same(&slow_codec, 3, "compressed");
+	test_fails(NULL);
+	test_fails(&slow_codec);
+	test_interrupted(NULL);
+	test_interrupted(&slow_codec);
+	test_no_memory();
+	test_lost(NULL, "as they are");
+	write_memory();
+	readable = NR_PAGES;
+	test_lost(&slow_codec, "compressed");
+	unlink(path);
+	return done_testing();
+}

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* lib/source.c: windows reach as far as they promise, by any way of reading; a file that shrinks
+ * becomes zeros and is told, and never passes for data. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "extents.h"
+#include "source.h"
+#include "tap.h"
+
+#define SMALL 300001u
+#define CELL (64ull << 20) /* of a mapped file on a 64-bit host */
+#define LARGE (2 * CELL + 12345)
+
+static char dir[] = "/tmp/test_source.XXXXXX";
+static char path[64];
+static uint8_t pattern[SMALL];
+
+static void write_at(uint64_t off, const void *p, size_t len)
+{
+	int fd = open(path, O_WRONLY | O_CREAT, 0600);
+
+	if (fd < 0 || pwrite(fd, p, len, (off_t)off) != (ssize_t)len || close(fd))
+		abort();
+}
+
+static struct source *open_source(unsigned int flags)
+{
+	struct err e = ERR_INIT;
+	struct source *s;
+
+	if (source_open(path, flags, &s, &e)) {
+		printf("Bail out! %s\n", e.text);
+		exit(1);
+	}
+	return s;
+}
+
+/* ---- windows ---- */
+
+/* A window at OFF: holds OFF, reaches SOURCE_SLACK beyond it or to the end, and is the file. */
+static bool window_good(struct source *s, uint64_t off, const uint8_t *content, uint64_t size)
+{
+	struct err e = ERR_INIT;
+	struct window w;
+	bool good;
+
+	if (source_get(s, off, &w, &e))
+		return false;
+	good = w.data && w.off <= off && w.off + w.len <= size &&
+	       w.off + w.len >= MIN(off + SOURCE_SLACK, size) && w.len <= CELL + SOURCE_SLACK &&
+	       (!content || !memcmp(w.data, content + w.off, w.len));
+	source_put(&w);
+	return good && !w.data;
+}
+
+static void check_windows(struct source *s, const char *what)
+{
+	uint8_t buf[100];
+	struct err e = ERR_INIT;
+	struct window w;
+	unsigned int bad = 0;
+	uint64_t off;
+
+	is_u64(source_size(s), SMALL, what);
+	for (off = 0; off < SMALL; off += 511)
+		bad += !window_good(s, off, pattern, SMALL);
+	bad += !window_good(s, SMALL - 1, pattern, SMALL);
+	is_u64(bad, 0, "every window holds what it should");
+	ok(source_get(s, SMALL, &w, &e) == -1 && e.code == ERR_UNREADABLE &&
+		   source_get(s, UINT64_MAX, &w, &e) == -1 && e.code == ERR_UNREADABLE,
+	   "no window past the end: %s", e.text);
+	ok(!source_read(s, 4567, buf, 100, &e) && !memcmp(buf, pattern + 4567, 100), "read");
+	ok(!source_read(s, SMALL - 100, buf, 100, &e) && !memcmp(buf, pattern + SMALL - 100, 100),
+	   "to the very end");
+	ok(source_read(s, SMALL - 99, buf, 100, &e) == -1 && e.code == ERR_UNREADABLE &&
+		   (strstr(e.text, "0x493e1") || strstr(e.text, "0x4937e")),
+	   "not beyond: %s", e.text);
+	ok(source_read(s, UINT64_MAX - 10, buf, 100, &e) == -1 && e.code == ERR_UNREADABLE,
+	   "nor where no file is: %s", e.text);
+	ok(!source_read(s, SMALL, buf, 0, &e), "nothing can always be read");
+	source_close(s);
+}
+
+static void test_windows(void)
+{
+	write_at(0, pattern, SMALL);
+	check_windows(open_source(0), "a mapped file");
+	check_windows(open_source(SOURCE_NO_MMAP), "a file that is read");
+	check_windows(source_memory("memory", pattern, SMALL), "memory");
+}
+
+/* Around the borders of cells, where a window must reach into the next. */
+static void test_cells(unsigned int flags)
+{
+	static const uint64_t marks[] = { 0, CELL - 4096, CELL - 1, CELL, CELL + 70000, 2 * CELL, LARGE - 1 };
+	struct err e = ERR_INIT;
+	unsigned int bad = 0;
+	struct source *s;
+	struct window w;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(marks); i++)
+		write_at(marks[i], &"0123456"[i], 1);
+	s = open_source(flags);
+	for (i = 0; i < ARRAY_SIZE(marks); i++) {
+		bad += !window_good(s, marks[i], NULL, LARGE);
+		if (source_get(s, marks[i], &w, &e))
+			abort();
+		bad += w.data[marks[i] - w.off] != "0123456"[i];
+		source_put(&w);
+	}
+	/* One page of any size that begins in a window ends in it. */
+	for (i = 0; i < 3 * 65536; i += 4096)
+		bad += !window_good(s, CELL - 2 * 65536 + i, NULL, LARGE);
+	is_u64(bad, 0, flags ? "borders, read" : "borders, mapped");
+	source_close(s);
+}
+
+/* More windows than there are places for the signal handler: the rest is read. */
+static void test_many(void)
+{
+	static struct window w[1100];
+	struct err e = ERR_INIT;
+	struct source *s = open_source(0);
+	unsigned int bad = 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(w); i++)
+		bad += source_get(s, 1000 * (i % 100), &w[i], &e) ||
+		       w[i].data[1000 * (i % 100) - w[i].off] != pattern[1000 * (i % 100)];
+	is_u64(bad, 0, "1100 windows at a time");
+	for (i = 0; i < ARRAY_SIZE(w); i++)
+		source_put(&w[i]);
+	source_put(&w[0]);
+	ok(window_good(s, 0, pattern, SMALL), "and after that, one more");
+	source_close(s);
+}
+
+/* ---- what can be opened ---- */
+
+static void test_open(void)
+{
+	char other[80], sub[80];
+	struct err e = ERR_INIT;
+	struct source *s = open_source(0);
+	uint8_t buf[64];
+
+	snprintf(other, sizeof(other), "%s/other", dir);
+	snprintf(sub, sizeof(sub), "%s/none", dir);
+	if (link(path, other))
+		abort();
+	ok(source_is_path(s, path) && source_is_path(s, other), "known by any of its names");
+	ok(!source_is_path(s, "/dev/null") && !source_is_path(s, sub), "and no other");
+	ok(!strcmp(source_name(s), path), "and it has one");
+	source_close(s);
+	unlink(other);
+	ok(source_open(sub, 0, &s, &e) == -1 && e.code == ERR_IO && strstr(e.text, sub), "no file: %s",
+	   e.text);
+	ok(source_open(dir, 0, &s, &e) == -1 && e.code == ERR_UNSUPPORTED, "a directory: %s", e.text);
+	if (mkfifo(other, 0600))
+		abort();
+	ok(source_open(other, 0, &s, &e) == -1 && e.code == ERR_UNSUPPORTED,
+	   "a FIFO, without waiting: %s", e.text);
+	unlink(other);
+	ok(!source_open("/dev/zero", 0, &s, &e) && source_size(s) == UINT64_MAX &&
+		   !source_read(s, 1ULL << 40, buf, 64, &e) && buf[63] == 0,
+	   "a device that does not tell its length");
+	source_close(s);
+}
+
+/* ---- files that shrink ---- */
+
+static void restore(void)
+{
+	if (truncate(path, 0))
+		abort();
+	write_at(0, pattern, SMALL);
+}
+
+static void shrink(size_t len)
+{
+	if (truncate(path, (off_t)len))
+		abort();
+}
+
+static void test_shrink(unsigned int flags)
+{
+	struct source *s;
+	struct err e = ERR_INIT;
+	uint64_t before = source_my_faults(), after;
+	uint8_t buf[16];
+	struct window w;
+
+	restore();
+	s = open_source(flags);
+	if (flags)
+		shrink(8192);
+	if (source_get(s, 0, &w, &e))
+		abort();
+	shrink(8192);
+	ok(!memcmp(w.data, pattern, 8192), "what is left is there");
+	ok(w.data[8192] == 0 && w.data[20000] == 0 && w.data[100000] == 0, "what is gone is zeros");
+	after = source_my_faults();
+	ok(after >= before + 3, "and counted");
+	ok(w.data[8200] == 0 && source_my_faults() == after, "each page once");
+	ok(source_read(s, 8190, buf, 16, &e) == -1 && e.code == ERR_UNREADABLE, "read() says: %s",
+	   e.text);
+	source_put(&w);
+	source_close(s);
+}
+
+static void make_dump(struct dump *d, unsigned int flags)
+{
+	struct err e = ERR_INIT;
+
+	*d = (struct dump){ .id = { .page_size = 4096 }, .source = open_source(flags) };
+	if (extents_add(d, 0, 64 * 4096, 64 * 4096, 0, &e) || d->map->set_page_size(d, &e))
+		abort();
+}
+
+/* Zeros in place of a lost page are not data for anyone who asks properly, now or later. */
+static void test_reader(unsigned int flags)
+{
+	uint64_t before = source_my_faults();
+	struct err e = ERR_INIT;
+	uint8_t page[4096];
+	struct reader r;
+	struct dump d;
+	struct view v;
+
+	restore();
+	make_dump(&d, flags);
+	reader_init(&r, &d);
+	ok(!reader_view(&r, SPACE_PHYS, 0, 1, &v, &e) && !memcmp(v.data, pattern, 4096), "a page");
+	shrink(4 * 4096);
+	if (flags)
+		reader_fini(&r); /* has it in memory */
+	ok(!reader_view(&r, SPACE_PHYS, 40, 1, &v, &e) && v.data[0] == 0 &&
+		   source_my_faults() > before,
+	   "a lost page looks like zeros, and is told");
+	ok(reader_page(&r, SPACE_PHYS, 40, page, &e) == -1 && e.code == ERR_UNREADABLE,
+	   "asked exactly it is not there: %s", e.text);
+	ok(!reader_page(&r, SPACE_PHYS, 3, page, &e) && !memcmp(page, pattern + 3 * 4096, 4096),
+	   "one that is left is");
+	ok(reader_read(&r, SPACE_PHYS, 50 * 4096 + 5, page, 10, &e) == -1 && e.code == ERR_UNREADABLE,
+	   "nor can its bytes be read: %s", e.text);
+	restore();
+	ok(!reader_read(&r, SPACE_PHYS, 40 * 4096, page, 4096, &e) &&
+		   !memcmp(page, pattern + 40 * 4096, 4096),
+	   "once it is back, the zeros are forgotten");
+	reader_fini(&r);
+	d.map->free(&d);
+	source_close(d.source);
+}
+
+/* A fault in a mapping that is not a source's kills, as it would without us. */
+static void test_foreign(void)
+{
+	int status;
+	pid_t pid;
+
+	restore();
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		int fd = open(path, O_RDONLY);
+		volatile uint8_t *p = mmap(NULL, SMALL, PROT_READ, MAP_PRIVATE, fd, 0);
+
+		shrink(4096);
+		_exit(p[100000]);
+	}
+	ok(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS,
+	   "a fault that is not ours is not hidden");
+}
+
+/* ---- threads ---- */
+
+static struct source *shared;
+static pthread_barrier_t barrier;
+
+struct job {
+	unsigned int bad;
+	uint64_t faults;
+	bool touch_lost;
+};
+
+static void *read_windows(void *arg)
+{
+	struct job *j = arg;
+	struct err e = ERR_INIT;
+	unsigned int i;
+
+	pthread_barrier_wait(&barrier);
+	for (i = 0; i < 200; i++) {
+		uint64_t off = j->touch_lost ? 20000 + i * 100 : i * 80;
+		struct window w;
+
+		if (source_get(shared, off, &w, &e))
+			abort();
+		j->bad += w.data[off - w.off] != (j->touch_lost ? 0 : pattern[off]);
+		source_put(&w);
+	}
+	j->faults = source_my_faults();
+	return NULL;
+}
+
+static void test_threads(void)
+{
+	struct job jobs[4] = { { .touch_lost = true }, { .bad = 0 }, { .bad = 0 }, { .touch_lost = true } };
+	unsigned int i, bad = 0;
+	pthread_t threads[4];
+
+	restore();
+	shared = open_source(0);
+	shrink(4 * 4096);
+	pthread_barrier_init(&barrier, NULL, 4);
+	for (i = 0; i < 4; i++)
+		pthread_create(&threads[i], NULL, read_windows, &jobs[i]);
+	for (i = 0; i < 4; i++) {
+		pthread_join(threads[i], NULL);
+		bad += jobs[i].bad + (jobs[i].faults != (jobs[i].touch_lost ? 200 : 0));
+	}
+	is_u64(bad, 0, "four threads, two of them fault: each counts its own");
+	pthread_barrier_destroy(&barrier);
+	source_close(shared);
+}
+
+int main(void)
+{
+	size_t i;
+
+	if (!mkdtemp(dir))
+		abort();
+	snprintf(path, sizeof(path), "%s/file", dir);
+	for (i = 0; i < SMALL; i++)
+		pattern[i] = (uint8_t)(1 + (i * 7 + i / 255) % 255);
+	test_windows();
+	test_many();
+	test_open();
+	test_shrink(0);
+	test_shrink(SOURCE_NO_MMAP);
+	test_reader(0);
+	test_reader(SOURCE_NO_MMAP);
+	test_foreign();
+	test_threads();
+	unlink(path);
+	test_cells(0);
+	test_cells(SOURCE_NO_MMAP);
+	unlink(path);
+	rmdir(dir);
+	return done_testing();
+}

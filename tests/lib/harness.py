@@ -8,7 +8,6 @@ import concurrent.futures
 import os
 import queue
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -127,13 +126,12 @@ class Tool:
         env.update(more or {})
         return env
 
-    def limits(self, data):
-        """For the child: no core file, no memory beyond DATA bytes (which asan could not have)."""
-        def apply():
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            if data and not self.sanitized:
-                resource.setrlimit(resource.RLIMIT_DATA, (data, data))
-        return apply
+    def limited(self, command, data):
+        """COMMAND without core files, and with no memory beyond DATA bytes (asan has to have more)."""
+        limits = "ulimit -c 0; "
+        if data and not self.sanitized:
+            limits += f"ulimit -d {data >> 10}; "
+        return ["/bin/sh", "-c", limits + 'exec "$0" "$@"', *command]
 
     def seconds(self, plain):
         """A time limit that an instrumented program can keep, too."""
@@ -141,11 +139,10 @@ class Tool:
 
     def start(self, *args, name=None, data=256 * MIB, env=None, **more):
         """Begin a run and return its Popen; NAME: the name it is called by."""
-        command = [name or self.path, *map(str, args)]
+        command = self.limited([name or self.path, *map(str, args)], data)
         more.setdefault("stdin", subprocess.DEVNULL)
         more.setdefault("stderr", subprocess.PIPE)
-        return subprocess.Popen(command, env=self.environment(env),
-                                preexec_fn=self.limits(data), **more)
+        return subprocess.Popen(command, env=self.environment(env), **more)
 
     def run(self, *args, seconds=20, stdout=subprocess.PIPE, **more):
         began = time.monotonic()
@@ -157,7 +154,7 @@ class Tool:
             process.kill()
             out, err = process.communicate()
             status = None
-        return Run(process.args, status, out or b"", (err or b"").decode(errors="replace"),
+        return Run(process.args[3:], status, out or b"", (err or b"").decode(errors="replace"),
                    time.monotonic() - began)
 
     def filter(self, *args, **more):

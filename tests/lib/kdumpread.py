@@ -228,7 +228,7 @@ class Dump:
             raise Bad(f"{self.path}: {self.bitmap_blocks} blocks of bitmaps for "
                       f"{self.max_pfn} pages")
         start = (1 + self.sub_blocks) * self.block_size + which * half
-        bits = self.data[start:start + half]
+        bits = memoryview(self.data)[start:start + half]
         if len(bits) != half and not self.incomplete:
             raise Bad(f"{self.path}: the bitmaps are cut off")
         return bits

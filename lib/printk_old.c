@@ -9,7 +9,6 @@
 #include "printk_priv.h"
 
 #define RESYNC_STEPS (1u << 24)
-#define DARK_MAX (64u << 20) /* bytes in a row that cannot be read: nor can the rest */
 
 /* ---- "records": kernel/printk[/printk].c, Linux 3.5 (7ff9554bb578) to 5.9 ---- */
 

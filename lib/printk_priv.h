@@ -25,6 +25,7 @@
 
 #define LOG_MAX_BITS 31u    /* the bound of the kernel itself: LOG_BUF_LEN_MAX is 2 GiB */
 #define STRUCT_MAX 4096u    /* no structure of the log is larger */
+#define DARK_MAX (64u << 20) /* bytes in a row that cannot be read: nor can the rest */
 #define TEXT_MAX UINT16_MAX /* text of a record: its length is a 16-bit number */
 #define CHUNK 4096u	    /* memory is read by these; the smallest page there is */
 #define TEXT_WINDOW 73728u  /* a whole text, beginning anywhere in a chunk */

@@ -303,7 +303,7 @@ static uint64_t prb_bad_descs(const struct prb *p, uint64_t off)
 /* Tell the records from tail to head. */
 static int prb_walk(struct printk_job *j, struct prb *p)
 {
-	uint64_t i, nr = ((p->head - p->tail) & p->id_mask) + 1;
+	uint64_t i, nr = ((p->head - p->tail) & p->id_mask) + 1, bad = 0;
 	int rc = 0;
 
 	if (nr > p->count) {
@@ -321,10 +321,15 @@ static int prb_walk(struct printk_job *j, struct prb *p)
 		if (!desc) {
 			uint64_t n = MIN(prb_bad_descs(p, off), nr - i);
 
+			/* A ring that is not there at all is not walked to its end. */
+			bad += n * p->desc_size;
+			if (bad > DARK_MAX)
+				n = nr - i;
 			printk_lose(j, n);
 			i += n - 1;
 			continue;
 		}
+		bad = 0;
 		rc = prb_record(j, p, id, desc);
 	}
 	return rc;

@@ -384,10 +384,11 @@ static int image_open(struct dump *d, struct err *e)
 	for (i = 0; i < m->nr_lines; i++)
 		len += (size_t)sprintf(text + len, "%s\n", m->lines[i].text);
 	out_uint(&o, m->sp, 8);
-	d->id = (struct ident){ .e_machine = 62, .order = ORDER_LE, .order_known = true };
-	must(note_append(&d->notes, &d->notes_len, ORDER_LE, "CORE", 1, prstatus, 336));
-	must(note_append(&d->notes, &d->notes_len, ORDER_LE, "VMCOREINFO", 0, text, len));
-	d->vmcoreinfo = (char *)d->notes + d->notes_len - ALIGN_UP(len, 4);
+	d->id = (struct ident){ .e_machine = 62, .order = ORDER_LE };
+	must(note_append(&d->notes_copy, &d->notes_len, ORDER_LE, "CORE", 1, prstatus, 336));
+	must(note_append(&d->notes_copy, &d->notes_len, ORDER_LE, "VMCOREINFO", 0, text, len));
+	d->notes = d->notes_copy;
+	d->vmcoreinfo = (const char *)d->notes + d->notes_len - ALIGN_UP(len, 4);
 	d->vmcoreinfo_len = len;
 	for (i = 0; i < m->nr_loads; i++) {
 		const struct load *l = &m->loads[i];

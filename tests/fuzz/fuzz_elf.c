@@ -107,8 +107,8 @@ static void check_notes(const struct dump *d)
 			must(cpu_reg(&d->cpus[i], d->cpus[i].regs[k].name, &v));
 		}
 	must(!d->vmcoreinfo ||
-	     (d->vmcoreinfo >= (char *)d->notes &&
-	      d->vmcoreinfo + d->vmcoreinfo_len <= (char *)d->notes + d->notes_len));
+	     (d->vmcoreinfo >= (const char *)d->notes &&
+	      d->vmcoreinfo + d->vmcoreinfo_len <= (const char *)d->notes + d->notes_len));
 }
 
 static void check_kernel(struct dump *d)

@@ -17,8 +17,9 @@
 #include "tap.h"
 
 #define SMALL 300001u
-#define CELL (64ull << 20) /* of a mapped file on a 64-bit host */
-#define LARGE (2 * CELL + 12345)
+#define MAX_WINDOW (64ull << 20) /* "of bounded size" */
+#define CELL (4ull << 20)	 /* the smallest grid; a larger one is made of these */
+#define LARGE (9 * CELL + 12345)
 
 static char dir[] = "/tmp/test_source.XXXXXX";
 static char path[64];
@@ -56,7 +57,7 @@ static bool window_good(struct source *s, uint64_t off, const uint8_t *content, 
 	if (source_get(s, off, &w, &e))
 		return false;
 	good = w.data && w.off <= off && w.off + w.len <= size &&
-	       w.off + w.len >= MIN(off + SOURCE_SLACK, size) && w.len <= CELL + SOURCE_SLACK &&
+	       w.off + w.len >= MIN(off + SOURCE_SLACK, size) && w.len <= MAX_WINDOW &&
 	       (!content || !memcmp(w.data, content + w.off, w.len));
 	source_put(&w);
 	return good && !w.data;
@@ -101,7 +102,8 @@ static void test_windows(void)
 /* Around the borders of cells, where a window must reach into the next. */
 static void test_cells(unsigned int flags)
 {
-	static const uint64_t marks[] = { 0, CELL - 4096, CELL - 1, CELL, CELL + 70000, 2 * CELL, LARGE - 1 };
+	static const uint64_t marks[] = { 0,	    CELL - 4096, CELL - 1, CELL, CELL + 70000,
+					  4 * CELL, 8 * CELL - 1, LARGE - 1 };
 	struct err e = ERR_INIT;
 	unsigned int bad = 0;
 	struct source *s;
@@ -109,19 +111,48 @@ static void test_cells(unsigned int flags)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(marks); i++)
-		write_at(marks[i], &"0123456"[i], 1);
+		write_at(marks[i], &"01234567"[i], 1);
 	s = open_source(flags);
+	if (flags == SOURCE_NO_MMAP)
+		ok(!source_maps(s), "it is not mapped when that is asked for");
 	for (i = 0; i < ARRAY_SIZE(marks); i++) {
 		bad += !window_good(s, marks[i], NULL, LARGE);
 		if (source_get(s, marks[i], &w, &e))
 			abort();
-		bad += w.data[marks[i] - w.off] != "0123456"[i];
+		bad += w.data[marks[i] - w.off] != "01234567"[i];
 		source_put(&w);
 	}
 	/* One page of any size that begins in a window ends in it. */
-	for (i = 0; i < 3 * 65536; i += 4096)
-		bad += !window_good(s, CELL - 2 * 65536 + i, NULL, LARGE);
+	for (i = 0; i < 8 * 48; i++)
+		bad += !window_good(s, (i / 48 + 1) * CELL - 2 * 65536 + i % 48 * 4096, NULL, LARGE);
 	is_u64(bad, 0, flags ? "borders, read" : "borders, mapped");
+	source_close(s);
+}
+
+/* A window of just the length that is asked for, wherever it begins. */
+static void test_exact(struct source *s, const char *what)
+{
+	static const struct {
+		uint64_t off;
+		size_t len;
+	} good[] = { { 0, 1 }, { 0, SMALL }, { 4095, 4098 }, { 12289, 200000 }, { SMALL - 1, 1 } },
+	  wrong[] = { { SMALL, 1 }, { 0, SMALL + 1 }, { 1, SMALL }, { 5, SIZE_MAX - 2 },
+		      { UINT64_MAX, 1 } };
+	unsigned int bad = 0;
+	struct err e = ERR_INIT;
+	struct window w;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(good); i++) {
+		bad += source_get_exact(s, good[i].off, good[i].len, &w, &e) ||
+		       w.off != good[i].off || w.len != good[i].len ||
+		       memcmp(w.data, pattern + w.off, w.len);
+		source_put(&w);
+	}
+	for (i = 0; i < ARRAY_SIZE(wrong); i++)
+		bad += !source_get_exact(s, wrong[i].off, wrong[i].len, &w, &e) ||
+		       e.code != ERR_UNREADABLE;
+	is_u64(bad, 0, what);
 	source_close(s);
 }
 
@@ -159,6 +190,7 @@ static void test_open(void)
 	if (link(path, other))
 		abort();
 	ok(source_is_path(s, path) && source_is_path(s, other), "known by any of its names");
+	ok(source_maps(s), "it is mapped");
 	ok(!source_is_path(s, "/dev/null") && !source_is_path(s, sub), "and no other");
 	ok(!strcmp(source_name(s), path), "and it has one");
 	source_close(s);
@@ -344,6 +376,9 @@ int main(void)
 	for (i = 0; i < SMALL; i++)
 		pattern[i] = (uint8_t)(1 + (i * 7 + i / 255) % 255);
 	test_windows();
+	test_exact(open_source(0), "exact windows of a mapped file");
+	test_exact(open_source(SOURCE_NO_MMAP), "of one that is read");
+	test_exact(source_memory("memory", pattern, SMALL), "of memory");
 	test_many();
 	test_open();
 	test_shrink(0);

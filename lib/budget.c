@@ -77,9 +77,10 @@ unsigned int budget_cpus(void)
 	return n < 1 ? 1 : (unsigned int)n;
 }
 
-unsigned int budget_threads(unsigned int wanted, uint64_t available, uint64_t fixed)
+unsigned int budget_threads(unsigned int wanted, uint64_t available, uint64_t fixed,
+			    uint64_t per_thread)
 {
-	uint64_t fit = available > fixed ? (available - fixed) / BUDGET_PER_THREAD : 0;
+	uint64_t fit = available > fixed ? (available - fixed) / per_thread : 0;
 
 	if (!wanted)
 		wanted = MIN(budget_cpus(), 32u);

@@ -9,8 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BUDGET_PER_THREAD ((size_t)1 << 20)
-
 /*
  * Bytes that may still be taken without harm: half of the least of MemAvailable, the memory left in
  * our cgroup, and RLIMIT_DATA. UINT64_MAX when nothing is known.
@@ -21,9 +19,10 @@ uint64_t budget_available(void);
 unsigned int budget_cpus(void);
 
 /*
- * Threads to use: WANTED (0: one for each CPU), but no more than fit into AVAILABLE bytes after
- * FIXED bytes were taken; at least 1.
+ * Threads to use: WANTED (0: one for each CPU), but no more than fit, with PER_THREAD bytes each,
+ * into AVAILABLE bytes after FIXED bytes were taken; at least 1.
  */
-unsigned int budget_threads(unsigned int wanted, uint64_t available, uint64_t fixed);
+unsigned int budget_threads(unsigned int wanted, uint64_t available, uint64_t fixed,
+			    uint64_t per_thread);
 
 #endif

@@ -17,7 +17,7 @@ static size_t zlib_memory(int level, size_t page_size)
 {
 	(void)page_size;
 	/* libdeflate_alloc_compressor(): hash tables; measured with 1.14 */
-	return level <= 1 ? 160 << 10 : level < 10 ? 1 << 20 : 10 << 20;
+	return level <= 1 ? 200 << 10 : level < 10 ? 1 << 20 : 10 << 20;
 }
 
 static void *zlib_open(int level, size_t page_size)

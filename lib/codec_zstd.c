@@ -6,12 +6,16 @@
 
 static size_t zstd_memory(int level, size_t page_size)
 {
-	(void)page_size;
+	(void)page_size; /* what is said holds for 64 KiB, and so for less */
 	/*
 	 * ZSTD_estimateCCtxSize() is not in the stable interface; for input of a page, measured
 	 * with 1.5.4
 	 */
-	return level <= 3 ? 320 << 10 : level < 16 ? 1 << 20 : 4 << 20;
+	if (level <= 1)
+		return 320 << 10;
+	if (level <= 3)
+		return 704 << 10;
+	return level <= 10 ? 1 << 20 : level <= 15 ? 2 << 20 : 4 << 20;
 }
 
 static void *zstd_open(int level, size_t page_size)

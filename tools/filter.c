@@ -183,14 +183,18 @@ static int try_levels(struct filter_job *job, struct err *e)
 
 /* ---- the job ---- */
 
+/* As many as asked for, or as there are CPUs, as far as the memory reaches. */
 static void choose_threads(struct filter_job *job)
 {
 	const struct filter_opts *o = &job->opts;
-	uint64_t fixed = pfnset_memory(&job->keep) + (4 << 20);
+	uint64_t fixed = pfnset_memory(&job->keep) + (4 << 20), each;
 
-	job->pipeline.threads = budget_threads(o->threads, budget_available(), fixed);
+	each = pipeline_memory(o->codec, o->codec_level, 2, job->session.dump->id.page_size) / 2;
+	job->pipeline.threads =
+		budget_threads(o->threads, budget_available(), fixed, MAX(each, (uint64_t)1 << 20));
 	if (o->threads > job->pipeline.threads)
-		talk_say(&job->talk, TALK_DEBUG, "%u threads fit into the memory that is left\n",
+		log_info(&job->talk.log,
+			 "working with %u threads: more do not fit into the memory that is left",
 			 job->pipeline.threads);
 }
 
@@ -245,8 +249,8 @@ static int write_dump(struct filter_job *job, struct err *e)
 {
 	if (pfnset_init(&job->keep, job->session.dump, e))
 		return STATUS_FAILED;
-	choose_threads(job);
 	replace_codec(job);
+	choose_threads(job);
 	job->pipeline.format = &kdump_format;
 	job->pipeline.codec = job->opts.codec;
 	job->pipeline.codec_level = job->opts.codec_level;

@@ -168,8 +168,8 @@ class Dump:
         size = os.path.getsize(path)
         if size < 4096:
             raise Bad(f"{path}: only {size} bytes")
-        with open(path, "rb") as f:
-            self.data = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)
+        self.file = open(path, "rb")    # closed when the dump is forgotten
+        self.data = mmap.mmap(self.file.fileno(), 0, access=mmap.ACCESS_READ)
         if self.data[:8] != b"KDUMP   ":
             raise Bad(f"{path}: no kdump header")
         self.layout = self.find_layout()
@@ -223,21 +223,36 @@ class Dump:
         return bytes(self.data[self.vmcoreinfo_off:self.vmcoreinfo_off + self.vmcoreinfo_len])
 
     def bitmap(self, which):
+        """(start, end) of a bitmap in the file."""
         half = self.bitmap_blocks // 2 * self.block_size
         if self.bitmap_blocks % 2 or half * 8 < self.max_pfn:
             raise Bad(f"{self.path}: {self.bitmap_blocks} blocks of bitmaps for "
                       f"{self.max_pfn} pages")
         start = (1 + self.sub_blocks) * self.block_size + which * half
-        bits = memoryview(self.data)[start:start + half]
-        if len(bits) != half and not self.incomplete:
+        if start + half > len(self.data) and not self.incomplete:
             raise Bad(f"{self.path}: the bitmaps are cut off")
-        return bits
+        return start, min(start + half, len(self.data))
 
-    @staticmethod
-    def pfns(bits):
+    def written(self, start, end):
+        """The parts of [start, end) that are no holes of the file."""
+        while start < end:
+            try:
+                start = max(start, os.lseek(self.file.fileno(), start, os.SEEK_DATA))
+                stop = min(end, os.lseek(self.file.fileno(), start, os.SEEK_HOLE))
+            except OSError:     # ENXIO: nothing but a hole up to the end
+                return
+            if start < stop:
+                yield start, stop
+            start = stop
+
+    def pfns(self, bitmap):
         """Numbers of the bits that are set, ascending."""
-        return [m.start() * 8 + bit for m in re.finditer(rb"[^\0]", bits, re.DOTALL)
-                for bit in range(8) if m.group()[0] >> bit & 1]
+        base, found = bitmap[0], []
+        for start, stop in self.written(*bitmap):
+            for m in re.finditer(rb"[^\0]", memoryview(self.data)[start:stop], re.DOTALL):
+                first, bits = (start - base + m.start()) * 8, m.group()[0]
+                found += [first + bit for bit in range(8) if bits >> bit & 1]
+        return found
 
     def existing(self):
         return self.pfns(self.bitmap1)

@@ -13,11 +13,19 @@
 
 #define PAGE 4096u
 #define NR_PAGES 3000u
+#define PIECE 100u	  /* pages that lie together in the file */
+#define APART (24u << 20) /* bytes between the pieces: more than a window */
 
 static char path[] = "/tmp/test_pipeline.XXXXXX";
 static uint8_t memory[NR_PAGES * PAGE];
 static bool absent[NR_PAGES];
 static uint64_t readable; /* pages of the file that are left of it */
+
+/* Where page PFN is in the file. */
+static uint64_t file_off(uint64_t pfn)
+{
+	return pfn * PAGE + pfn / PIECE * APART;
+}
 
 /* ---- a codec of our own, which takes its time ---- */
 
@@ -156,23 +164,24 @@ struct job {
 	int rc;
 };
 
-/* The dump: pages 0.. of the file, in pieces, one of which is not aligned; every 17th is absent. */
+/* The dump: pieces of the file, whose last page each is in two of them; every 17th page is absent. */
 static void dump_init(struct job *j)
 {
 	struct err e = ERR_INIT;
-	uint64_t pfn, nr;
+	uint64_t pfn, nr, len;
 
 	j->dump = (struct dump){ .id = { .page_size = PAGE } };
 	if (source_open(path, 0, &j->dump.source, &e))
 		abort();
 	for (pfn = 0; pfn < NR_PAGES; pfn += nr) {
-		for (nr = 1; pfn + nr < NR_PAGES && absent[pfn + nr] == absent[pfn];)
+		for (nr = 1; (pfn + nr) % PIECE && absent[pfn + nr] == absent[pfn];)
 			nr++;
-		if (!absent[pfn] && extents_add(&j->dump, pfn * PAGE, nr * PAGE - PAGE / 2,
-						nr * PAGE - PAGE / 2, pfn * PAGE, &e))
-			abort();
-		if (!absent[pfn] && extents_add(&j->dump, (pfn + nr) * PAGE - PAGE / 2, PAGE / 2,
-						PAGE / 2, (pfn + nr) * PAGE - PAGE / 2, &e))
+		if (absent[pfn])
+			continue;
+		len = nr * PAGE - PAGE / 2;
+		if (extents_add(&j->dump, pfn * PAGE, len, len, file_off(pfn), &e) ||
+		    extents_add(&j->dump, pfn * PAGE + len, PAGE / 2, PAGE / 2,
+				file_off(pfn) + len, &e))
 			abort();
 	}
 	if (j->dump.map->set_page_size(&j->dump, &e))
@@ -345,7 +354,7 @@ static void test_lost(const struct codec *codec, const char *what)
 	for (i = 0; i < ARRAY_SIZE(threads); i++)
 		j[i] = job_new(codec, threads[i], 1);
 	readable = 1000;
-	if (truncate(path, 1000 * PAGE + 10))
+	if (truncate(path, (off_t)file_off(readable) + 10))
 		abort();
 	for (i = 0; i < ARRAY_SIZE(threads); i++) {
 		job_run(j[i]);
@@ -380,8 +389,13 @@ static void make_memory(void)
 static void write_memory(void)
 {
 	FILE *f = fopen(path, "wb");
+	uint64_t pfn;
 
-	if (!f || fwrite(memory, PAGE, NR_PAGES, f) != NR_PAGES || fclose(f))
+	for (pfn = 0; pfn < NR_PAGES; pfn += PIECE)
+		if (!f || fseeko(f, (off_t)file_off(pfn), SEEK_SET) ||
+		    fwrite(memory + pfn * PAGE, PAGE, PIECE, f) != PIECE)
+			abort();
+	if (fclose(f))
 		abort();
 }
 

@@ -59,7 +59,7 @@ static void test_open(void)
 	struct err e = ERR_INIT;
 	struct stat st;
 	struct sink *s;
-	mode_t old = umask(0);
+	mode_t old = umask(0777);
 
 	s = open_file(0);
 	ok(!stat(path, &st) && (st.st_mode & 0777) == 0600, "a new file is ours alone");
@@ -159,9 +159,12 @@ static void test_random_file(void)
 
 static void test_gather(void)
 {
+	_cleanup_free_ uint8_t *got = NULL;
 	struct err e = ERR_INIT;
 	struct sink *s = open_file(0);
+	struct iovec iov[150];
 	unsigned int i;
+	size_t len;
 
 	for (i = 0; i < 100; i++)
 		sink_write(s, i, "x", 1, &e);
@@ -170,6 +173,11 @@ static void test_gather(void)
 	is_u64((uint64_t)size_of(path), 100, "until one does not follow");
 	sink_write(s, 51, pattern, SINK_BUFFER, &e);
 	is_u64((uint64_t)size_of(path), 51 + SINK_BUFFER, "a large one does not wait");
+	for (i = 0; i < 150; i++)
+		iov[i] = (struct iovec){ .iov_base = pattern + 5000 * i, .iov_len = 5000 };
+	sink_writev(s, 7, iov, 150, &e);
+	got = slurp(path, &len);
+	ok(len > 750007 && !memcmp(got + 7, pattern, 750000), "nor do many pieces");
 	ok(!sink_commit(s, 10, &e) && size_of(path) == 10, "commit sets the length");
 	sink_close(s);
 	unlink(path);

@@ -294,6 +294,28 @@ static void test_reader(unsigned int flags)
 	source_close(d.source);
 }
 
+/* Views reach as far as their window and no further, page by page all of it is right. */
+static void test_views(unsigned int flags)
+{
+	struct err e = ERR_INIT;
+	unsigned int bad = 0;
+	uint64_t pfn;
+	struct reader r;
+	struct dump d;
+	struct view v;
+
+	restore();
+	make_dump(&d, flags);
+	reader_init(&r, &d);
+	for (pfn = 0; pfn < 64; pfn++)
+		bad += reader_view(&r, SPACE_PHYS, pfn, 64 - pfn, &v, &e) || !v.nr ||
+		       v.nr > 64 - pfn || memcmp(v.data, pattern + pfn * 4096, v.nr * 4096);
+	is_u64(bad, 0, flags ? "views of a file that is read" : "views of a mapped file");
+	reader_fini(&r);
+	d.map->free(&d);
+	source_close(d.source);
+}
+
 /* A fault in a mapping that is not a source's kills, as it would without us. */
 static void test_foreign(void)
 {
@@ -385,6 +407,8 @@ int main(void)
 	test_shrink(SOURCE_NO_MMAP);
 	test_reader(0);
 	test_reader(SOURCE_NO_MMAP);
+	test_views(0);
+	test_views(SOURCE_NO_MMAP);
 	test_foreign();
 	test_threads();
 	unlink(path);

@@ -135,7 +135,7 @@ static void test_lookup(unsigned int levels)
 	is_mapped(DIRECT + GIB + 5, DIRECT + GIB, 0x7000000, MIB2, "bits that are no address");
 	is_refused(KERNEL + MIB2 + PAGE, ERR_MISSING, "not mapped, last level");
 	is_refused(0xffffc90000000000ULL, ERR_MISSING, "not mapped, above");
-	is_refused(0x8000000000000000ULL, ERR_MISSING, "not canonical");
+	is_refused(low | 1ULL << 63, ERR_MISSING, "not canonical");
 	is_refused(levels == 4 ? 0x0000800000000000ULL : 0x0100000000000000ULL, ERR_MISSING,
 		   "one past the lower half");
 	hole[ROOT / PAGE + 1] = true;

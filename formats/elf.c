@@ -148,8 +148,7 @@ static void complain(struct dump *d, const char *what, uint64_t index, const str
 	d->damage.bad_structures++;
 	if (d->damage.bad_structures <= 16)
 		log_warn(d->log,
-			 "%s: %s[%" PRIu64 "] (offset 0x%" PRIx64 ", 0x%" PRIx64
-			 " bytes): %s; left out",
+			 "%s: %s[%" PRIu64 "] (offset 0x%" PRIx64 ", 0x%" PRIx64 " bytes): %s",
 			 source_name(d->source), what, index, p->offset, p->filesz, why);
 }
 
@@ -175,9 +174,12 @@ static int remember_segment(struct dump *d, const struct phdr *p, struct err *e)
 static int add_load(struct dump *d, uint64_t index, const struct phdr *p, struct err *e)
 {
 	if (p->filesz > p->memsz && p->memsz)
-		complain(d, "PT_LOAD", index, p, "more bytes in the file than in memory");
-	else if (p->paddr != UINT64_MAX && (p->paddr >> MAX_PHYS_BITS || p->memsz >> MAX_PHYS_BITS))
-		complain(d, "PT_LOAD", index, p, "no machine has such physical addresses");
+		complain(d, "PT_LOAD", index, p, "more bytes in the file than in memory; left out");
+	else if (p->paddr != UINT64_MAX &&
+		 (p->paddr >> MAX_PHYS_BITS ||
+		  MAX(p->memsz, p->filesz) > (1ULL << MAX_PHYS_BITS) - p->paddr))
+		complain(d, "PT_LOAD", index, p,
+			 "no machine has such physical addresses; left out");
 	else if (p->paddr == UINT64_MAX)
 		return 0; /* "no physical address": vmalloc of /proc/kcore */
 	else if (p->memsz == 0 && p->filesz == 0)
@@ -185,7 +187,7 @@ static int add_load(struct dump *d, uint64_t index, const struct phdr *p, struct
 	else if (extents_add(d, p->paddr, p->filesz, p->memsz, p->offset, e)) {
 		if (e->code == ERR_NOMEM)
 			return -1;
-		complain(d, "PT_LOAD", index, p, "addresses wrap around");
+		complain(d, "PT_LOAD", index, p, "addresses wrap around; left out");
 	} else
 		return remember_segment(d, p, e);
 	return 0;
@@ -214,11 +216,12 @@ static int add_notes(struct dump *d, uint64_t index, const struct phdr *p, struc
 {
 	uint64_t size = source_size(d->source);
 	uint64_t have = p->offset < size ? MIN(p->filesz, size - p->offset) : 0;
+	uint64_t before = source_my_faults();
 	struct window w;
 	int ret;
 
 	if (have > DUMP_MAX_NOTES - d->notes_len) {
-		complain(d, "PT_NOTE", index, p, "larger than any notes");
+		complain(d, "PT_NOTE", index, p, "larger than any notes; left out");
 		return 0;
 	}
 	if (have < p->filesz) {
@@ -230,6 +233,10 @@ static int add_notes(struct dump *d, uint64_t index, const struct phdr *p, struc
 		return 0;
 	if (source_get_exact(d->source, p->offset, (size_t)have, &w, e))
 		return e->code == ERR_NOMEM ? -1 : (complain(d, "PT_NOTE", index, p, e->text), 0);
+	touch_pages(w.data, w.len);
+	if (source_my_faults() != before)
+		complain(d, "PT_NOTE", index, p,
+			 "parts of it cannot be read, they are taken for zeros");
 	if (d->notes) {
 		ret = join_notes(d, &w, e);
 		source_put(&w);
@@ -243,6 +250,24 @@ static int add_notes(struct dump *d, uint64_t index, const struct phdr *p, struc
 }
 
 #define PHDR_CHUNK 256u /* program headers per read */
+
+/* NR program headers of ENTRY bytes; those that cannot be read become zeros: of no known type. */
+static void read_chunk(struct dump *d, uint64_t off, uint8_t *raw, size_t nr, unsigned int entry)
+{
+	struct err e = ERR_INIT;
+	size_t i;
+
+	if (!source_read(d->source, off, raw, nr * entry, &e))
+		return;
+	for (i = 0; i < nr; i++) {
+		if (!source_read(d->source, off + i * entry, raw + i * entry, entry, &e))
+			continue;
+		memset(raw + i * entry, 0, entry);
+		if (!d->damage.bad_structures++)
+			log_warn(d->log, "program header at offset 0x%" PRIx64 ": %s",
+				 off + i * entry, e.text);
+	}
+}
 
 static int read_phdrs(struct dump *d, const struct ehdr *h, uint64_t nr, struct err *e)
 {
@@ -267,9 +292,8 @@ static int read_phdrs(struct dump *d, const struct ehdr *h, uint64_t nr, struct 
 		uint64_t off = h->phoff + i * entry, in_chunk = i % PHDR_CHUNK;
 		struct phdr p;
 
-		if (!in_chunk &&
-		    source_read(d->source, off, raw, (size_t)MIN(nr - i, PHDR_CHUNK) * entry, e))
-			return err_add(e, "program header %" PRIu64, i);
+		if (!in_chunk)
+			read_chunk(d, off, raw, (size_t)MIN(nr - i, PHDR_CHUNK), entry);
 		p = parse_phdr(h, raw + in_chunk * entry, off);
 		if (p.type == PT_LOAD ? add_load(d, i, &p, e)
 				      : p.type == PT_NOTE && add_notes(d, i, &p, e))
@@ -280,7 +304,9 @@ static int read_phdrs(struct dump *d, const struct ehdr *h, uint64_t nr, struct 
 
 static bool looks_like_vmcoreinfo(const struct note *n)
 {
-	return note_owner_is(n, "VMCOREINFO") && n->type == 0 && n->desc_len > 0;
+	/* The kernel's own is a page (VMCOREINFO_BYTES); every fact is looked for in all of it. */
+	return note_owner_is(n, "VMCOREINFO") && n->type == 0 && n->desc_len > 0 &&
+	       n->desc_len <= 1 << 20;
 }
 
 static void find_vmcoreinfo(struct dump *d)

@@ -28,6 +28,7 @@ struct list {
  */
 struct piece {
 	uint64_t pfn, nr;
+	uint64_t run_end; /* of the run of neighbours in the same state that it belongs to */
 	uint32_t extent;
 	uint8_t state;
 };
@@ -88,7 +89,9 @@ int extents_add(struct dump *d, uint64_t paddr, uint64_t filesz, uint64_t memsz,
 			       " wraps around",
 			       paddr, memsz, off);
 	inside = off < size ? MIN(filesz, size - off) : 0;
-	d->damage.missing_bytes += filesz - inside;
+	if (__builtin_add_overflow(d->damage.missing_bytes, filesz - inside,
+				   &d->damage.missing_bytes))
+		d->damage.missing_bytes = UINT64_MAX;
 	if (list_add(&x->layer[LAYER_DATA], paddr, paddr + inside, off, e) ||
 	    list_add(&x->layer[LAYER_MISSING], paddr + inside, paddr + filesz, 0, e) ||
 	    list_add(&x->layer[LAYER_EXCLUDED], paddr + filesz, paddr + memsz, 0, e))
@@ -246,6 +249,20 @@ static int add_extent(struct extents *x, struct edge *edge, enum layer layer, ui
 	return 0;
 }
 
+/* Neighbours of the same state are one run, whatever extents they are in. */
+static void join_runs(struct extents *x)
+{
+	size_t i;
+
+	for (i = x->nr_pieces; i--;) {
+		struct piece *p = &x->pieces[i];
+
+		p->run_end = p->pfn + p->nr;
+		if (i + 1 < x->nr_pieces && p[1].state == p->state && p[1].pfn == p->run_end)
+			p->run_end = p[1].run_end;
+	}
+}
+
 static int extents_set_page_size(struct dump *d, struct err *e)
 {
 	struct extents *x = d->map_data;
@@ -275,6 +292,7 @@ static int extents_set_page_size(struct dump *d, struct err *e)
 	}
 	if (edge_close(x, &edge, e))
 		return -1;
+	join_runs(x);
 	for (i = 0; i < x->nr_pieces; i++)
 		if (x->pieces[i].state == PAGE_UNREADABLE)
 			d->damage.unreadable_pages += x->pieces[i].nr;
@@ -307,12 +325,8 @@ static bool extents_next_run(const struct dump *d, enum space space, uint64_t pf
 	if (i == x->nr_pieces)
 		return false;
 	ret->pfn = MAX(pfn, x->pieces[i].pfn);
-	ret->nr = x->pieces[i].pfn + x->pieces[i].nr - ret->pfn;
+	ret->nr = x->pieces[i].run_end - ret->pfn;
 	ret->state = x->pieces[i].state;
-	/* Neighbours of the same state are one run, whatever extents they are in. */
-	while (++i < x->nr_pieces && x->pieces[i].state == ret->state &&
-	       x->pieces[i].pfn == ret->pfn + ret->nr)
-		ret->nr += x->pieces[i].nr;
 	return true;
 }
 

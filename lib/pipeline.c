@@ -116,19 +116,6 @@ static struct page_out *new_page(struct unit *u, uint64_t pfn, enum page_state s
 	return out;
 }
 
-/*
- * Make sure that every byte can be read now: a page of a mapping that is lost shows here, not
- * during the write.
- */
-static void touch(const volatile uint8_t *data, size_t size)
-{
-	size_t off;
-
-	for (off = 0; off < size; off += 4096)
-		(void)data[off];
-	(void)data[size - 1];
-}
-
 static void add_page(const struct line *l, struct unit *u, void *codec_state, uint64_t pfn,
 		     const uint8_t *data, bool in_place)
 {
@@ -144,7 +131,7 @@ static void add_page(const struct line *l, struct unit *u, void *codec_state, ui
 		add_buffered(l, u, codec_state, out, data);
 		return;
 	}
-	touch(data, l->page_size);
+	touch_pages(data, l->page_size);
 	out->size = (uint32_t)l->page_size;
 	out->data = data;
 	add_iov(u, data, l->page_size);

@@ -7,7 +7,6 @@
 
 #define MAPPING_ANON \
 	1ULL /* PAGE_MAPPING_ANON, FOLIO_MAPPING_ANON: bit 0 of mapping, KSM included */
-#define PG_HEAD_DEFAULT (1ULL << 14) /* kernels that export neither PG_head_mask nor PG_head */
 
 const char *kind_name(enum page_kind kind)
 {
@@ -34,13 +33,37 @@ static struct maybe fact(const struct kernel *k, enum fact_kind kind, const char
 	return m;
 }
 
-/* An offset in struct page that leaves room for SIZE bytes; otherwise it is not known. */
+/* An offset in struct page that leaves room for SIZE bytes and suits a word of that size. */
 static struct maybe member(const struct rules *r, const struct kernel *k, const char *name,
 			   unsigned int size)
 {
 	struct maybe m = fact(k, FACT_OFFSET, name);
 
-	if (m.value > r->struct_size - size)
+	if (m.value > r->struct_size - size || m.value % MIN(size, r->word))
+		m.known = false;
+	return m;
+}
+
+/*
+ * The width of the compound order and destructor: a byte each, but u16 until f9ae0f4a4b46 (v4.16),
+ * which shows in how far apart they are.
+ */
+static uint8_t compound_width(const struct kernel *k)
+{
+	struct maybe order = fact(k, FACT_OFFSET, "page.compound_order");
+	struct maybe dtor = fact(k, FACT_OFFSET, "page.compound_dtor");
+
+	return order.known && dtor.known && order.value == dtor.value + 2 ? 2 : 1;
+}
+
+/* A page type: since v2.6.38 each is less than -1, which is "none, and not mapped". */
+static struct maybe page_type(const struct kernel *k, const char *name)
+{
+	struct maybe m = fact(k, FACT_NUMBER, name);
+	uint32_t top =
+		0xf0000000u; /* set in all types but those of v6.11, which have bit 31 alone */
+
+	if ((int32_t)m.value >= -1 || ((uint32_t)m.value & top) < 0x90000000u)
 		m.known = false;
 	return m;
 }
@@ -72,10 +95,10 @@ static enum type_encoding find_encoding(const struct maybe *buddy)
 static void init_types(struct rules *r, const struct kernel *k)
 {
 	r->mapcount = member(r, k, "page._mapcount", 4);
-	r->buddy = fact(k, FACT_NUMBER, "PAGE_BUDDY_MAPCOUNT_VALUE");
-	r->offline = fact(k, FACT_NUMBER, "PAGE_OFFLINE_MAPCOUNT_VALUE");
-	r->slab_type = fact(k, FACT_NUMBER, "PAGE_SLAB_MAPCOUNT_VALUE");
-	r->unaccepted = fact(k, FACT_NUMBER, "PAGE_UNACCEPTED_MAPCOUNT_VALUE");
+	r->buddy = page_type(k, "PAGE_BUDDY_MAPCOUNT_VALUE");
+	r->offline = page_type(k, "PAGE_OFFLINE_MAPCOUNT_VALUE");
+	r->slab_type = page_type(k, "PAGE_SLAB_MAPCOUNT_VALUE");
+	r->unaccepted = page_type(k, "PAGE_UNACCEPTED_MAPCOUNT_VALUE");
 	r->encoding = find_encoding(&r->buddy);
 	if (!r->buddy.known && (r->offline.known || r->slab_type.known))
 		r->encoding = find_encoding(r->offline.known ? &r->offline : &r->slab_type);
@@ -86,41 +109,43 @@ static void init_types(struct rules *r, const struct kernel *k)
  */
 static void init_order(struct rules *r, const struct kernel *k)
 {
-	struct maybe order = member(r, k, "page.compound_order", 1),
-		     dtor = fact(k, FACT_OFFSET, "page.compound_dtor");
+	struct maybe order = member(r, k, "page.compound_order", compound_width(k));
 	struct maybe folio = fact(k, FACT_OFFSET, "folio._folio_order");
-	struct maybe lru = member(r, k, "page.lru", 2u * r->word),
-		     prev = fact(k, FACT_OFFSET, "list_head.prev");
+	struct maybe lru = member(r, k, "page.lru", 2u * r->word);
+	struct maybe prev = fact(k, FACT_OFFSET, "list_head.prev");
+	bool has_dtor = fact(k, FACT_OFFSET, "page.compound_dtor").known ||
+			fact(k, FACT_OFFSET, "folio._folio_dtor").known ||
+			fact(k, FACT_NUMBER, "HUGETLB_PAGE_DTOR").known;
 
-	if (order.known) { /* v4.4; u16 until f9ae0f4a4b46 (v4.16) */
-		r->order_place = ORDER_IN_NEXT;
+	r->order_place = ORDER_IN_NEXT;
+	if (order.known && order.value - r->flags >= r->word) { /* v4.4; not inside the flags */
 		r->order_off = (uint32_t)order.value;
-		r->order_width = dtor.known && order.value == dtor.value + 2 ? 2 : 1;
+		r->order_width = compound_width(k);
 	} else if (folio.known && folio.value >= r->struct_size &&
 		   folio.value < 2u * r->struct_size) { /* v6.3 */
-		r->order_place = ORDER_IN_NEXT;
 		r->order_off = (uint32_t)folio.value - r->struct_size;
 		r->order_width = 1;
-	} else if (r->compound_head.known) { /* v6.6: ebc1baf5c9b4 */
+	} else if (r->compound_head.known && !has_dtor) { /* v6.6: ebc1baf5c9b4 */
 		r->order_place = ORDER_IN_NEXT_FLAGS;
-	} else if (lru.known && prev.known &&
-		   prev.value <= r->word) { /* before v4.4: kept in a pointer */
-		r->order_place = ORDER_IN_NEXT;
-		r->order_off = (uint32_t)(lru.value + prev.value);
+	} else if (!r->compound_head.known && lru.known && prev.known && prev.value <= r->word) {
+		r->order_off = (uint32_t)(lru.value + prev.value); /* before v4.4: in a pointer */
 		r->order_width = r->word;
+	} else {
+		r->order_place = ORDER_NOWHERE;
 	}
 }
 
 static void init_hugetlb(struct rules *r, const struct kernel *k)
 {
-	struct maybe type = fact(k, FACT_NUMBER, "PAGE_HUGETLB_MAPCOUNT_VALUE");
-	struct maybe number = fact(k, FACT_NUMBER, "HUGETLB_PAGE_DTOR");
+	struct maybe type = page_type(k, "PAGE_HUGETLB_MAPCOUNT_VALUE");
+	struct maybe number = fact(k, FACT_NUMBER, "HUGETLB_PAGE_DTOR"); /* of an enum */
 	struct maybe symbol = fact(k, FACT_SYMBOL, "free_huge_page");
-	struct maybe dtor = member(r, k, "page.compound_dtor", 1),
-		     order = fact(k, FACT_OFFSET, "page.compound_order");
+	struct maybe dtor = member(r, k, "page.compound_dtor", compound_width(k));
 	struct maybe folio = fact(k, FACT_OFFSET, "folio._folio_dtor");
 	struct maybe lru = member(r, k, "page.lru", r->word);
 
+	number.known = number.known && number.value < 256;
+	dtor.known = dtor.known && dtor.value - r->flags >= r->word;
 	if (type.known && r->encoding != TYPE_NONE) { /* v6.9: d99e3140a4d3 */
 		r->hugetlb = HUGETLB_TYPE;
 		r->hugetlb_value = type.value;
@@ -136,7 +161,7 @@ static void init_hugetlb(struct rules *r, const struct kernel *k)
 	} else if (number.known && dtor.known) { /* v4.4; u16 until v4.16 */
 		r->hugetlb = HUGETLB_DTOR;
 		r->hugetlb_off = (uint32_t)dtor.value;
-		r->hugetlb_width = order.known && order.value == dtor.value + 2 ? 2 : 1;
+		r->hugetlb_width = compound_width(k);
 		r->hugetlb_value = number.value;
 	} else if (symbol.known && lru.known &&
 		   !r->compound_head.known) { /* before v4.4: lru.next is the function */
@@ -158,8 +183,8 @@ static void init_flags(struct rules *r, const struct kernel *k)
 	r->slab_flag = flag(k, "PG_slab");
 	r->hwpoison = flag(k, "PG_hwpoison");
 	r->head = mask.known ? mask.value : flag(k, "PG_head");
-	if (!r->head)
-		r->head = PG_HEAD_DEFAULT;
+	if (__builtin_popcountll(r->head) > 2)
+		r->head = 0; /* one flag; two of them where head and tail once shared one */
 }
 
 static void keep_instead(struct rules *r, int bits, const char *what, const char *missing,
@@ -198,10 +223,19 @@ static void distrust(struct rules *r, const struct kernel *k, struct log *log)
 	if (!r->max_free_order)
 		keep_instead(r, LEVEL_FREE, "free pages", "LENGTH(zone.free_area) is not known",
 			     log);
-	if ((r->level & LEVEL_USER) &&
-	    (r->hugetlb == HUGETLB_UNKNOWN || r->order_place == ORDER_NOWHERE))
-		log_warn(log,
-			 "hugetlb pages are kept: VMCOREINFO does not tell how to recognise them");
+	if (!r->mapcount.known && r->encoding != TYPE_NONE)
+		keep_instead(r, cache | LEVEL_USER, "cache and user pages",
+			     "OFFSET(page._mapcount) is not known", log);
+	if ((r->level & cache) && (!r->swapcache || !r->swapbacked))
+		log_warn(
+			log,
+			"pages of the swap cache are kept: NUMBER(PG_swapcache) or NUMBER(PG_swapbacked) is not known");
+	if ((r->level & (cache | LEVEL_USER)) && (!r->head || r->order_place == ORDER_NOWHERE))
+		log_warn(
+			log,
+			"compound pages are kept but for their first page: their order or NUMBER(PG_head_mask) is not known");
+	if ((r->level & LEVEL_USER) && r->hugetlb == HUGETLB_UNKNOWN)
+		log_warn(log, "hugetlb pages are kept: nothing tells how to recognise them");
 	if (!r->compound_head.known && r->level > LEVEL_ZERO)
 		log_warn(
 			log,
@@ -348,11 +382,18 @@ static struct verdict keep(const char *why)
 static bool is_cache(const struct rules *r, uint64_t flags)
 {
 	/*
-	 * Since v4.10 (6326fec1122c) PG_swapcache shares its bit; with PG_swapbacked it means what
-	 * it says.
+	 * Since v4.10 (6326fec1122c) PG_swapcache shares its bit and means what it says together
+	 * with PG_swapbacked, which is exported since then.
 	 */
-	return (flags & r->lru) ||
-	       ((flags & r->swapcache) && (!r->swapbacked || (flags & r->swapbacked)));
+	return (flags & r->lru) || ((flags & r->swapcache) && (flags & r->swapbacked));
+}
+
+/* A buddy block begins at a multiple of its size. */
+static struct verdict drop_free(uint64_t pfn, uint64_t order)
+{
+	if (pfn & ((1ULL << order) - 1))
+		return keep("free, but not aligned to its order");
+	return drop(KIND_FREE, 1ULL << order, "in the buddy allocator");
 }
 
 struct verdict rules_judge(const struct rules *r, uint64_t pfn, const uint8_t *page,
@@ -370,7 +411,7 @@ struct verdict rules_judge(const struct rules *r, uint64_t pfn, const uint8_t *p
 	nr = 1ULL << f.order;
 	if ((r->level & LEVEL_FREE) && !slab && has_type(r, f.mapcount, &r->buddy))
 		return f.private_value < r->max_free_order
-			       ? drop(KIND_FREE, 1ULL << f.private_value, "in the buddy allocator")
+			       ? drop_free(pfn, f.private_value)
 			       : keep("free, but of an order that does not exist");
 	if ((r->level & LEVEL_FREE) && has_type(r, f.mapcount, &r->unaccepted))
 		return drop(KIND_FREE, 1ULL << (r->max_free_order - 1),

@@ -14,6 +14,7 @@
 #include "bytes.h"
 #include "cleanup.h"
 #include "progress.h"
+#include "source.h"
 
 enum sink_kind { SINK_KIND_FILE, SINK_KIND_FLAT, SINK_KIND_NULL };
 
@@ -259,29 +260,10 @@ static int write_through(struct sink *s, uint64_t off, const struct iovec *iov, 
 	return 0;
 }
 
-/*
- * Touch every page of what the system is about to copy. A page of a mapped source that is gone by
- * now becomes zeros (and a fault that is counted) here, where it cannot stop the write in the
- * middle with EFAULT.
- */
-static void touch(const struct iovec *iov, int nr_iov)
-{
-	int i;
-
-	for (i = 0; i < nr_iov; i++) {
-		const volatile uint8_t *p = iov[i].iov_base;
-		size_t off;
-
-		for (off = 0; off < iov[i].iov_len; off += 4096)
-			(void)p[off];
-		if (iov[i].iov_len)
-			(void)p[iov[i].iov_len - 1];
-	}
-}
-
 int sink_writev(struct sink *s, uint64_t off, const struct iovec *iov, int nr_iov, struct err *e)
 {
 	size_t total = iov_total(iov, nr_iov);
+	int i;
 
 	if (!total)
 		return 0;
@@ -291,7 +273,12 @@ int sink_writev(struct sink *s, uint64_t off, const struct iovec *iov, int nr_io
 	    sink_flush(s, e))
 		return -1;
 	if (total >= SINK_BUFFER / 4 && !s->fill) {
-		touch(iov, nr_iov);
+		/*
+		 * A page of a mapped source that is gone by now becomes zeros (and is counted)
+		 * here, where it cannot stop the write in the middle with EFAULT.
+		 */
+		for (i = 0; i < nr_iov; i++)
+			touch_pages(iov[i].iov_base, iov[i].iov_len);
 		return write_through(s, off, iov, nr_iov, e);
 	}
 	if (!s->fill)

@@ -20,8 +20,8 @@
 #include "note.h"
 
 #define PAGE 4096u
-#define NR_PAGES 256u	 /* in the file */
-#define NR_STRUCTS 512u	 /* struct pages: the file's pages are found in memory twice */
+#define NR_PAGES 256u	/* in the file */
+#define NR_STRUCTS 512u /* struct pages: the file's pages are found in memory twice */
 #define KERNEL_MAP 0xffffffff80000000ULL
 #define DIRECT_MAP 0xffff888000000000ULL
 #define VMEMMAP 0xffffea0000000000ULL

@@ -15,16 +15,33 @@
 #include "rules.h"
 
 static const char *const symbols[] = {
-	"_stext",	 "clear_idx",	    "clear_seq",     "contig_page_data", "free_huge_page",
-	"init_level4_pgt", "init_top_pgt",  "init_uts_ns",   "log_buf",		 "log_buf_len",
-	"log_end",	 "log_first_idx",   "log_first_seq", "log_next_idx",	 "logged_chars",
-	"mem_map",	 "mem_section",	    "node_data",     "prb",		 "swapper_pg_dir",
+	"_stext",
+	"clear_idx",
+	"clear_seq",
+	"contig_page_data",
+	"free_huge_page",
+	"init_level4_pgt",
+	"init_top_pgt",
+	"init_uts_ns",
+	"log_buf",
+	"log_buf_len",
+	"log_end",
+	"log_first_idx",
+	"log_first_seq",
+	"log_next_idx",
+	"logged_chars",
+	"mem_map",
+	"mem_section",
+	"node_data",
+	"prb",
+	"swapper_pg_dir",
 	NULL,
 };
 
 static const char *const sizes[] = {
-	"latched_seq", "list_head",   "log",	    "mem_section",	 "page", "prb_desc",
-	"printk_info", "printk_log", "printk_ringbuffer", "zone", NULL,
+	"latched_seq", "list_head",   "log",	    "mem_section",	 "page",
+	"prb_desc",    "printk_info", "printk_log", "printk_ringbuffer", "zone",
+	NULL,
 };
 
 static const char *const offsets[] = {
@@ -113,7 +130,8 @@ static const struct {
 	[FACT_NUMBER] = { "NUMBER", numbers },
 };
 
-/* ---- the simple reading: text in which each line begins with a newline and ends before one ---- */
+/* ---- the simple reading: text in which each line begins with a newline and ends before one ----
+ */
 
 /* The value of the first line KEY=, terminated, to be freed. */
 static char *find_value(const char *lines, const char *key)
@@ -205,7 +223,8 @@ static uint8_t *struct_page(const uint8_t *data, size_t len, size_t size, size_t
 	return page;
 }
 
-static void judge(const struct kernel *k, struct dump *d, const uint8_t *data, size_t len, int level)
+static void judge(const struct kernel *k, struct dump *d, const uint8_t *data, size_t len,
+		  int level)
 {
 	struct rules rules;
 	struct verdict v;

@@ -131,7 +131,9 @@ class Tool:
         limits = "ulimit -c 0; "
         if data and not self.sanitized:
             limits += f"ulimit -d {data >> 10}; "
-        return ["/bin/sh", "-c", limits + 'exec "$0" "$@"', *command]
+        # What is to be preloaded is meant for the program, not for the shell.
+        preload = '${SHIM:+export LD_PRELOAD="$SHIM"}'
+        return ["/bin/sh", "-c", f'{limits}eval "{preload}"; exec "$0" "$@"', *command]
 
     def seconds(self, plain):
         """A time limit that an instrumented program can keep, too."""

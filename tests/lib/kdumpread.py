@@ -281,7 +281,9 @@ class Dump:
             raise Bad(f"{self.path}: descriptor of page {pfn:#x}: offset {offset:#x}, size {size}, "
                       f"flags {flags:#x}, {unused:#x}")
         if (offset == 0) != (size == 0):
-            raise Bad(f"{self.path}: descriptor of page {pfn:#x} is half empty")
+            if not self.incomplete:
+                raise Bad(f"{self.path}: descriptor of page {pfn:#x} is half empty")
+            return 0, 0, 0      # cut off in the middle; readers take such a page for missing
         if not self.incomplete and flags & ~self.status:
             raise Bad(f"{self.path}: page {pfn:#x} has a codec that the header does not name")
         return offset, size, flags

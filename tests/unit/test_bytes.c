@@ -125,7 +125,8 @@ static void test_encoder(enum byte_order order)
 	out_zero(&o, 4);
 	is_u64(o.pos, 22, "22 bytes were written");
 	for (i = 0; i < ARRAY_SIZE(sizes); i++)
-		is_u64(bytes_uint(&b, sizes[i]), sizes[i] == 8 ? v : v & ((1ULL << 8 * sizes[i]) - 1),
+		is_u64(bytes_uint(&b, sizes[i]),
+		       sizes[i] == 8 ? v : v & ((1ULL << 8 * sizes[i]) - 1),
 		       "the lowest bytes of a number");
 	ok(raw[1] == (order == ORDER_BE ? 0xcd : 0xef), "in the encoder's order");
 	ok(!memcmp(raw + 15, "abc\0\0\0\0\x55", 8), "bytes, zeros, and nothing behind them");

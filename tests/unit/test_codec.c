@@ -103,7 +103,8 @@ static void fill_page(uint8_t *page, size_t size, enum fill fill)
 
 /* ---- */
 
-struct try {
+struct
+try {
 	const struct codec *codec;
 	int level;
 	size_t size, room;
@@ -152,14 +153,15 @@ static void test_round_trip(const struct codec *c, int level, size_t size)
 	try_init(&t, c, level, size);
 	for (i = 0; i < ARRAY_SIZE(order); i++) {
 		fill = order[i];
-		ok(state && one_page(&t, state, fill), "%s %d, %zuK, %s", c->name, level, size >> 10,
-		   fill_name[fill]);
+		ok(state && one_page(&t, state, fill), "%s %d, %zuK, %s", c->name, level,
+		   size >> 10, fill_name[fill]);
 	}
 	try_fini(&t);
 	c->close(state);
 }
 
-/* A page comes out the same, whatever the state has seen before: outputs do not depend on threads. */
+/* A page comes out the same, whatever the state has seen before: outputs do not depend on threads.
+ */
 static void test_history(const struct codec *c, int level, size_t size)
 {
 	enum fill before, fill;
@@ -275,8 +277,9 @@ int main(void)
 		test_codec(*c);
 	ok(!codec_by_id(CODEC_RAW) && !codec_by_id((enum codec_id)8) && !codec_by_name("none"),
 	   "no compression is no codec");
-	ok(!strcmp(codec_id_name(CODEC_RAW), "none") && !strcmp(codec_id_name(CODEC_SNAPPY), "snappy") &&
-		   !codec_id_name(8) && !codec_id_name(3),
+	ok(!strcmp(codec_id_name(CODEC_RAW), "none") &&
+		   !strcmp(codec_id_name(CODEC_SNAPPY), "snappy") && !codec_id_name(8) &&
+		   !codec_id_name(3),
 	   "ids have names, carried or not");
 	return done_testing();
 }

@@ -208,29 +208,43 @@ static const struct {
 	{ "one byte", { { 0x1ffff, 1, 1, 0 } } },
 	{ "the first byte of a page", { { 0x20000, 1, 1, 0 } } },
 	{ "ends where a page does", { { 0x1fff0, 0x10, 0x10, 0 } } },
-	{ "two pieces in one page", { { 0x10000, 0x100, 0x100, 0 }, { 0x10200, 0x100, 0x100, 500 } } },
-	{ "two that meet in a page", { { 0x10000, 0x10800, 0x10800, 0 }, { 0x20800, 0x10000, 0x10000, 9 } } },
-	{ "neighbours in memory and file", { { 0x10000, 0x800, 0x800, 0 }, { 0x10800, 0x10800, 0x10800, 0x800 } } },
+	{ "two pieces in one page",
+	  { { 0x10000, 0x100, 0x100, 0 }, { 0x10200, 0x100, 0x100, 500 } } },
+	{ "two that meet in a page",
+	  { { 0x10000, 0x10800, 0x10800, 0 }, { 0x20800, 0x10000, 0x10000, 9 } } },
+	{ "neighbours in memory and file",
+	  { { 0x10000, 0x800, 0x800, 0 }, { 0x10800, 0x10800, 0x10800, 0x800 } } },
 	{ "not in order", { { 0x40000, 0x10000, 0x10000, 0 }, { 0x10000, 0x10000, 0x10000, 5 } } },
-	{ "one inside the other", { { 0x10000, 0x30000, 0x30000, 0 }, { 0x18000, 0x8000, 0x8000, 77 } } },
-	{ "the other way round", { { 0x18000, 0x8000, 0x8000, 77 }, { 0x10000, 0x30000, 0x30000, 0 } } },
-	{ "overlap by half", { { 0x10000, 0x20000, 0x20000, 0 }, { 0x20000, 0x20000, 0x20000, 3 } } },
-	{ "overlap, and off as if it did not", { { 0x10000, 0x20000, 0x20000, 0 }, { 0x20000, 0x20000, 0x20000, 0x20000 } } },
-	{ "the same twice", { { 0x10000, 0x10000, 0x10000, 9 }, { 0x10000, 0x10000, 0x10000, 9 } } },
-	{ "the same place, other lengths", { { 0x10000, 0x100, 0x100, 9 }, { 0x10000, 0x11000, 0x11000, 99 } } },
+	{ "one inside the other",
+	  { { 0x10000, 0x30000, 0x30000, 0 }, { 0x18000, 0x8000, 0x8000, 77 } } },
+	{ "the other way round",
+	  { { 0x18000, 0x8000, 0x8000, 77 }, { 0x10000, 0x30000, 0x30000, 0 } } },
+	{ "overlap by half",
+	  { { 0x10000, 0x20000, 0x20000, 0 }, { 0x20000, 0x20000, 0x20000, 3 } } },
+	{ "overlap, and off as if it did not",
+	  { { 0x10000, 0x20000, 0x20000, 0 }, { 0x20000, 0x20000, 0x20000, 0x20000 } } },
+	{ "the same twice",
+	  { { 0x10000, 0x10000, 0x10000, 9 }, { 0x10000, 0x10000, 0x10000, 9 } } },
+	{ "the same place, other lengths",
+	  { { 0x10000, 0x100, 0x100, 9 }, { 0x10000, 0x11000, 0x11000, 99 } } },
 	{ "excluded from a page's end on", { { 0x10000, 0x10000, 0x30000, 0 } } },
 	{ "excluded from the middle of a page on", { { 0x10000, 0x10080, 0x30000, 0 } } },
 	{ "nothing but excluded", { { 0x10000, 0, 0x30010, 0 } } },
-	{ "excluded here, data there", { { 0x10000, 0, 0x30000, 0 }, { 0x20010, 0x8000, 0x8000, 1 } } },
+	{ "excluded here, data there",
+	  { { 0x10000, 0, 0x30000, 0 }, { 0x20010, 0x8000, 0x8000, 1 } } },
 	{ "more in the file than in memory", { { 0x10000, 0x20000, 0x8000, 1 } } },
 	{ "cut off at a page", { { 0x10000, 0x40000, 0x40000, FILE_SIZE - 0x20000 } } },
-	{ "cut off in the middle of a page", { { 0x10000, 0x40000, 0x40000, FILE_SIZE - 0x20800 } } },
+	{ "cut off in the middle of a page",
+	  { { 0x10000, 0x40000, 0x40000, FILE_SIZE - 0x20800 } } },
 	{ "cut off, and excluded behind", { { 0x10000, 0x20000, 0x48000, FILE_SIZE - 0x10001 } } },
 	{ "all of it behind the end", { { 0x10000, 0x20000, 0x20000, FILE_SIZE } } },
 	{ "far behind the end", { { 0x10000, 0x20000, 0x20000, 1ULL << 62 } } },
-	{ "missing here, data there", { { 0x10000, 0x20000, 0x20000, FILE_SIZE }, { 0x18000, 0x4000, 0x4000, 5 } } },
-	{ "missing and excluded in one page", { { 0x10000, 0x10, 0x10, FILE_SIZE }, { 0x10010, 0, 0x100, 0 } } },
-	{ "missing and data in one page", { { 0x10000, 0x10, 0x10, FILE_SIZE }, { 0x10010, 0x100, 0x100, 0 } } },
+	{ "missing here, data there",
+	  { { 0x10000, 0x20000, 0x20000, FILE_SIZE }, { 0x18000, 0x4000, 0x4000, 5 } } },
+	{ "missing and excluded in one page",
+	  { { 0x10000, 0x10, 0x10, FILE_SIZE }, { 0x10010, 0, 0x100, 0 } } },
+	{ "missing and data in one page",
+	  { { 0x10000, 0x10, 0x10, FILE_SIZE }, { 0x10010, 0x100, 0x100, 0 } } },
 	{ "nothing at all", { { 0x10000, 0, 0, 0 } } },
 };
 
@@ -281,7 +295,9 @@ static void test_random(uint32_t page_size, unsigned int rounds)
 		file_len = random_below(2) ? FILE_SIZE : random_below(FILE_SIZE);
 		for (k = 0; k < nr; k++) {
 			p[k].paddr = random_place(MEMORY / 2);
-			p[k].filesz = random_below(4) ? random_place(random_below(2) ? 0x40000 : 0x3000) : 0;
+			p[k].filesz = random_below(4)
+					      ? random_place(random_below(2) ? 0x40000 : 0x3000)
+					      : 0;
 			p[k].memsz = p[k].filesz + (random_below(3) ? 0 : random_place(0x30000));
 			p[k].off = random_place(FILE_SIZE);
 		}
@@ -294,8 +310,8 @@ static void test_random(uint32_t page_size, unsigned int rounds)
 static void test_refused(void)
 {
 	static const struct piece wrong[] = {
-		{ 1ULL << 63, 0, 1ULL << 63, 0 },	    { 1, 0, UINT64_MAX, 0 },
-		{ UINT64_MAX - 100, 0, 200, 0 },	    { UINT64_MAX - 100, 0, 50, 0 },
+		{ 1ULL << 63, 0, 1ULL << 63, 0 },	 { 1, 0, UINT64_MAX, 0 },
+		{ UINT64_MAX - 100, 0, 200, 0 },	 { UINT64_MAX - 100, 0, 50, 0 },
 		{ 0, UINT64_MAX - 0x20000, 0, 0x20001 }, { UINT64_MAX, 1, 1, 0 },
 	};
 	struct dump d = { .id = { .page_size = 4096 } };
@@ -306,7 +322,8 @@ static void test_refused(void)
 	d.source = source_memory("file", file, file_len);
 	for (i = 0; i < ARRAY_SIZE(wrong); i++)
 		ok(extents_add(&d, wrong[i].paddr, wrong[i].filesz, wrong[i].memsz, wrong[i].off,
-			       &e) == -1 && e.code == ERR_CORRUPT,
+			       &e) == -1 &&
+			   e.code == ERR_CORRUPT,
 		   "refused: 0x%" PRIx64 "+0x%" PRIx64, wrong[i].paddr,
 		   MAX(wrong[i].memsz, wrong[i].filesz));
 	ok(!d.map->set_page_size(&d, &e) && !dump_next_run(&d, SPACE_PHYS, 0, &run) &&

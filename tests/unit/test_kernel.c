@@ -139,7 +139,8 @@ static void test_asking(void)
 	   "needed and not known: %s", e.text);
 	is_u64(kernel_or(&k, FACT_SIZE, "a", 9), 1, "a default that is not needed");
 	is_u64(kernel_or(&k, FACT_SIZE, "b", 9), 9, "and one that is");
-	ok(kernel_origin(&k, FACT_SIZE, "a") && !strcmp(kernel_origin(&k, FACT_SIZE, "a"), "VMCOREINFO") &&
+	ok(kernel_origin(&k, FACT_SIZE, "a") &&
+		   !strcmp(kernel_origin(&k, FACT_SIZE, "a"), "VMCOREINFO") &&
 		   !kernel_origin(&k, FACT_SIZE, "b"),
 	   "who knows it");
 	kernel_fini(&k);
@@ -187,7 +188,8 @@ static void test_providers(void)
 	is_u64(kernel_or(&k, FACT_SIZE, "a", 0), 1, "the first that knows wins");
 	is_u64(kernel_or(&k, FACT_SIZE, "b", 0), 100, "the next is asked after it");
 	ok(!strcmp(kernel_origin(&k, FACT_SIZE, "b"), "other"), "and named");
-	ok(kernel_text(&k, "OSRELEASE", buf, sizeof(buf)), "a provider without texts is passed over");
+	ok(kernel_text(&k, "OSRELEASE", buf, sizeof(buf)),
+	   "a provider without texts is passed over");
 	kernel_fini(&k);
 	is_u64(closed, 2 + KERNEL_MAX_PROVIDERS, "all are closed in the end");
 }

@@ -111,7 +111,8 @@ static void test_lies(void)
 
 static void test_owner(void)
 {
-	uint8_t raw[32] = { 5, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 'C', 'O', 'R', 'E', 'S', 0, 0, 0, 'd' };
+	uint8_t raw[32] = { 5, 0,   0,	 0,   4,   0,	0, 0, 1, 0,  0,
+			    0, 'C', 'O', 'R', 'E', 'S', 0, 0, 0, 'd' };
 	struct bytes b = bytes_init(raw, 24, ORDER_LE, "notes", 0);
 	struct note n;
 

@@ -67,8 +67,8 @@ static void random_runs(struct model *m)
 			break;
 		runs[nr_runs++] = (struct run){ .pfn = pfn, .nr = nr, .state = state };
 		for (i = 0; i < nr; i++)
-			m->covered[pfn + i] = m->in[pfn + i] = state == PAGE_DATA ||
-							       state == PAGE_ZERO;
+			m->covered[pfn + i] = m->in[pfn + i] =
+				state == PAGE_DATA || state == PAGE_ZERO;
 		pfn += nr + (random_below(2) ? random_below(80) : 0);
 	}
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* lib/pipeline.c with a format that only writes down what it is given: the same for any number of
  * threads, in order, all of it, and an end when something fails. */
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cleanup.h"
 #include "extents.h"
+#include "fake_writer.h"
 #include "pipeline.h"
 #include "tap.h"
 
@@ -27,73 +27,7 @@ static uint64_t file_off(uint64_t pfn)
 	return pfn * PAGE + pfn / PIECE * APART;
 }
 
-/* ---- a codec of our own, which takes its time ---- */
-
-static atomic_uint opened, may_open;
-
-static size_t slow_memory(int level, size_t page_size)
-{
-	(void)level;
-	return page_size;
-}
-
-static void *slow_open(int level, size_t page_size)
-{
-	(void)level;
-	(void)page_size;
-	return atomic_fetch_add(&opened, 1) < atomic_load(&may_open) ? calloc(1, 4) : NULL;
-}
-
-/* The page up to the last byte that is not zero. Some pages take long, so that threads overtake. */
-static size_t slow_compress(void *state, const void *in, size_t len, void *out, size_t room)
-{
-	const uint8_t *p = in;
-
-	(void)state;
-	if (p[0] % 16 == 1)
-		usleep(p[1] * 4u);
-	while (len && !p[len - 1])
-		len--;
-	if (len > room)
-		return 0;
-	memcpy(out, in, len);
-	return len;
-}
-
-static size_t slow_bound(size_t len)
-{
-	return len + 100;
-}
-
-static const struct codec slow_codec = { .id = CODEC_LZO,
-					 .name = "slow",
-					 .memory = slow_memory,
-					 .open = slow_open,
-					 .compress = slow_compress,
-					 .bound = slow_bound,
-					 .close = free };
-
-/* ---- a format that writes down ---- */
-
-struct record {
-	uint8_t *buf;
-	size_t len, room;
-	uint64_t next_pfn, pages, zero, unreadable;
-	unsigned int bad, puts, fail_at, interrupt_at;
-	atomic_int inside;
-};
-
-static volatile int interrupted;
-
-static void note_down(struct record *r, const void *p, size_t len)
-{
-	if (r->room - r->len < len) {
-		r->room = 2 * (r->room + len);
-		r->buf = realloc(r->buf, r->room);
-	}
-	memcpy(r->buf + r->len, p, len);
-	r->len += len;
-}
+/* ---- a run ---- */
 
 /* What stands in the batch about one page must be that page of memory. */
 static bool page_right(const struct page_out *p)
@@ -111,47 +45,6 @@ static bool page_right(const struct page_out *p)
 	       (p->codec == CODEC_RAW ? p->size == PAGE : p->size == last && p->size < PAGE);
 }
 
-static int record_put(struct part *part, const struct batch *b, struct err *e)
-{
-	struct record *r = part->priv;
-	size_t i, bytes = 0;
-	int k;
-
-	r->bad += atomic_fetch_add(&r->inside, 1) != 0; /* one thread at a time */
-	if (++r->puts == r->fail_at) {
-		atomic_fetch_sub(&r->inside, 1);
-		return err_set(e, ERR_NOSPACE, "full at %u", r->puts);
-	}
-	if (r->puts == r->interrupt_at)
-		__atomic_store_n(&interrupted, 1, __ATOMIC_RELAXED);
-	for (i = 0; i < b->nr_pages; i++) {
-		const struct page_out *p = &b->pages[i];
-
-		r->bad += p->pfn < r->next_pfn || p->pfn < part->start_pfn ||
-			  p->pfn >= part->end_pfn || !page_right(p);
-		r->next_pfn = p->pfn + 1;
-		r->pages++;
-		r->zero += p->state == PAGE_ZERO;
-		r->unreadable += p->state == PAGE_UNREADABLE;
-		bytes += p->state == PAGE_DATA ? p->size : 0;
-		note_down(r, &p->pfn, sizeof(p->pfn));
-		note_down(r, &p->state, sizeof(p->state));
-		note_down(r, &p->codec, sizeof(p->codec));
-	}
-	r->bad += bytes != b->bytes;
-	for (k = 0; k < b->nr_iov; k++) {
-		note_down(r, b->iov[k].iov_base, b->iov[k].iov_len);
-		bytes -= b->iov[k].iov_len;
-	}
-	r->bad += bytes != 0;
-	atomic_fetch_sub(&r->inside, 1);
-	return 0;
-}
-
-static const struct format record_format = { .name = "record", .put = record_put };
-
-/* ---- a run ---- */
-
 struct job {
 	struct dump dump;
 	struct pfnset keep;
@@ -164,7 +57,8 @@ struct job {
 	int rc;
 };
 
-/* The dump: pieces of the file, whose last page each is in two of them; every 17th page is absent. */
+/* The dump: pieces of the file, whose last page each is in two of them; every 17th page is absent.
+ */
 static void dump_init(struct job *j)
 {
 	struct err e = ERR_INIT;
@@ -180,8 +74,8 @@ static void dump_init(struct job *j)
 			continue;
 		len = nr * PAGE - PAGE / 2;
 		if (extents_add(&j->dump, pfn * PAGE, len, len, file_off(pfn), &e) ||
-		    extents_add(&j->dump, pfn * PAGE + len, PAGE / 2, PAGE / 2,
-				file_off(pfn) + len, &e))
+		    extents_add(&j->dump, pfn * PAGE + len, PAGE / 2, PAGE / 2, file_off(pfn) + len,
+				&e))
 			abort();
 	}
 	if (j->dump.map->set_page_size(&j->dump, &e))
@@ -202,12 +96,13 @@ static struct job *job_new(const struct codec *codec, unsigned int threads, unsi
 	j->plan = (struct plan){ .dump = &j->dump, .keep = &j->keep, .page_size = PAGE };
 	j->nr_parts = nr_parts;
 	for (i = 0; i < nr_parts; i++) {
+		j->records[i].right = page_right;
 		j->parts[i] = (struct part){ .plan = &j->plan,
 					     .start_pfn = NR_PAGES * i / nr_parts,
 					     .end_pfn = NR_PAGES * (i + 1) / nr_parts,
 					     .priv = &j->records[i] };
-		j->parts[i].nr_pages = pfnset_count(&j->keep, j->parts[i].start_pfn,
-						    j->parts[i].end_pfn);
+		j->parts[i].nr_pages =
+			pfnset_count(&j->keep, j->parts[i].start_pfn, j->parts[i].end_pfn);
 	}
 	j->pipeline = (struct pipeline){ .format = &record_format,
 					 .codec = codec,
@@ -300,8 +195,8 @@ static void test_fails(const struct codec *codec)
 
 			j->records[0].fail_at = at;
 			job_run(j);
-			bad += j->rc != -1 || j->e.code != ERR_NOSPACE || j->records[0].puts != at ||
-			       j->records[0].bad;
+			bad += j->rc != -1 || j->e.code != ERR_NOSPACE ||
+			       j->records[0].puts != at || j->records[0].bad;
 			job_free(j);
 		}
 	is_u64(bad, 0, "a format that fails ends it, and is not called again");

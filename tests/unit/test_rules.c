@@ -12,7 +12,7 @@
 
 /* ---- eras ---- */
 
-#define COMMON                                                                              \
+#define COMMON                                                                               \
 	"SIZE(page)=64\nOFFSET(page.flags)=0\nOFFSET(page.mapping)=24\nOFFSET(page.lru)=8\n" \
 	"OFFSET(page._mapcount)=48\nOFFSET(page.private)=40\nOFFSET(list_head.prev)=8\n"     \
 	"LENGTH(zone.free_area)=11\nNUMBER(PG_lru)=4\nNUMBER(PG_private)=13\n"               \
@@ -31,6 +31,15 @@ enum {
 
 #define FREE_HUGE_PAGE 0xffffffff81234560ULL
 
+#define BUDDY "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)="
+#define OFFLINE "NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)="
+#define HUGETLB "NUMBER(PAGE_HUGETLB_MAPCOUNT_VALUE)="
+#define SLAB "NUMBER(PAGE_SLAB_MAPCOUNT_VALUE)="
+#define PG_SLAB "NUMBER(PG_slab)=9\n"
+#define COMPOUND_HEAD "OFFSET(page.compound_head)=8\n"
+#define FREE_HUGE "SYMBOL(free_huge_page)=ffffffff81234560\n"
+#define DTOR_2 "NUMBER(HUGETLB_PAGE_DTOR)=2\n"
+
 struct era {
 	const char *name, *facts;
 	uint32_t buddy, offline, slab, hugetlb, other; /* _mapcount; 0: has no such type */
@@ -40,50 +49,41 @@ struct era {
 };
 
 static const struct era eras[] = {
-	{ "2.6.38", "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-2\nNUMBER(PG_slab)=9\n"
-		    "SYMBOL(free_huge_page)=ffffffff81234560\n",
-	  0xfffffffe, 0, 0, 0, 0, 16, 8, 8, 8, FREE_HUGE_PAGE },
-	{ "3.10", "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-128\nNUMBER(PG_slab)=9\n"
-		  "SYMBOL(free_huge_page)=ffffffff81234560\n",
-	  0xffffff80, 0, 0, 0, 0, 16, 8, 8, 8, FREE_HUGE_PAGE },
-	{ "4.9", "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-128\nNUMBER(PG_slab)=9\n"
-		 "OFFSET(page.compound_head)=8\nOFFSET(page.compound_dtor)=16\n"
-		 "OFFSET(page.compound_order)=18\nNUMBER(HUGETLB_PAGE_DTOR)=2\n",
+	{ "2.6.38", BUDDY "-2\n" PG_SLAB FREE_HUGE, 0xfffffffe, 0, 0, 0, 0, 16, 8, 8, 8,
+	  FREE_HUGE_PAGE },
+	{ "3.10", BUDDY "-128\n" PG_SLAB FREE_HUGE, 0xffffff80, 0, 0, 0, 0, 16, 8, 8, 8,
+	  FREE_HUGE_PAGE },
+	{ "4.9",
+	  BUDDY "-128\n" PG_SLAB COMPOUND_HEAD
+		"OFFSET(page.compound_dtor)=16\nOFFSET(page.compound_order)=18\n" DTOR_2,
 	  0xffffff80, 0, 0, 0, 0, 18, 2, 16, 2, 2 },
-	{ "5.10", "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-129\nNUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)=-257\n"
-		  "NUMBER(PG_slab)=9\nOFFSET(page.compound_head)=8\nOFFSET(page.compound_dtor)=16\n"
-		  "OFFSET(page.compound_order)=17\nNUMBER(HUGETLB_PAGE_DTOR)=2\n",
+	{ "5.10",
+	  BUDDY "-129\n" OFFLINE "-257\n" PG_SLAB COMPOUND_HEAD
+		"OFFSET(page.compound_dtor)=16\nOFFSET(page.compound_order)=17\n" DTOR_2,
 	  0xffffff7f, 0xfffffeff, 0, 0, 0xfffffdff, 17, 1, 16, 1, 2 },
-	{ "6.3", "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-129\nNUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)=-257\n"
-		 "NUMBER(PG_slab)=9\nOFFSET(page.compound_head)=8\nOFFSET(folio._folio_dtor)=80\n"
-		 "OFFSET(folio._folio_order)=81\nNUMBER(HUGETLB_PAGE_DTOR)=2\n",
+	{ "6.3",
+	  BUDDY "-129\n" OFFLINE "-257\n" PG_SLAB COMPOUND_HEAD
+		"OFFSET(folio._folio_dtor)=80\nOFFSET(folio._folio_order)=81\n" DTOR_2,
 	  0xffffff7f, 0xfffffeff, 0, 0, 0xfffffdff, 17, 1, 16, 1, 2 },
-	{ "6.6", "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-129\nNUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)=-257\n"
-		 "NUMBER(PG_slab)=9\nOFFSET(page.compound_head)=8\nNUMBER(PG_hugetlb)=8\n",
+	{ "6.6", BUDDY "-129\n" OFFLINE "-257\n" PG_SLAB COMPOUND_HEAD "NUMBER(PG_hugetlb)=8\n",
 	  0xffffff7f, 0xfffffeff, 0, 0, 0xfffffdff, 0, 1, 1, 1, 1 },
-	{ "6.10", "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-129\nNUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)=-257\n"
-		  "NUMBER(PAGE_HUGETLB_MAPCOUNT_VALUE)=-2049\nNUMBER(PAGE_SLAB_MAPCOUNT_VALUE)=-4097\n"
-		  "OFFSET(page.compound_head)=8\n",
+	{ "6.10", BUDDY "-129\n" OFFLINE "-257\n" HUGETLB "-2049\n" SLAB "-4097\n" COMPOUND_HEAD,
 	  0xffffff7f, 0xfffffeff, 0xffffefff, 0xfffff7ff, 0xfffffdff, 0, 1, 0, 0, 0 },
-	{ "6.11", "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-1073741825\n"
-		  "NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)=-536870913\n"
-		  "NUMBER(PAGE_HUGETLB_MAPCOUNT_VALUE)=-67108865\n"
-		  "NUMBER(PAGE_SLAB_MAPCOUNT_VALUE)=-33554433\nOFFSET(page.compound_head)=8\n",
+	{ "6.11",
+	  BUDDY "-1073741825\n" OFFLINE "-536870913\n" HUGETLB "-67108865\n" SLAB
+		"-33554433\n" COMPOUND_HEAD,
 	  0xbfffffff, 0xdfffffff, 0xfdffffff, 0xfbffffff, 0xefff1234, 0, 1, 0, 0, 0 },
-	{ "6.11, owner's bits", "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=3221225471\n"
-				"NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)=3758096383\n"
-				"NUMBER(PAGE_HUGETLB_MAPCOUNT_VALUE)=4227858431\n"
-				"NUMBER(PAGE_SLAB_MAPCOUNT_VALUE)=4261412863\nOFFSET(page.compound_head)=8\n",
+	{ "6.11, owner's bits",
+	  BUDDY "3221225471\n" OFFLINE "3758096383\n" HUGETLB "4227858431\n" SLAB
+		"4261412863\n" COMPOUND_HEAD,
 	  0xbfff0001, 0xdfffabcd, 0xfdff0000, 0xfbff8000, 0xfffeffff, 0, 1, 0, 0, 0 },
-	{ "6.12", "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-268435456\n"
-		  "NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)=-251658240\n"
-		  "NUMBER(PAGE_HUGETLB_MAPCOUNT_VALUE)=-201326592\n"
-		  "NUMBER(PAGE_SLAB_MAPCOUNT_VALUE)=-184549376\nOFFSET(page.compound_head)=8\n",
+	{ "6.12",
+	  BUDDY "-268435456\n" OFFLINE "-251658240\n" HUGETLB "-201326592\n" SLAB
+		"-184549376\n" COMPOUND_HEAD,
 	  0xf0ffffff, 0xf1ffffff, 0xf5ffffff, 0xf4ffffff, 0xf2ffffff, 0, 1, 0, 0, 0 },
-	{ "7.1, owner's bits", "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=4026531840\n"
-			       "NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)=4043309056\n"
-			       "NUMBER(PAGE_HUGETLB_MAPCOUNT_VALUE)=4093640704\n"
-			       "NUMBER(PAGE_SLAB_MAPCOUNT_VALUE)=4110417920\nOFFSET(page.compound_info)=8\n",
+	{ "7.1, owner's bits",
+	  BUDDY "4026531840\n" OFFLINE "4043309056\n" HUGETLB "4093640704\n" SLAB
+		"4110417920\nOFFSET(page.compound_info)=8\n",
 	  0xf0000001, 0xf1123456, 0xf5000000, 0xf4800000, 0xf8000000, 0, 1, 0, 0, 0 },
 };
 
@@ -139,8 +139,10 @@ static void encode(uint8_t *raw, const struct page *p)
 static struct rules rules;
 static const struct era *era;
 
-/* The verdict on P at PFN; the next struct page says ORDER_SAID and, for HUGETLB, what makes it one. */
-static struct verdict judge(uint64_t pfn, const struct page *p, unsigned int order_said, bool hugetlb)
+/* The verdict on P at PFN; the next struct page says ORDER_SAID and, for HUGETLB, what makes it
+ * one. */
+static struct verdict judge(uint64_t pfn, const struct page *p, unsigned int order_said,
+			    bool hugetlb)
 {
 	uint8_t *page = malloc(64), *next = malloc(64);
 	struct verdict v;
@@ -186,8 +188,8 @@ static void check_free(void)
 {
 	enum page_kind kind = KIND(LEVEL_FREE, KIND_FREE);
 
-	block(8, STRUCT(era->buddy, .private_value = 3), 0, false, kind,
-	      kind == KIND_FREE ? 8 : 1, "free block");
+	block(8, STRUCT(era->buddy, .private_value = 3), 0, false, kind, kind == KIND_FREE ? 8 : 1,
+	      "free block");
 	block(1024, STRUCT(era->buddy, .private_value = 10), 0, false, kind,
 	      kind == KIND_FREE ? 1024 : 1, "largest free block");
 	one(STRUCT(era->buddy, .private_value = 11), KIND_KEPT, "free block, too large");
@@ -203,7 +205,8 @@ static void check_cache(void)
 
 	one(STRUCT(NONE, .flags = F_LRU, .mapping = mapping), plain, "page cache");
 	one(STRUCT(3, .flags = F_LRU, .mapping = mapping), plain, "mapped page cache");
-	one(STRUCT(NONE, .flags = F_LRU | F_PRIVATE, .mapping = mapping), private, "with private data");
+	one(STRUCT(NONE, .flags = F_LRU | F_PRIVATE, .mapping = mapping), private,
+	    "with private data");
 	one(STRUCT(NONE, .flags = F_SWAPCACHE | F_SWAPBACKED), plain, "swap cache");
 	one(STRUCT(NONE, .flags = F_SWAPCACHE), KIND_KEPT, "its bit, used for something else");
 	block(512, STRUCT(NONE, .flags = F_LRU | F_HEAD, .mapping = mapping), 9, false, plain,
@@ -219,11 +222,14 @@ static void check_user(void)
 	one(STRUCT(2, .mapping = 0xffff888012345601, .flags = F_LRU), kind, "on a list");
 	one(STRUCT(70000, .mapping = 0xffff888012345603), kind, "KSM");
 	one(STRUCT(NONE, .mapping = 0xffff888012345602), KIND_KEPT, "movable kernel page");
-	block(512, STRUCT(NONE, .mapping = 1, .flags = F_HEAD), 9, false, kind, whole, "a huge page");
-	block(513, STRUCT(NONE, .mapping = 1, .flags = F_HEAD), 9, false, kind, 1, "not where one can be");
-	block(1ULL << 22, STRUCT(NONE, .mapping = 1, .flags = F_HEAD), 23, false, kind, 1, "too large");
-	block(512, STRUCT(era->hugetlb ? era->hugetlb : NONE, .flags = F_HEAD), 9,
-	      true, kind, whole, "hugetlb");
+	block(512, STRUCT(NONE, .mapping = 1, .flags = F_HEAD), 9, false, kind, whole,
+	      "a huge page");
+	block(513, STRUCT(NONE, .mapping = 1, .flags = F_HEAD), 9, false, kind, 1,
+	      "not where one can be");
+	block(1ULL << 22, STRUCT(NONE, .mapping = 1, .flags = F_HEAD), 23, false, kind, 1,
+	      "too large");
+	block(512, STRUCT(era->hugetlb ? era->hugetlb : NONE, .flags = F_HEAD), 9, true, kind,
+	      whole, "hugetlb");
 	one(STRUCT(era->slab, .mapping = 0xffff888012345601, .flags = F_SLAB), KIND_KEPT,
 	    "slab whose list looks like a mapping");
 	if (era->other)
@@ -238,8 +244,7 @@ static void check_always(void)
 	if (era->offline)
 		one(STRUCT(era->offline), KIND_OFFLINE, "offline");
 	one(STRUCT(NONE, .flags = 0x17ffffc0000000), KIND_KEPT, "kernel memory");
-	one(STRUCT(era->slab ? era->slab : NONE, .flags = F_SLAB), KIND_KEPT,
-	    "slab");
+	one(STRUCT(era->slab ? era->slab : NONE, .flags = F_SLAB), KIND_KEPT, "slab");
 }
 
 static void check_era(int level)
@@ -366,8 +371,8 @@ static void test_fields(void)
 	put(next, 16, 2, 1);
 	put(next, 17, 4, 1);
 	rules_fields(&rules, 32, page, next, &f);
-	ok(f.flags == (F_HEAD | F_LRU) && f.mapping == 7 && f.private_value == 9 && f.mapcount == 5 &&
-		   f.is_head && !f.is_tail && f.is_hugetlb && f.order == 4,
+	ok(f.flags == (F_HEAD | F_LRU) && f.mapping == 7 && f.private_value == 9 &&
+		   f.mapcount == 5 && f.is_head && !f.is_tail && f.is_hugetlb && f.order == 4,
 	   "fields of a head");
 	rules_fields(&rules, 32, page, NULL, &f);
 	ok(!f.is_head && !f.order && !f.is_hugetlb, "no next struct page: not known to be a head");

@@ -14,11 +14,10 @@
 #include "bytes.h"
 #include "cleanup.h"
 #include "sink.h"
-#include "source.h"
 #include "tap.h"
 
 static char dir[] = "/tmp/test_sink.XXXXXX";
-static char path[64], other[64];
+static char path[64];
 static uint8_t pattern[4 << 20];
 
 /* All of a file, terminated; *len tells how much. */
@@ -67,8 +66,8 @@ static void test_open(void)
 	ok(sink_can_patch(s) && sink_fd(s) >= 0 && !strcmp(sink_name(s), path), "it is a file");
 	ok(!sink_write(s, 0, "old content", 11, &e) && !sink_commit(s, 11, &e), "written");
 	sink_close(s);
-	ok(sink_file(path, 0, &s, &e) == -1 && e.code == ERR_EXISTS, "what exists is not touched: %s",
-	   e.text);
+	ok(sink_file(path, 0, &s, &e) == -1 && e.code == ERR_EXISTS,
+	   "what exists is not touched: %s", e.text);
 	is_u64((uint64_t)size_of(path), 11, "really");
 	s = open_file(SINK_FORCE);
 	is_u64((uint64_t)size_of(path), 0, "unless forced");
@@ -227,8 +226,8 @@ static void test_full(void)
 /* ---- streams ---- */
 
 /* Put a flattened stream together; *records and *twice count records and bytes met again. */
-static bool rearrange(const uint8_t *in, size_t len, uint8_t *out, size_t room, unsigned int *records,
-		      size_t *twice)
+static bool rearrange(const uint8_t *in, size_t len, uint8_t *out, size_t room,
+		      unsigned int *records, size_t *twice)
 {
 	_cleanup_free_ uint8_t *seen = calloc(1, room);
 	struct bytes b = bytes_init(in, len, ORDER_BE, "stream", 0);
@@ -258,7 +257,8 @@ static bool rearrange(const uint8_t *in, size_t len, uint8_t *out, size_t room, 
 
 static void test_flat(void)
 {
-	_cleanup_free_ uint8_t *model = calloc(1, sizeof(pattern)), *out = calloc(1, sizeof(pattern));
+	_cleanup_free_ uint8_t *model = calloc(1, sizeof(pattern)),
+			       *out = calloc(1, sizeof(pattern));
 	_cleanup_free_ uint8_t *raw = NULL;
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
 	struct err e = ERR_INIT;
@@ -362,40 +362,10 @@ static void test_null(void)
 	ok(!sink_write(s, 100, pattern, 2000000, &e) && !sink_write(s, 5, "abc", 3, &e) &&
 		   sink_written(s) == 2000003,
 	   "counts");
-	ok(sink_write(s, 2000000, pattern, 1000001, &e) == -1 && e.code == ERR_NOSPACE, "and limits");
+	ok(sink_write(s, 2000000, pattern, 1000001, &e) == -1 && e.code == ERR_NOSPACE,
+	   "and limits");
 	ok(!sink_commit(s, 77, &e), "and is committed");
 	sink_close(s);
-}
-
-/* ---- pieces of a mapped file that shrinks ---- */
-
-static void vanish(size_t len, const char *what)
-{
-	_cleanup_free_ uint8_t *got = NULL;
-	struct err e = ERR_INIT;
-	struct source *in;
-	struct window w;
-	struct sink *s;
-	uint64_t before = source_my_faults();
-	size_t got_len;
-	FILE *f = fopen(other, "wb");
-
-	fwrite(pattern, 1, len, f);
-	fclose(f);
-	if (source_open(other, 0, &in, &e) || source_get(in, 0, &w, &e) || truncate(other, 8192))
-		abort();
-	s = open_file(0);
-	ok(!sink_writev(s, 0, &(struct iovec){ .iov_base = (void *)w.data, .iov_len = len }, 1, &e) &&
-		   !sink_commit(s, len, &e),
-	   "%s: is written all the same", what);
-	ok(source_my_faults() > before, "and told");
-	got = slurp(path, &got_len);
-	ok(got_len == len && !memcmp(got, pattern, 8192) && got[8192] == 0 && got[len - 1] == 0,
-	   "as zeros");
-	source_put(&w);
-	source_close(in);
-	sink_close(s);
-	unlink(path);
 }
 
 int main(void)
@@ -405,7 +375,6 @@ int main(void)
 	if (!mkdtemp(dir))
 		abort();
 	snprintf(path, sizeof(path), "%s/out", dir);
-	snprintf(other, sizeof(other), "%s/in", dir);
 	signal(SIGPIPE, SIG_IGN);
 	for (i = 0; i < sizeof(pattern); i++)
 		pattern[i] = (uint8_t)(1 + random_below(255));
@@ -418,9 +387,6 @@ int main(void)
 	test_flat_order();
 	test_pipe();
 	test_null();
-	vanish(64 << 10, "gathered from a file that shrinks");
-	vanish(2 << 20, "written through from a file that shrinks");
-	unlink(other);
 	rmdir(dir);
 	return done_testing();
 }

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* lib/source.c: windows reach as far as they promise, by any way of reading; a file that shrinks
- * becomes zeros and is told, and never passes for data. */
+/* lib/source.c: windows reach as far as they promise, by any way of reading. Files that shrink are
+ * in test_shrink.c. */
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -102,7 +98,7 @@ static void test_windows(void)
 /* Around the borders of cells, where a window must reach into the next. */
 static void test_cells(unsigned int flags)
 {
-	static const uint64_t marks[] = { 0,	    CELL - 4096, CELL - 1, CELL, CELL + 70000,
+	static const uint64_t marks[] = { 0,	    CELL - 4096,  CELL - 1, CELL, CELL + 70000,
 					  4 * CELL, 8 * CELL - 1, LARGE - 1 };
 	struct err e = ERR_INIT;
 	unsigned int bad = 0;
@@ -124,7 +120,8 @@ static void test_cells(unsigned int flags)
 	}
 	/* One page of any size that begins in a window ends in it. */
 	for (i = 0; i < 8 * 48; i++)
-		bad += !window_good(s, (i / 48 + 1) * CELL - 2 * 65536 + i % 48 * 4096, NULL, LARGE);
+		bad += !window_good(s, (i / 48 + 1) * CELL - 2 * 65536 + i % 48 * 4096, NULL,
+				    LARGE);
 	is_u64(bad, 0, flags ? "borders, read" : "borders, mapped");
 	source_close(s);
 }
@@ -136,7 +133,10 @@ static void test_exact(struct source *s, const char *what)
 		uint64_t off;
 		size_t len;
 	} good[] = { { 0, 1 }, { 0, SMALL }, { 4095, 4098 }, { 12289, 200000 }, { SMALL - 1, 1 } },
-	  wrong[] = { { SMALL, 1 }, { 0, SMALL + 1 }, { 1, SMALL }, { 5, SIZE_MAX - 2 },
+	  wrong[] = { { SMALL, 1 },
+		      { 0, SMALL + 1 },
+		      { 1, SMALL },
+		      { 5, SIZE_MAX - 2 },
 		      { UINT64_MAX, 1 } };
 	unsigned int bad = 0;
 	struct err e = ERR_INIT;
@@ -195,9 +195,10 @@ static void test_open(void)
 	ok(!strcmp(source_name(s), path), "and it has one");
 	source_close(s);
 	unlink(other);
-	ok(source_open(sub, 0, &s, &e) == -1 && e.code == ERR_IO && strstr(e.text, sub), "no file: %s",
+	ok(source_open(sub, 0, &s, &e) == -1 && e.code == ERR_IO && strstr(e.text, sub),
+	   "no file: %s", e.text);
+	ok(source_open(dir, 0, &s, &e) == -1 && e.code == ERR_UNSUPPORTED, "a directory: %s",
 	   e.text);
-	ok(source_open(dir, 0, &s, &e) == -1 && e.code == ERR_UNSUPPORTED, "a directory: %s", e.text);
 	if (mkfifo(other, 0600))
 		abort();
 	ok(source_open(other, 0, &s, &e) == -1 && e.code == ERR_UNSUPPORTED,
@@ -206,47 +207,6 @@ static void test_open(void)
 	ok(!source_open("/dev/zero", 0, &s, &e) && source_size(s) == UINT64_MAX &&
 		   !source_read(s, 1ULL << 40, buf, 64, &e) && buf[63] == 0,
 	   "a device that does not tell its length");
-	source_close(s);
-}
-
-/* ---- files that shrink ---- */
-
-static void restore(void)
-{
-	if (truncate(path, 0))
-		abort();
-	write_at(0, pattern, SMALL);
-}
-
-static void shrink(size_t len)
-{
-	if (truncate(path, (off_t)len))
-		abort();
-}
-
-static void test_shrink(unsigned int flags)
-{
-	struct source *s;
-	struct err e = ERR_INIT;
-	uint64_t before = source_my_faults(), after;
-	uint8_t buf[16];
-	struct window w;
-
-	restore();
-	s = open_source(flags);
-	if (flags)
-		shrink(8192);
-	if (source_get(s, 0, &w, &e))
-		abort();
-	shrink(8192);
-	ok(!memcmp(w.data, pattern, 8192), "what is left is there");
-	ok(w.data[8192] == 0 && w.data[20000] == 0 && w.data[100000] == 0, "what is gone is zeros");
-	after = source_my_faults();
-	ok(after >= before + 3, "and counted");
-	ok(w.data[8200] == 0 && source_my_faults() == after, "each page once");
-	ok(source_read(s, 8190, buf, 16, &e) == -1 && e.code == ERR_UNREADABLE, "read() says: %s",
-	   e.text);
-	source_put(&w);
 	source_close(s);
 }
 
@@ -259,41 +219,6 @@ static void make_dump(struct dump *d, unsigned int flags)
 		abort();
 }
 
-/* Zeros in place of a lost page are not data for anyone who asks properly, now or later. */
-static void test_reader(unsigned int flags)
-{
-	uint64_t before = source_my_faults();
-	struct err e = ERR_INIT;
-	uint8_t page[4096];
-	struct reader r;
-	struct dump d;
-	struct view v;
-
-	restore();
-	make_dump(&d, flags);
-	reader_init(&r, &d);
-	ok(!reader_view(&r, SPACE_PHYS, 0, 1, &v, &e) && !memcmp(v.data, pattern, 4096), "a page");
-	shrink(4 * 4096);
-	if (flags)
-		reader_fini(&r); /* has it in memory */
-	ok(!reader_view(&r, SPACE_PHYS, 40, 1, &v, &e) && v.data[0] == 0 &&
-		   source_my_faults() > before,
-	   "a lost page looks like zeros, and is told");
-	ok(reader_page(&r, SPACE_PHYS, 40, page, &e) == -1 && e.code == ERR_UNREADABLE,
-	   "asked exactly it is not there: %s", e.text);
-	ok(!reader_page(&r, SPACE_PHYS, 3, page, &e) && !memcmp(page, pattern + 3 * 4096, 4096),
-	   "one that is left is");
-	ok(reader_read(&r, SPACE_PHYS, 50 * 4096 + 5, page, 10, &e) == -1 && e.code == ERR_UNREADABLE,
-	   "nor can its bytes be read: %s", e.text);
-	restore();
-	ok(!reader_read(&r, SPACE_PHYS, 40 * 4096, page, 4096, &e) &&
-		   !memcmp(page, pattern + 40 * 4096, 4096),
-	   "once it is back, the zeros are forgotten");
-	reader_fini(&r);
-	d.map->free(&d);
-	source_close(d.source);
-}
-
 /* Views reach as far as their window and no further, page by page all of it is right. */
 static void test_views(unsigned int flags)
 {
@@ -304,7 +229,7 @@ static void test_views(unsigned int flags)
 	struct dump d;
 	struct view v;
 
-	restore();
+	write_at(0, pattern, SMALL);
 	make_dump(&d, flags);
 	reader_init(&r, &d);
 	for (pfn = 0; pfn < 64; pfn++)
@@ -314,78 +239,6 @@ static void test_views(unsigned int flags)
 	reader_fini(&r);
 	d.map->free(&d);
 	source_close(d.source);
-}
-
-/* A fault in a mapping that is not a source's kills, as it would without us. */
-static void test_foreign(void)
-{
-	int status;
-	pid_t pid;
-
-	restore();
-	fflush(stdout);
-	pid = fork();
-	if (!pid) {
-		int fd = open(path, O_RDONLY);
-		volatile uint8_t *p = mmap(NULL, SMALL, PROT_READ, MAP_PRIVATE, fd, 0);
-
-		shrink(4096);
-		_exit(p[100000]);
-	}
-	ok(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS,
-	   "a fault that is not ours is not hidden");
-}
-
-/* ---- threads ---- */
-
-static struct source *shared;
-static pthread_barrier_t barrier;
-
-struct job {
-	unsigned int bad;
-	uint64_t faults;
-	bool touch_lost;
-};
-
-static void *read_windows(void *arg)
-{
-	struct job *j = arg;
-	struct err e = ERR_INIT;
-	unsigned int i;
-
-	pthread_barrier_wait(&barrier);
-	for (i = 0; i < 200; i++) {
-		uint64_t off = j->touch_lost ? 20000 + i * 100 : i * 80;
-		struct window w;
-
-		if (source_get(shared, off, &w, &e))
-			abort();
-		j->bad += w.data[off - w.off] != (j->touch_lost ? 0 : pattern[off]);
-		source_put(&w);
-	}
-	j->faults = source_my_faults();
-	return NULL;
-}
-
-static void test_threads(void)
-{
-	struct job jobs[4] = { { .touch_lost = true }, { .bad = 0 }, { .bad = 0 }, { .touch_lost = true } };
-	unsigned int i, bad = 0;
-	pthread_t threads[4];
-
-	restore();
-	shared = open_source(0);
-	shrink(4 * 4096);
-	pthread_barrier_init(&barrier, NULL, 4);
-	for (i = 0; i < 4; i++)
-		pthread_create(&threads[i], NULL, read_windows, &jobs[i]);
-	for (i = 0; i < 4; i++) {
-		pthread_join(threads[i], NULL);
-		bad += jobs[i].bad + (jobs[i].faults != (jobs[i].touch_lost ? 200 : 0));
-	}
-	is_u64(bad, 0, "four threads, two of them fault: each counts its own");
-	pthread_barrier_destroy(&barrier);
-	source_close(shared);
 }
 
 int main(void)
@@ -403,14 +256,8 @@ int main(void)
 	test_exact(source_memory("memory", pattern, SMALL), "of memory");
 	test_many();
 	test_open();
-	test_shrink(0);
-	test_shrink(SOURCE_NO_MMAP);
-	test_reader(0);
-	test_reader(SOURCE_NO_MMAP);
 	test_views(0);
 	test_views(SOURCE_NO_MMAP);
-	test_foreign();
-	test_threads();
 	unlink(path);
 	test_cells(0);
 	test_cells(SOURCE_NO_MMAP);

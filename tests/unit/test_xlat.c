@@ -246,8 +246,10 @@ static int walk(struct seen *s, uint64_t from, uint64_t to, uint64_t max, bool m
 
 static void test_walk(unsigned int levels)
 {
-	static const uint64_t at[] = { DIRECT, DIRECT + GIB, DIRECT + GIB + MIB2, KERNEL,
-				       KERNEL + PAGE, KERNEL + 511 * PAGE, UINT64_MAX - 0xfff };
+	static const uint64_t at[] = {
+		DIRECT,	       DIRECT + GIB,	    DIRECT + GIB + MIB2, KERNEL,
+		KERNEL + PAGE, KERNEL + 511 * PAGE, UINT64_MAX - 0xfff
+	};
 	static const uint64_t size[] = { GIB, MIB2, PAGE, PAGE, PAGE, PAGE, PAGE };
 	struct seen s = { .nr = 0 };
 	unsigned int i, bad = 0, nr = ARRAY_SIZE(at);
@@ -260,7 +262,8 @@ static void test_walk(unsigned int levels)
 	ok(!walk(&s, half, UINT64_MAX, UINT64_MAX, true), "walk with %u levels", levels);
 	is_u64(s.nr, nr, "finds all of the upper half");
 	for (i = 0; i < MIN(nr, s.nr); i++)
-		bad += s.m[i].vaddr != at[i] || s.m[i].len != size[i] || s.m[i].paddr != (i + 2) * GIB;
+		bad += s.m[i].vaddr != at[i] || s.m[i].len != size[i] ||
+		       s.m[i].paddr != (i + 2) * GIB;
 	is_u64(bad, 0, "in ascending order");
 	ok(s.tables[0] == 1 && s.tables[levels - 1] == 3 && s.tables[levels - 2] == 3 &&
 		   s.tables[levels - 3] == 2,
@@ -270,7 +273,8 @@ static void test_walk(unsigned int levels)
 	ok(s.nr == 5 && s.m[0].vaddr == DIRECT && s.m[4].vaddr == KERNEL + PAGE,
 	   "a range: what holds its first and its last byte");
 	s = (struct seen){ .stop_after = 3 };
-	ok(walk(&s, half, UINT64_MAX, UINT64_MAX, true) == 42 && s.nr == 3, "stopped by the visitor");
+	ok(walk(&s, half, UINT64_MAX, UINT64_MAX, true) == 42 && s.nr == 3,
+	   "stopped by the visitor");
 	s = (struct seen){ .nr = 0 };
 	walk(&s, half, UINT64_MAX, UINT64_MAX, false);
 	is_u64(s.tables[levels - 1], 3, "tables alone: the last ones are told");
@@ -319,9 +323,11 @@ static void test_garbage(unsigned int levels)
 		if (xlat_lookup(&x, &r, random_state | ~0ULL << (x.paging->va_bits - 1), &m, &e))
 			refused++;
 		else
-			found += m.len >= PAGE && !(m.vaddr & (m.len - 1)) && !(m.paddr & (m.len - 1));
+			found += m.len >= PAGE && !(m.vaddr & (m.len - 1)) &&
+				 !(m.paddr & (m.len - 1));
 	}
-	ok(found + refused == 20000 && found > 1000, "garbage: %" PRIu64 " mappings, all aligned", found);
+	ok(found + refused == 20000 && found > 1000, "garbage: %" PRIu64 " mappings, all aligned",
+	   found);
 	ok(!walk(&s, 0, UINT64_MAX, 100000, true) && reads <= 100010, "and a bounded walk");
 	reader_fini(&r);
 }

@@ -1,0 +1,612 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Faults of the system around filter: killed at any moment, a full disk, a closed pipe, bytes of the
+input that cannot be read, want of memory.
+
+What is left of a dump says that it is incomplete, and its pages can be read as far as it goes; a
+complete dump never says so; the exit status is that of DESIGN.md, or makedumpfile's under its name.
+"""
+import errno
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+import elfgen
+import harness
+import kdumpread
+import kimage
+
+RAW = ("-d", 0, "--compress", "none")
+SLOW = ("--compress", "zlib:12", "--num-threads", 1)
+KILLS = 20
+
+
+# ---- tools ----
+
+def build_shim(folder, sanitized):
+    """The library of shim.c: from the build, or compiled here."""
+    ready = os.path.join(os.environ.get("builddir", "."), "tests", "fault", "shim.so")
+    if os.path.exists(ready) and not sanitized:
+        return os.path.abspath(ready)
+    shim = os.path.join(folder, "shim.so")
+    command = [*os.environ.get("CC", "cc").split(), "-shared", "-fPIC", "-O1", "-o", shim,
+               os.path.join(HERE, "shim.c"), "-ldl"]
+    try:
+        subprocess.run(command + ([] if sanitized else ["-DSHIM_WITH_MALLOC"]), check=True,
+                       capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as why:
+        raise harness.Skip(f"shim.c cannot be compiled: {why}") from None
+    return shim
+
+
+class Lab:
+    """The program, inputs, the shim."""
+
+    def __init__(self, tap, tool, folder):
+        self.tap, self.tool, self.folder = tap, tool, folder
+        self.shim = build_shim(folder, tool.sanitized)
+        self.image = kimage.Image(kimage.Text(os.path.join(harness.DATA, "mem-small.txt")), "6.16",
+                                  vmemmap="4k")
+        self.vmcore, self.dump = self.path("vmcore"), self.path("dump")
+        self.image.write(self.vmcore)
+        self.makedumpfile = self.path("makedumpfile")
+        os.symlink(tool.path, self.makedumpfile)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def clean(self):
+        if os.path.exists(self.dump):
+            os.unlink(self.dump)
+
+    def failing(self, **how):
+        """The environment in which the shim fails the system so."""
+        env = {f"SHIM_{k.upper()}": str(v) for k, v in how.items()}
+        return {"SHIM": self.shim, **env}
+
+    def filter(self, *args, env=None, out=None, **more):
+        """A run into a new dump."""
+        self.clean()
+        return self.tool.filter(*args, self.vmcore, out or self.dump, env=env, **more)
+
+    def counts(self, *args):
+        """(writes, bytes, fsyncs, allocations) of a run that nothing stops."""
+        env = self.failing(count=self.path("counts"))
+        run = self.filter(*args, "--num-threads", 1, env=env)
+        self.tap.equal(run.status, harness.OK, f"filter {' '.join(map(str, args))} undisturbed",
+                       run)
+        with open(self.path("counts"), encoding="ascii") as f:
+            return [int(word) for word in f.read().split()]
+
+    def page(self, pfn):
+        return self.image.page(pfn)
+
+
+def readable(path, page):
+    """(number of pages that can be read, complaints); PAGE tells what must stand in one."""
+    try:
+        dump = kdumpread.Dump(path)
+    except kdumpread.Bad:
+        return 0, []        # not even headers
+    good, wrong = 0, []
+    for pfn in dump.held():
+        try:
+            if not dump.has(pfn):
+                continue
+            got = dump.page(pfn)
+        except kdumpread.Bad as why:
+            wrong.append(str(why))
+            continue
+        if got != page(pfn):
+            wrong.append(f"page {pfn:#x} is {got[:40]!r}, not {page(pfn)[:40]!r}")
+        good += 1
+    return good, wrong
+
+
+def stump_problems(run, path, page, statuses=(harness.INCOMPLETE,)):
+    """What is wrong with an incomplete dump, or with how the run that left it ended."""
+    bad = run.faults()
+    if run.status not in statuses:
+        return bad + [f"status {run.status}"]
+    if len(run.errors()) != 1:
+        bad.append(f"{len(run.errors())} lines of error: {run.errors()}")
+    return bad + mark_problems(path, page)
+
+
+def mark_problems(path, page):
+    if not os.path.exists(path):
+        return []
+    bad = [] if kdumpread.is_marked(path) else ["not marked incomplete"]
+    return bad + readable(path, page)[1]
+
+
+def whole_problems(path, wanted, page):
+    """What is wrong with a dump that was called complete."""
+    dump = kdumpread.Dump(path)
+    bad = ["marked incomplete"] if dump.incomplete else []
+    if dump.kept() != sorted(wanted):
+        bad.append(f"{len(dump.kept())} pages, wanted {len(wanted)}")
+    return bad + readable(path, page)[1]
+
+
+def check_whole(lab, level, name):
+    lab.tap.none(whole_problems(lab.dump, lab.image.kept(level), lab.page), name)
+
+
+# ---- killed ----
+
+class Noise:
+    """A larger input, that takes a while: pages of half noise, half text."""
+    FIRST, COUNT = 0x1000, 4096
+
+    def __init__(self, path):
+        half = random.Random(7).randbytes(2048)
+        self.pages = [half[i % 512:] + half[:i % 512] + b"%08x" % i * 256
+                      for i in range(self.COUNT)]
+        core = elfgen.Core()
+        core.segments = [elfgen.Segment(elfgen.PT_LOAD, 4096, 0, self.FIRST * 4096,
+                                        self.COUNT * 4096, self.COUNT * 4096)]
+        with open(path, "wb") as f:
+            for _, data in core.tables():
+                f.write(data)
+            f.seek(4096)
+            f.writelines(self.pages)
+
+    def page(self, pfn):
+        return self.pages[pfn - self.FIRST]
+
+
+def check_killed_in_writes(lab):
+    """SIGKILL in the middle of each write."""
+    writes, bad, most = lab.counts(*RAW)[0], [], 0
+    for call in range(1, writes + 1):
+        run = lab.filter(*RAW, "--num-threads", 1, env=lab.failing(kill_call=call))
+        if run.status != -signal.SIGKILL:
+            bad.append(f"in write {call}: status {run.status}")
+        problems = mark_problems(lab.dump, lab.page)
+        if call == writes:  # of the mark itself: everything else is there by now
+            problems = whole_problems(lab.dump, lab.image.kept(0), lab.page) and problems
+        bad += [f"in write {call} of {writes}: {b}" for b in problems]
+        most = max(most, readable(lab.dump, lab.page)[0])
+    lab.tap.none(bad, f"SIGKILL in each of {writes} writes: what is left is marked and readable")
+    kept = len(lab.image.kept(0))
+    lab.tap.check(most >= kept * 9 // 10, "the last stump is nearly whole", f"{most} of {kept}")
+
+
+def timed(lab, source, sig, share, whole):
+    """Start, send SIG after a share of the time that it takes, and wait: (status, lines, path)."""
+    lab.clean()
+    process = lab.tool.start("filter", "-d", 0, *SLOW, "-q", source, lab.dump)
+    time.sleep(share * whole)
+    process.send_signal(sig)
+    try:
+        err = process.communicate(timeout=30)[1]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return None, []
+    return process.returncode, err.decode().splitlines()
+
+
+def check_killed_at_random(lab, sig, statuses):
+    source, rng = lab.path("noise"), random.Random(sig)
+    noise = Noise(source)
+    lab.clean()
+    began = time.monotonic()
+    lab.tool.filter("-d", 0, *SLOW, source, lab.dump)
+    whole, bad, good = time.monotonic() - began, [], []
+    for i in range(KILLS):
+        status, lines = timed(lab, source, sig, (i + rng.random()) / KILLS, whole)
+        if status == 0:
+            bad += whole_problems(lab.dump, range(noise.FIRST, noise.FIRST + noise.COUNT),
+                                  noise.page)
+            continue
+        if status not in statuses:
+            bad.append(f"moment {i}: status {status}")
+        if status == harness.INCOMPLETE and len(lines) != 1:
+            bad.append(f"moment {i}: {lines}")
+        bad += [f"moment {i}: {b}" for b in mark_problems(lab.dump, noise.page)]
+        if os.path.exists(lab.dump):
+            good.append(readable(lab.dump, noise.page)[0])
+    lab.tap.note(f"{sig.name}: {whole:.2f} s for all; pages readable after each: {good}")
+    lab.tap.none(bad, f"{sig.name} at {KILLS} moments: what is left is marked and readable")
+    lab.tap.check(any(good), f"{sig.name}: some of it can be read")
+
+
+def check_killed_stream(lab):
+    """A stream that breaks off has no end record, and its status word comes last of all."""
+    def stream(env):
+        with open(lab.path("stream"), "wb") as out:
+            run = lab.tool.filter("-F", *RAW, lab.vmcore, stdout=out, env=env)
+        with open(lab.path("stream"), "rb") as f:
+            return run, f.read()
+
+    run, data = stream(lab.failing(count=lab.path("counts")))
+    with open(lab.path("counts"), encoding="ascii") as f:
+        writes = int(f.read().split()[0])
+    last = list(kdumpread.records(data))[-1]
+    lab.tap.equal(last[:2], (424, 4), "-F: the status word is the last record", run)
+    bad = []
+    for call in range(1, writes + 1):
+        run, data = stream(lab.failing(kill_call=call))
+        if run.status != -signal.SIGKILL or kdumpread.is_whole(data):
+            bad.append(f"in write {call} of {writes}: status {run.status}, whole: "
+                       f"{kdumpread.is_whole(data)}")
+    lab.tap.none(bad, f"-F: SIGKILL in each of {writes} writes leaves no end record")
+
+
+# ---- full disks ----
+
+def check_disk_full(lab):
+    """No room after so many bytes; at each write; for descriptors; and at a size limit."""
+    writes, total = lab.counts(*RAW)[:2]
+    edges = [0, 1, 100, 423, 424, 428, 464, 4096, 5000, 20000, 24576] + \
+        [total * i // 12 for i in range(1, 12)] + [total - 5, total - 4]
+    cases = [(f"after {n} bytes", {"write_bytes": n}) for n in edges]
+    cases += [(f"at write {n}", {"write_call": n}) for n in range(1, writes + 1)]
+    cases += [(f"EIO at write {n}", {"write_call": n, "write_errno": errno.EIO})
+              for n in (1, writes // 2, writes)]
+    for threads in (1, 3):
+        bad = []
+        for name, how in cases:
+            run = lab.filter(*RAW, "--num-threads", threads, env=lab.failing(**how))
+            bad += [f"{name}: {b}" for b in stump_problems(run, lab.dump, lab.page)]
+        lab.tap.none(bad, f"full disk, {threads} threads: {len(cases)} places")
+
+
+def check_fsync(lab):
+    """The disk says at the end that it lost something: the dump is incomplete, and says so."""
+    fsyncs, bad = lab.counts(*RAW)[2], []
+    for call in range(1, fsyncs + 1):
+        run = lab.filter(*RAW, env=lab.failing(fsync_call=call))
+        if run.status == harness.OK:
+            bad += [f"fsync {call}: {b}" for b in
+                    whole_problems(lab.dump, lab.image.kept(0), lab.page)]
+        else:
+            bad += [f"fsync {call} of {fsyncs}: {b}"
+                    for b in stump_problems(run, lab.dump, lab.page)]
+    lab.tap.none(bad, "EIO from fsync")
+
+
+def check_limit(lab):
+    """-L, which ends the dump as a full disk does; the file never becomes longer."""
+    bad, total = [], lab.counts(*RAW)[1]
+    for limit in (1, 400, 464, 4096, 8192, 30000, total // 3, total // 2, total - 1000):
+        run = lab.filter(*RAW, "-L", limit)
+        bad += [f"-L {limit}: {b}" for b in stump_problems(run, lab.dump, lab.page)]
+        if os.path.exists(lab.dump) and os.path.getsize(lab.dump) > limit:
+            bad.append(f"-L {limit}: {os.path.getsize(lab.dump)} bytes")
+    lab.tap.none(bad, "-L: marked, readable, not longer")
+    run = lab.filter(*RAW, "-L", "1G")
+    lab.tap.equal(run.status, harness.OK, "-L 1G is enough", run)
+
+
+def check_short_writes(lab):
+    """Writes that take little, and are interrupted: the same dump."""
+    lab.filter("-d", 31, "-c")
+    with open(lab.dump, "rb") as f:
+        whole = f.read()
+    for name, env in (("4000 bytes at a time", {"short": 4000}), ("1000 bytes", {"short": 1000})):
+        run = lab.filter("-d", 31, "-c", env=lab.failing(**env))
+        with open(lab.dump, "rb") as f:
+            lab.tap.check(run.status == 0 and f.read() == whole, f"short writes, {name}", run)
+
+
+def check_levels(lab):
+    """A level list: the next one where the disk is full."""
+    small = os.path.getsize(lab.dump) if lab.filter("-d", 31, "--compress=none") else 0
+    limit = small + 100000
+    run = lab.filter("-d", "0,31", "--compress=none", "-L", limit)
+    lab.tap.equal(run.status, harness.OK, "-d 0,31: the second level fits", run)
+    check_whole(lab, 31, "-d 0,31: complete, of level 31")
+    lab.tap.equal(kdumpread.Dump(lab.dump).level, 31, "-d 0,31: its header says level 31")
+    lab.tap.check("Retry to create a dumpfile by dump_level(31)." in run.err,
+                  "-d 0,31: a line about it", run)
+    run = lab.filter("-d", "0,1,31", "--compress=none", "-L", 1 << 20)
+    lab.tap.none(stump_problems(run, lab.dump, lab.page)
+                 if len(run.errors()) == 1 else mark_problems(lab.dump, lab.page),
+                 "-d 0,1,31: no level fits: marked", run)
+    lab.tap.equal(run.status, harness.INCOMPLETE, "-d 0,1,31: exit status", run)
+
+
+def check_tmpfs(lab):
+    """A real full disk, where one can be mounted."""
+    place = lab.path("disk")
+    os.mkdir(place)
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", place],
+                           capture_output=True, check=False)
+    if mount.returncode:
+        lab.tap.skip("a disk of 2 MiB", "mount is not permitted")
+        return
+    out = os.path.join(place, "dump")
+    try:
+        run = lab.filter(*RAW, out=out)
+        lab.tap.none(stump_problems(run, out, lab.page), "a disk of 2 MiB", run)
+        run = lab.tool.filter("-f", "-d", "0,31", "--compress=none", lab.vmcore, out)
+        lab.tap.equal(run.status, harness.OK, "a disk of 2 MiB: -d 0,31", run)
+        lab.tap.none(whole_problems(out, lab.image.kept(31), lab.page),
+                     "a disk of 2 MiB: what it holds is complete")
+    finally:
+        subprocess.run(["umount", place], check=False)
+
+
+def check_split(lab):
+    """One piece of a split set does not fit: that one is marked, at least; no lie in the others."""
+    outs, total = [lab.path(f"part{i}") for i in range(3)], lab.counts(*RAW)[1]
+    for share in (0.1, 0.5, 0.9):
+        for out in outs:
+            if os.path.exists(out):
+                os.unlink(out)
+        run = lab.tool.filter(*RAW, "--split", lab.vmcore, *outs,
+                              env=lab.failing(write_bytes=int(total * share)))
+        marks = [kdumpread.is_marked(out) for out in outs]
+        wrong = [w for out in outs for w in readable(out, lab.page)[1]]
+        lab.tap.check(run.status == harness.INCOMPLETE and any(marks) and not wrong,
+                      f"--split, full disk after {share} of it", run, marks, *wrong)
+
+
+# ---- pipes ----
+
+def check_closed_pipe(lab):
+    """The reader goes away: at once, or after a while. No signal, one line."""
+    bad = []
+    for take in (0, 1, 4096, 5000, 100000, 1 << 20, 2 << 20):
+        process = lab.tool.start("filter", "-F", *RAW, lab.vmcore, stdout=subprocess.PIPE)
+        if take:
+            process.stdout.read(take)
+        process.stdout.close()
+        err = process.stderr.read().decode()
+        process.stderr.close()
+        run = harness.Run(process.args[3:], process.wait(30), b"", err, 0)
+        bad += [f"after {take} bytes: {b}" for b in
+                stump_problems(run, lab.path("no file"), None,
+                               (harness.INCOMPLETE,) if take else
+                               (harness.INCOMPLETE, harness.FAILED))]
+    lab.tap.none(bad, "the reader of a stream goes away")
+    if os.path.exists("/dev/full"):
+        with open("/dev/full", "wb") as full:
+            run = lab.tool.filter("-F", *RAW, lab.vmcore, stdout=full)
+        lab.tap.none(stump_problems(run, lab.path("no file"), None,
+                                    (harness.INCOMPLETE, harness.FAILED)), "-F to /dev/full", run)
+
+
+# ---- input that cannot be read ----
+
+def check_unreadable(lab):
+    """Bad sectors in pages: these are missing, all others are there, and it is told."""
+    offset = lab.image.offset(0x30 * 4096)
+    for name, first, last, gone in (
+            ("one page", offset, offset + 4096, {0x30}),
+            ("a few bytes", offset + 100, offset + 101, {0x30}),
+            ("three pages", offset + 4000, offset + 9000, {0x30, 0x31, 0x32})):
+        for threads in (1, 3):
+            env = lab.failing(read=f"{first}-{last}", no_mmap=errno.ENODEV)
+            run = lab.filter(*RAW, "--num-threads", threads, env=env)
+            where = f"EIO in {name}, {threads} threads"
+            if not lab.tap.equal(run.status, harness.DAMAGED, where, run):
+                continue
+            dump, kept = kdumpread.Dump(lab.dump), lab.image.kept(0)
+            lab.tap.equal({p for p in kept if not dump.has(p)}, gone, f"{where}: what is missing")
+            check_whole(lab, 0, f"{where}: all else")
+            lab.tap.equal(len(run.warnings()), 1, f"{where}: one warning", run)
+
+
+def check_unreadable_facts(lab):
+    """Bad sectors in what the filtering needs: more is kept, nothing is lost."""
+    image = lab.image
+    frames = {"struct pages": image.struct_page_frames[0], "a page table":
+              image.tables.pages[2] // 4096, "the root table": image.tables.root // 4096,
+              "the sections": image.section_array // 4096, "the log": image.memory_of_log // 4096,
+              "the zone counters": image.zone_free // 4096, "the text": image.text.image[0]}
+    for name, pfn in frames.items():
+        at = image.offset(pfn * 4096)
+        env = lab.failing(read=f"{at}-{at + 4096}", no_mmap=errno.ENODEV)
+        run = lab.filter("-d", 31, "-l", env=env)
+        lab.tap.equal(run.status, harness.DAMAGED, f"EIO in {name}", run)
+        if run.status in (harness.OK, harness.DAMAGED):
+            dump = kdumpread.Dump(lab.dump)
+            lost = set(image.kept(31)) - set(dump.kept())
+            lab.tap.check(not lost and not dump.incomplete, f"EIO in {name}: nothing is lost",
+                          sorted(lost)[:20])
+            lab.tap.none(readable(lab.dump, lab.page)[1], f"EIO in {name}: contents")
+
+
+def check_unreadable_headers(lab):
+    """Bad sectors in the headers: one line; in the notes: a dump all the same."""
+    for name, place, statuses in (("the ELF header", "0-64", (harness.FAILED,)),
+                                  ("the program headers", "64-200", (harness.FAILED,)),
+                                  ("the notes", "4096-8192", (harness.DAMAGED,))):
+        run = lab.filter("-d", 31, "-l", env=lab.failing(read=place, no_mmap=errno.ENODEV))
+        good = run.status in statuses and not run.faults()
+        lab.tap.check(good, f"EIO in {name}", run)
+        if run.status == harness.FAILED:
+            lab.tap.check(len(run.errors()) == 1 and not os.path.exists(lab.dump),
+                          f"EIO in {name}: one line, no dump", run)
+
+
+def check_no_mmap(lab):
+    """Where nothing can be mapped, the dump is the same."""
+    lab.filter("-d", 31, "-c")
+    with open(lab.dump, "rb") as f:
+        whole = f.read()
+    for name in ("ENODEV", "ENOMEM", "EACCES"):
+        run = lab.filter("-d", 31, "-c", env=lab.failing(no_mmap=getattr(errno, name)))
+        with open(lab.dump, "rb") as f:
+            lab.tap.check(run.status == 0 and f.read() == whole, f"mmap fails with {name}", run)
+
+
+def check_shrinking(lab):
+    """The input is cut off while it is mapped, at some moments of the run."""
+    source, noise, bad, seen = lab.path("noise"), None, [], set()
+    for i in range(8):
+        noise = Noise(source)
+        lab.clean()
+        process = lab.tool.start("filter", *RAW, "--num-threads", 1 + i % 2, source, lab.dump,
+                                 env=lab.failing(sleep=20000))
+        time.sleep(0.05 + 0.05 * i)
+        os.truncate(source, 4096 + noise.COUNT * 2048 + 100)
+        err = process.communicate(timeout=60)[1].decode()
+        run = harness.Run(process.args[3:], process.returncode, b"", err, 0)
+        seen.add(run.status)
+        bad += [f"moment {i}: {b}" for b in run.faults()]
+        if run.status in (harness.OK, harness.DAMAGED):
+            bad += [f"moment {i}: {b}" for b in shrunk_problems(run, lab.dump, noise)]
+        else:
+            bad += [f"moment {i}: {b}" for b in stump_problems(run, lab.dump, noise.page)]
+    lab.tap.note(f"exit statuses {sorted(seen)}")
+    lab.tap.none(bad, "the input is cut off while it is read")
+
+
+def shrunk_problems(run, path, noise):
+    """A dump that is called complete: pages that were not there any more are missing, not zero."""
+    pages = range(noise.FIRST, noise.FIRST + noise.COUNT)
+    bad, dump = whole_problems(path, pages, noise.page), kdumpread.Dump(path)
+    missing = [p for p in pages if not dump.has(p)]
+    if missing and run.status != harness.DAMAGED:
+        bad.append(f"{len(missing)} pages are missing, status {run.status}")
+    if any(p < noise.FIRST + noise.COUNT // 2 for p in missing):
+        bad.append(f"page {missing[0]:#x} was never cut off, and is missing")
+    return bad
+
+
+# ---- want of memory ----
+
+def check_memory(lab):
+    """Each allocation fails once, and for good: no crash; a dump, or one line."""
+    if lab.tool.sanitized:
+        lab.tap.skip("allocations fail", "the sanitizer has an allocator of its own")
+        return
+    allocations, bad = lab.counts("-d", 31, "-l")[3], []
+    for forever in (False, True):
+        for call in range(1, allocations + 1):
+            how = {"malloc_call": call, **({"malloc_all": 1} if forever else {})}
+            run = lab.filter("-d", 31, "-l", "--num-threads", 1, env=lab.failing(**how))
+            name = f"allocation {call}{' and all after it' if forever else ''}"
+            bad += [f"{name}: {b}" for b in memory_problems(lab, run)]
+    lab.tap.none(bad, f"each of {allocations} allocations fails")
+
+
+def memory_problems(lab, run):
+    if run.status in (harness.OK, harness.DAMAGED):
+        dump = kdumpread.Dump(lab.dump)
+        lost = set(lab.image.kept(31)) - set(dump.kept())
+        return (["marked"] if dump.incomplete else []) + ([f"lost {len(lost)}"] if lost else [])
+    if run.status == harness.INCOMPLETE:
+        return stump_problems(run, lab.dump, lab.page)
+    if run.status == harness.FAILED:
+        return [] if len(run.errors()) == 1 else [f"{len(run.errors())} lines: {run.errors()}"]
+    return run.faults() or [f"status {run.status}"]
+
+
+# ---- under the name of makedumpfile ----
+
+def check_name_closing(lab):
+    """What it says at the end, where, and how it ends."""
+    def run(*args, **more):
+        lab.clean()
+        return lab.tool.run(*args, name=lab.makedumpfile, **more)
+
+    tap, vmcore, dump = lab.tap, lab.vmcore, lab.dump
+    done = run("-c", "-d", 31, vmcore, dump)
+    text = done.out.decode()
+    tap.equal(done.status, 0, "makedumpfile: status 0", done)
+    tap.check(f"\nThe dumpfile is saved to {dump}.\n" in text and
+              text.endswith("\nmakedumpfile Completed.\n"), "makedumpfile: closing lines", text)
+    tap.check("\rCopying data" in done.err and "[100.0 %]" in done.err,
+              "makedumpfile: progress on standard error", repr(done.err))
+    tap.equal(os.stat(dump).st_mode & 0o777, 0o600, "makedumpfile: mode 0600")
+    done = run("--message-level", 0, "-c", "-d", 31, vmcore, dump)
+    tap.equal((done.status, done.out, done.err), (0, b"", ""), "makedumpfile: --message-level 0")
+    done = run("--message-level", 2, "-d", 31, vmcore, dump)
+    tap.check(done.out and not done.err, "makedumpfile: --message-level 2: nothing but the end",
+              done)
+    done = run("-F", "-c", "-d", 31, vmcore)
+    tap.check(kdumpread.is_whole(done.out) and "The dumpfile is saved to STDOUT." in done.err and
+              "makedumpfile Completed." in done.err, "makedumpfile: -F", done.err)
+    done = run("--dump-dmesg", vmcore, dump)
+    tap.check(f"The dmesg log is saved to {dump}." in done.out.decode() and done.status == 0,
+              "makedumpfile: --dump-dmesg", done)
+    done = run("--check-params", "-l", "--message-level", 7, "-d", 31, "vmcore", "dumpfile")
+    tap.equal((done.status, done.out, done.err), (0, b"", ""), "makedumpfile: --check-params")
+
+
+def check_name_exists(lab):
+    """A file that is there is not touched without -f."""
+    with open(lab.dump, "wb") as f:
+        f.write(b"precious")
+    run = lab.tool.run("-c", "-d", 31, lab.vmcore, lab.dump, name=lab.makedumpfile)
+    with open(lab.dump, "rb") as f:
+        kept = f.read() == b"precious"
+    said = run.err + run.out.decode()
+    lab.tap.check(run.status == 1 and kept and "File exists" in said and
+                  "makedumpfile Failed." in said, "makedumpfile: the file exists", run, said)
+    run = lab.tool.run("-f", "-c", "-d", 31, lab.vmcore, lab.dump, name=lab.makedumpfile)
+    lab.tap.equal(run.status, 0, "makedumpfile: -f", run)
+    check_whole(lab, 31, "makedumpfile: -f: the dump")
+
+
+def check_name_usage(lab):
+    for args in (["--nonsense"], [], [lab.vmcore], ["-d", "99", lab.vmcore, lab.dump],
+                 ["-E", lab.vmcore, lab.dump], ["--split", lab.vmcore, lab.dump],
+                 ["-F", lab.vmcore, lab.dump]):
+        run = lab.tool.run(*args, name=lab.makedumpfile)
+        said = run.out.decode() + run.err
+        lab.tap.check(run.status == 1 and not run.faults() and "is invalid" in said and
+                      "makedumpfile Failed." in said,
+                      f"makedumpfile: {' '.join(os.path.basename(a) for a in args)}: refused", run,
+                      said)
+
+
+def check_name_faults(lab):
+    """Full disks and damage: 1, with a marked file, or 0 with a line."""
+    tap = lab.tap
+
+    def run(*args, env=None):
+        lab.clean()
+        done = lab.tool.run(*args, lab.vmcore, lab.dump, name=lab.makedumpfile, env=env)
+        return done, done.out.decode() + done.err
+
+    done, said = run("-d", 0, env=lab.failing(write_bytes=1 << 20))
+    tap.check(done.status == 1 and "This is an incomplete dumpfile, but might analyzable." in said
+              and "makedumpfile Failed." in said, "makedumpfile: a full disk", done, said)
+    tap.none(mark_problems(lab.dump, lab.page), "makedumpfile: a full disk: what is left")
+    done, said = run("-d", "0,31", "-L", 2 << 20)
+    tap.check(done.status == 0 and "Retry to create a dumpfile by dump_level(31)." in said,
+              "makedumpfile: -d 0,31 with -L", done, said)
+    check_whole(lab, 31, "makedumpfile: -d 0,31 with -L: complete")
+    done, said = run("-d", "0,31", "-L", 50000)
+    tap.check(done.status == 1 and "might analyzable" in said,
+              "makedumpfile: -d 0,31, neither fits", done, said)
+    tap.none(mark_problems(lab.dump, lab.page), "makedumpfile: -d 0,31, neither fits: marked")
+    at = lab.image.offset(0x30 * 4096)
+    done, said = run("-d", 0, env=lab.failing(read=f"{at}-{at + 4096}", no_mmap=errno.ENODEV))
+    tap.check(done.status == 0 and "could not be read" in said,
+              "makedumpfile: a bad page of the input", done, said)
+    lab.clean()
+    process = lab.tool.start("-F", "-d", 0, lab.vmcore, name=lab.makedumpfile,
+                             stdout=subprocess.PIPE)
+    process.stdout.close()
+    err = process.stderr.read().decode()
+    process.stderr.close()
+    tap.check(process.wait(30) == 1 and "makedumpfile Failed." in err,
+              "makedumpfile: a closed pipe", err)
+
+
+def test(tap, tool, folder):
+    lab = Lab(tap, tool, folder)
+    checks = {name[6:]: f for name, f in globals().items() if name.startswith("check_") and
+              name not in ("check_whole", "check_killed_at_random")}
+    checks["killed_at_random"] = lambda lab: check_killed_at_random(
+        lab, signal.SIGKILL, (-signal.SIGKILL,))
+    checks["terminated_at_random"] = lambda lab: check_killed_at_random(
+        lab, signal.SIGTERM, (harness.INCOMPLETE, harness.FAILED, -signal.SIGTERM))
+    for name in harness.selected(checks):
+        checks[name](lab)
+
+
+harness.main(test)

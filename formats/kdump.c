@@ -211,10 +211,10 @@ static bool next_existing(const struct plan *plan, uint64_t pfn, uint64_t *ret_p
 {
 	struct run run;
 
-	if (!dump_next_run(plan->dump, SPACE_PHYS, pfn, &run))
+	if (!dump_next_run(plan->dump, SPACE_PHYS, pfn, &run) || run.pfn >= plan->max_pfn)
 		return false;
 	*ret_pfn = run.pfn;
-	*ret_nr = run.nr;
+	*ret_nr = MIN(run.nr, plan->max_pfn - run.pfn);
 	return true;
 }
 
@@ -230,7 +230,8 @@ static bool next_kept(const struct plan *plan, uint64_t pfn, uint64_t *ret_pfn, 
 static int write_bitmap(struct part *p, next_pfns next, uint64_t off, uint64_t size, struct err *e)
 {
 	_cleanup_free_ uint8_t *chunk = malloc(BITMAP_CHUNK);
-	bool send_holes = !sink_can_patch(p->sink) && size <= MAX_STREAMED_BITMAP;
+	bool send_holes = !sink_has_holes(p->sink) &&
+			  (sink_can_patch(p->sink) || size <= MAX_STREAMED_BITMAP);
 	uint64_t at = 0, pfn = 0, nr = 0;
 	bool more = next(p->plan, 0, &pfn, &nr);
 
@@ -334,6 +335,13 @@ static int write_start(struct part *p, struct writer *w, struct err *e)
 	uint64_t page = p->plan->page_size, half = w->bitmap_blocks / 2 * page,
 		 bitmaps = (1 + w->sub_blocks) * page;
 
+	/*
+	 * A device holds other things where nothing is written: between the headers and behind
+	 * them.
+	 */
+	if (!sink_has_holes(p->sink) && sink_can_patch(p->sink) &&
+	    sink_reserve(p->sink, 0, bitmaps, e))
+		return -1;
 	if (write_headers(p, w, e) || sink_flush(p->sink, e))
 		return -1;
 	if (sink_reserve(p->sink, w->desc_base, p->nr_pages * DESC_SIZE, e))
@@ -353,7 +361,7 @@ static int kdump_begin(struct part *p, struct err *e)
 	p->priv = w;
 	w->layout = layout_of(plan->dump);
 	w->order = plan->dump->id.order;
-	w->max_pfn = dump_max_pfn(plan->dump);
+	w->max_pfn = plan->max_pfn;
 	w->sub_blocks =
 		(sub_header_size(&w->layout) + plan->notes_len + plan->tool_note_len + page - 1) /
 		page;
@@ -373,19 +381,22 @@ static int kdump_begin(struct part *p, struct err *e)
 	return write_start(p, w, e);
 }
 
+static int write_status(struct part *p, const struct writer *w, uint32_t value, struct err *e)
+{
+	uint8_t raw[4];
+	struct bytes_out o = { .data = raw, .size = sizeof(raw), .order = w->order };
+
+	out_uint(&o, value, 4);
+	return sink_write(p->sink, w->layout.status_off, raw, sizeof(raw), e);
+}
+
 static int kdump_commit(struct part *p, struct err *e)
 {
 	struct writer *w = p->priv;
-	struct bytes_out o = { .size = 4, .order = w->order };
-	uint8_t status[4];
 
-	if (flush_descriptors(p, w, e))
-		return -1;
-	o.data = status;
-	out_uint(&o, p->plan->codecs, 4);
 	/* Everything else first: the mark must not be cleared while data is still on its way. */
-	if (sink_sync(p->sink, e) ||
-	    sink_write(p->sink, w->layout.status_off, status, sizeof(status), e))
+	if (flush_descriptors(p, w, e) || sink_sync(p->sink, e) ||
+	    write_status(p, w, p->plan->codecs, e))
 		return -1;
 	return sink_commit(p->sink, w->data, e);
 }
@@ -421,6 +432,9 @@ static void kdump_abandon(struct part *p)
 			   &ignored); /* as far as it goes; a failed flush gathers nothing more */
 		drop_unwritten(w, sink_end(p->sink));
 		flush_descriptors(p, w, &ignored);
+		/* It may be cleared already, when the last sync failed. */
+		write_status(p, w, STATUS_INCOMPLETE, &ignored);
+		sink_flush(p->sink, &ignored);
 	}
 	kdump_finish(p);
 }

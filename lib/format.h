@@ -54,6 +54,7 @@ struct batch {
 struct plan {
 	const struct dump *dump;
 	const struct pfnset *keep; /* pages that the output holds */
+	uint64_t max_pfn;	   /* one past the highest page that is told to exist */
 	uint32_t page_size;
 	int dump_level;
 	uint32_t codecs; /* CODEC ids that may occur, or-ed: the same in all parts */

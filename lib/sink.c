@@ -67,6 +67,11 @@ int sink_file(const char *path, unsigned int flags, struct sink **ret, struct er
 		created = false;
 		/* O_NONBLOCK: a FIFO without a reader fails instead of waiting for ever. */
 		fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+		/* A device that is mounted says that it is busy when asked for alone. */
+		if (fd >= 0 && !fstat(fd, &st) && S_ISBLK(st.st_mode)) {
+			close(fd);
+			fd = open(path, O_RDWR | O_EXCL | O_CLOEXEC);
+		}
 	}
 	if (fd < 0)
 		return err_sys(e, errno, "%s", path);
@@ -188,14 +193,22 @@ bool sink_can_patch(const struct sink *s)
 	return s->kind != SINK_KIND_FLAT;
 }
 
+bool sink_has_holes(const struct sink *s)
+{
+	return s->kind == SINK_KIND_NULL || s->regular;
+}
+
+bool sink_is_same(const struct sink *a, const struct sink *b)
+{
+	struct stat x, y;
+
+	return a->kind == SINK_KIND_FILE && b->kind == SINK_KIND_FILE && !fstat(a->fd, &x) &&
+	       !fstat(b->fd, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 const char *sink_name(const struct sink *s)
 {
 	return s->name;
-}
-
-int sink_fd(const struct sink *s)
-{
-	return s->kind == SINK_KIND_FILE ? s->fd : -1;
 }
 
 void sink_set_limit(struct sink *s, uint64_t limit)
@@ -287,9 +300,29 @@ int sink_writev(struct sink *s, uint64_t off, const struct iovec *iov, int nr_io
 	return 0;
 }
 
+/* Zeros over a piece of a device, which still holds what was written there before. */
+static int write_zeros(struct sink *s, uint64_t off, uint64_t len, struct err *e)
+{
+	_cleanup_free_ uint8_t *zeros = calloc(1, SINK_BUFFER);
+
+	if (!zeros)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	while (len) {
+		size_t n = (size_t)MIN(len, (uint64_t)SINK_BUFFER);
+
+		if (sink_write(s, off, zeros, n, e))
+			return -1;
+		off += n;
+		len -= n;
+	}
+	return 0;
+}
+
 int sink_reserve(struct sink *s, uint64_t off, uint64_t len, struct err *e)
 {
-	if (s->kind != SINK_KIND_FILE || !s->regular || !len)
+	if (s->kind == SINK_KIND_FILE && !s->regular)
+		return write_zeros(s, off, len, e);
+	if (s->kind != SINK_KIND_FILE || !len)
 		return 0;
 	if (s->limit && off + len > s->limit)
 		return err_set(e, ERR_NOSPACE,

@@ -50,10 +50,15 @@ int sink_null(const char *name, struct sink **ret, struct err *e);
  */
 bool sink_can_patch(const struct sink *s);
 
-const char *sink_name(const struct sink *s);
+/*
+ * Do bytes that are never written read as zeros? Not on a device, nor in a stream for all readers.
+ */
+bool sink_has_holes(const struct sink *s);
 
-/* The descriptor behind a file sink, or -1. */
-int sink_fd(const struct sink *s);
+/* Do both write into the same file? */
+bool sink_is_same(const struct sink *a, const struct sink *b);
+
+const char *sink_name(const struct sink *s);
 
 /*
  * Refuse with ERR_NOSPACE, as a full disk would, to write at or beyond LIMIT bytes (makedumpfile
@@ -77,9 +82,9 @@ int sink_write(struct sink *s, uint64_t off, const void *buf, size_t len, struct
 int sink_writev(struct sink *s, uint64_t off, const struct iovec *iov, int nr_iov, struct err *e);
 
 /*
- * Make sure that [off, off + len) can be written later even when the disk fills up in between. Best
- * effort: where the file system cannot promise that, nothing happens; ERR_NOSPACE when it says that
- * there is no room already.
+ * Make sure that [off, off + len) reads as zeros until it is written, and that it can be written
+ * even when the disk fills up in between. The second is best effort: where the file system cannot
+ * promise it, nothing happens; ERR_NOSPACE when it says that there is no room already.
  */
 int sink_reserve(struct sink *s, uint64_t off, uint64_t len, struct err *e);
 

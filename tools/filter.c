@@ -34,12 +34,16 @@ static int open_output(struct filter_job *job, unsigned int i, struct err *e)
 
 static int open_outputs(struct filter_job *job, struct err *e)
 {
-	unsigned int i;
+	unsigned int i, k;
 
 	job->nr_parts = job->opts.split ? job->opts.nr_outputs : 1;
 	for (i = 0; i < job->nr_parts; i++) {
 		if (open_output(job, i, e))
 			return -1;
+		for (k = 0; k < i; k++)
+			if (sink_is_same(job->sinks[k], job->sinks[i]))
+				return err_set(e, ERR_EXISTS, "%s: is named twice",
+					       sink_name(job->sinks[i]));
 		sink_set_limit(job->sinks[i], job->opts.limit);
 	}
 	return 0;
@@ -223,7 +227,7 @@ static bool input_damaged(struct filter_job *job)
 			 job->opts.input, p->unreadable_pages, p->first_unreadable);
 	if (d->incomplete)
 		log_warn(&job->talk.log, "%s: says itself that it is incomplete", job->opts.input);
-	if (d->damage.missing_bytes)
+	if (d->damage.unreadable_pages)
 		log_warn(&job->talk.log, "%s: %" PRIu64 " pages were beyond its end",
 			 job->opts.input, d->damage.unreadable_pages);
 	return p->unreadable_pages || d->incomplete || d->damage.missing_bytes ||
@@ -245,6 +249,17 @@ static int dump_dmesg(struct filter_job *job, struct err *e)
 	return damaged ? STATUS_DAMAGED : STATUS_OK;
 }
 
+/* Is there an output that holds at least its header? Otherwise nothing is worth keeping. */
+static bool anything_written(const struct filter_job *job)
+{
+	unsigned int i;
+
+	for (i = 0; i < job->nr_parts; i++)
+		if (job->sinks[i] && sink_end(job->sinks[i]))
+			return true;
+	return job->opts.flat && !job->opts.dry_run;
+}
+
 static int write_dump(struct filter_job *job, struct err *e)
 {
 	if (pfnset_init(&job->keep, job->session.dump, e))
@@ -260,7 +275,7 @@ static int write_dump(struct filter_job *job, struct err *e)
 		return STATUS_FAILED;
 	}
 	if (try_levels(job, e)) {
-		bool left = job->started && !job->opts.dry_run;
+		bool left = job->started && anything_written(job);
 
 		if (!left)
 			close_outputs(job, false);

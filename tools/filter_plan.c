@@ -95,6 +95,29 @@ static int64_t crash_time(const struct kernel *k)
 }
 
 /*
+ * One past the highest page that the output tells to exist. Memory that the input left out counts,
+ * but not endlessly far beyond what it holds: a segment that claims 64 PiB would make bitmaps of
+ * terabytes.
+ */
+static uint64_t plan_max_pfn(struct filter_job *job)
+{
+	const struct pfnset *keep = &job->keep;
+	uint64_t max = dump_max_pfn(job->session.dump), held = 0, most;
+
+	if (keep->nr_ranges)
+		held = keep->ranges[keep->nr_ranges - 1].pfn + keep->ranges[keep->nr_ranges - 1].nr;
+	most = held * 16 + ((uint64_t)1 << 28);
+	if (max <= most)
+		return max;
+	log_warn(&job->talk.log,
+		 "%s: claims pages up to 0x%" PRIx64 " but holds none beyond 0x%" PRIx64
+		 "; not all of them are mentioned",
+		 job->opts.input, max, held);
+	job->session.dump->damage.bad_structures++;
+	return most;
+}
+
+/*
  * First PFN at or after START behind which NR kept pages lie; found by halving, the set counts
  * fast.
  */
@@ -119,8 +142,7 @@ static uint64_t pfn_behind(const struct pfnset *keep, uint64_t start, uint64_t e
 /* Pieces of a split set hold about the same number of pages; their ranges tile [0, max). */
 static void plan_parts(struct filter_job *job)
 {
-	uint64_t max = dump_max_pfn(job->session.dump), total = pfnset_count(&job->keep, 0, max),
-		 start = 0;
+	uint64_t max = job->plan.max_pfn, total = pfnset_count(&job->keep, 0, max), start = 0;
 	unsigned int i;
 
 	for (i = 0; i < job->nr_parts; i++) {
@@ -151,6 +173,7 @@ int filter_plan(struct filter_job *job, struct err *e)
 				   .phys_base = s->xlat.phys_base,
 				   .crash_time = crash_time(&s->kernel),
 				   .nr_parts = job->nr_parts };
+	job->plan.max_pfn = plan_max_pfn(job);
 	session_utsname(s, job->plan.utsname);
 	if (plan_notes(job, e))
 		return -1;

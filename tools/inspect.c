@@ -29,6 +29,7 @@ struct inspect {
 	uint64_t pages[PAGE_UNREADABLE + 1];
 	uint64_t zero; /* of the pages with data */
 	bool zero_known;
+	uint64_t lost; /* pages that turned out to be unreadable */
 };
 
 /* ---- gathering ---- */
@@ -116,6 +117,29 @@ static void count_states(struct inspect *in)
 		in->pages[run.state] += run.nr;
 }
 
+/*
+ * Zero pages among NR that the system could not all deliver; the others are not present after all.
+ */
+static uint64_t count_exactly(struct inspect *in, struct reader *r, uint64_t pfn, uint64_t nr)
+{
+	size_t size = in->session.dump->id.page_size;
+	_cleanup_free_ uint8_t *page = malloc(size);
+	uint64_t zero = 0;
+
+	for (; page && nr; nr--, pfn++) {
+		struct err ignored = ERR_INIT;
+
+		if (!reader_page(r, SPACE_PHYS, pfn, page, &ignored)) {
+			zero += is_zero(page, size);
+			continue;
+		}
+		in->pages[PAGE_DATA]--;
+		in->pages[PAGE_UNREADABLE]++;
+		in->lost++;
+	}
+	return zero;
+}
+
 /* How many pages hold only zeros: the one thing that needs all of the file. */
 static int count_zero(struct inspect *in, struct err *e)
 {
@@ -129,15 +153,21 @@ static int count_zero(struct inspect *in, struct err *e)
 	reader_init(&r, d);
 	for (; dump_next_run(d, SPACE_PHYS, pfn, &run) && !interrupted; pfn = run.pfn + run.nr) {
 		struct err ignored = ERR_INIT;
+		uint64_t i, zero, before;
 		struct view v;
-		uint64_t i;
+		int failed;
 
 		if (run.state != PAGE_DATA)
 			continue;
-		if (reader_view(&r, SPACE_PHYS, run.pfn, run.nr, &v, &ignored))
-			v = (struct view){ .nr = 1 };
-		for (i = 0; v.data && i < v.nr; i++)
-			in->zero += is_zero(v.data + i * d->id.page_size, d->id.page_size);
+		before = source_my_faults();
+		failed = reader_view(&r, SPACE_PHYS, run.pfn, run.nr, &v, &ignored);
+		if (failed)
+			v.nr = 1;
+		for (i = zero = 0; !failed && i < v.nr; i++)
+			zero += is_zero(v.data + i * d->id.page_size, d->id.page_size);
+		if (failed || source_my_faults() != before)
+			zero = count_exactly(in, &r, run.pfn, v.nr);
+		in->zero += zero;
 		run.nr = v.nr;
 		progress_at(progress, done += v.nr);
 	}
@@ -154,20 +184,27 @@ static const char *order_name(const struct dump *d)
 	return d->id.order == ORDER_LE ? "little-endian" : "big-endian";
 }
 
-static bool is_complete(const struct dump *d)
+static bool is_complete(const struct inspect *in)
 {
-	return !d->incomplete && !d->damage.missing_bytes && !d->damage.bad_structures;
+	const struct dump *d = in->session.dump;
+
+	return !d->incomplete && !d->damage.missing_bytes && !d->damage.bad_structures &&
+	       !d->damage.unreadable_pages && !in->lost;
 }
 
-static void print_complete(const struct dump *d)
+static void print_complete(const struct inspect *in)
 {
-	printf("complete:      %s\n", is_complete(d) ? "yes" : "NO");
+	const struct dump *d = in->session.dump;
+
+	printf("complete:      %s\n", is_complete(in) ? "yes" : "NO");
 	if (d->incomplete)
 		printf("               it says so itself: its writer did not finish\n");
 	if (d->damage.missing_bytes)
 		printf("               it is cut off, %" PRIu64 " bytes (%" PRIu64
 		       " pages) are missing\n",
 		       d->damage.missing_bytes, d->damage.unreadable_pages);
+	if (in->lost)
+		printf("               %" PRIu64 " pages cannot be read\n", in->lost);
 	if (d->damage.bad_structures)
 		printf("               %" PRIu64 " of its headers or notes make no sense\n",
 		       d->damage.bad_structures);
@@ -248,7 +285,7 @@ static void print_text(const struct inspect *in)
 	printf("architecture:  %s, %s, %u-bit, page size %u\n",
 	       d->arch ? d->arch->title : "unknown", order_name(d), 8u * d->id.word,
 	       d->id.page_size);
-	print_complete(d);
+	print_complete(in);
 	printf("dump level:    not told by this format\n");
 	printf("codec:         none\n");
 	print_kernel(in);
@@ -329,7 +366,7 @@ static void print_json(const struct inspect *in)
 	json_string(&j, "byte_order", order_name(d));
 	json_uint(&j, "word_bits", 8u * d->id.word);
 	json_uint(&j, "page_size", d->id.page_size);
-	json_bool(&j, "complete", is_complete(d));
+	json_bool(&j, "complete", is_complete(in));
 	json_bool(&j, "marked_incomplete", d->incomplete);
 	json_uint(&j, "missing_bytes", d->damage.missing_bytes);
 	json_uint(&j, "bad_structures", d->damage.bad_structures);
@@ -417,7 +454,7 @@ static int inspect(struct inspect *in, bool vmcoreinfo, struct err *e)
 	if (session_open(&in->session, in->file, 0, &in->talk.log, e))
 		return STATUS_FAILED;
 	d = in->session.dump;
-	status = is_complete(d) ? STATUS_OK : STATUS_DAMAGED;
+	status = STATUS_OK;
 	if (vmcoreinfo) {
 		if (print_vmcoreinfo(d, e))
 			status = STATUS_FAILED;
@@ -431,6 +468,8 @@ static int inspect(struct inspect *in, bool vmcoreinfo, struct err *e)
 		else
 			print_text(in);
 	}
+	if (!status && !is_complete(in))
+		status = STATUS_DAMAGED;
 	session_close(&in->session);
 	return status;
 }

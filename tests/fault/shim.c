@@ -241,7 +241,7 @@ void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 
 /* ---- memory; not under a sanitizer, which has an allocator of its own ---- */
 
-#ifdef SHIM_WITH_MALLOC
+#if !defined(__SANITIZE_ADDRESS__) && !defined(SHIM_WITHOUT_MALLOC)
 
 void *__libc_malloc(size_t);
 void *__libc_calloc(size_t, size_t);

@@ -135,14 +135,14 @@ static void fill_regs(struct cpu *cpu, const struct note_layout *layout, const s
 	}
 }
 
-/* CPU number N, made when it is the next one. A bound: a machine has no more than 64 Ki CPUs. */
+/* CPU number N, made when it is the next one. No machine has more (NR_CPUS of any architecture). */
 static struct cpu *cpu_at(struct dump *d, unsigned int n)
 {
 	struct cpu *more;
 
 	if (n < d->nr_cpus)
 		return &d->cpus[n];
-	if (n >= 65536)
+	if (n >= 8192)
 		return NULL;
 	if ((d->nr_cpus & (d->nr_cpus - 1)) == 0) {
 		more = realloc(d->cpus, (d->nr_cpus ? 2u * d->nr_cpus : 1) * sizeof(*more));

@@ -47,7 +47,7 @@ int err_sys(struct err *e, int os, const char *fmt, ...)
 	vsnprintf(e->text, sizeof(e->text), fmt, ap);
 	va_end(ap);
 	len = strlen(e->text);
-	/* XSI or GNU strerror_r: the GNU one returns the text, which may not be in the buffer. */
+	/* GNU strerror_r: it returns the text, which may not be in the buffer. */
 	snprintf(e->text + len, sizeof(e->text) - len, ": %s",
 		 strerror_r(os, reason, sizeof(reason)));
 	return -1;

@@ -37,12 +37,15 @@ static void guard_pages(struct guard *g, uint64_t pfn, uint64_t nr)
 static void guard_phys(struct guard *g, uint64_t paddr, uint64_t len)
 {
 	unsigned int shift = dump_page_shift(g->c->dump);
-	uint64_t first = paddr >> shift;
+	uint64_t pfn = paddr >> shift, end = ((paddr + len - 1) >> shift) + 1;
 
-	guard_pages(g, first, ((paddr + len - 1) >> shift) - first + 1);
+	guard_pages(g, pfn, end - pfn);
 }
 
-/* Physical memory behind LEN bytes at VADDR; what is not mapped is not there to be guarded. */
+/*
+ * Physical memory behind LEN bytes at VADDR, bounded by the caller; what is not mapped is passed
+ * over.
+ */
 static void guard_virt(struct guard *g, uint64_t vaddr, uint64_t len)
 {
 	while (len) {
@@ -50,10 +53,15 @@ static void guard_virt(struct guard *g, uint64_t vaddr, uint64_t len)
 		struct mapping m;
 		uint64_t n;
 
-		if (xlat_lookup(g->c->xlat, &g->r, vaddr, &m, &ignored))
-			return;
-		n = MIN(len, m.len - (vaddr - m.vaddr));
-		guard_phys(g, m.paddr + (vaddr - m.vaddr), n);
+		uint64_t page = g->c->dump->id.page_size;
+
+		/* Behind a guard page of a stack there may be more of it. */
+		if (xlat_lookup(g->c->xlat, &g->r, vaddr, &m, &ignored)) {
+			n = MIN(len, page - vaddr % page);
+		} else {
+			n = MIN(len, m.len - (vaddr - m.vaddr));
+			guard_phys(g, m.paddr + (vaddr - m.vaddr), n);
+		}
 		vaddr += n;
 		len -= n;
 	}
@@ -152,21 +160,34 @@ static void guard_stacks(struct guard *g)
 	g->what = "the stack of a running task";
 	for (i = 0; i < d->nr_cpus; i++)
 		if (cpu_reg(&d->cpus[i], d->arch->sp, &sp) && sp >> 63)
-			guard_virt(g, sp & ~(size - 1), size);
+			guard_virt(g, (sp - 1) & ~(size - 1), size);
 }
 
 static void guard_symbols(struct guard *g)
 {
-	static const char *const names[] = { "init_uts_ns", "swapper_pg_dir", "init_top_pgt",
-					     "_stext",	    "mem_section",    "node_data",
-					     "prb",	    "log_buf" };
+	unsigned int word = g->c->dump->id.word;
+	const struct {
+		const char *name;
+		uint64_t size;
+	} symbols[] = {
+		{ "init_uts_ns",
+		  kernel_or(g->c->kernel, FACT_OFFSET, "uts_namespace.name", 0) + 6 * 65 },
+		{ "node_data",
+		  MIN(kernel_or(g->c->kernel, FACT_LENGTH, "node_data", 1), 1024) * word },
+		{ "swapper_pg_dir", word },
+		{ "init_top_pgt", word },
+		{ "_stext", 1 },
+		{ "mem_section", word },
+		{ "prb", word },
+		{ "log_buf", word },
+	};
 	uint64_t addr;
 	size_t i;
 
 	g->what = "what a symbol of VMCOREINFO points at";
-	for (i = 0; i < ARRAY_SIZE(names); i++)
-		if (kernel_fact(g->c->kernel, FACT_SYMBOL, names[i], &addr))
-			guard_virt(g, addr, 1);
+	for (i = 0; i < ARRAY_SIZE(symbols); i++)
+		if (kernel_fact(g->c->kernel, FACT_SYMBOL, symbols[i].name, &addr))
+			guard_virt(g, addr, MIN(symbols[i].size, (uint64_t)65536));
 }
 
 void guard_run(struct classify *c)

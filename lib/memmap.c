@@ -128,7 +128,7 @@ static int sparse_facts(struct sparse *s, struct err *e)
 	    kernel_need(s->k, FACT_SIZE, "mem_section", &s->section_size, e) ||
 	    kernel_need(s->k, FACT_OFFSET, "mem_section.section_mem_map", &s->map_off, e))
 		return -1;
-	if (section_bits <= shift || section_bits > 48 || phys_bits < section_bits ||
+	if (section_bits < shift + 8 || section_bits > 36 || phys_bits < section_bits ||
 	    phys_bits > 60)
 		return err_set(e, ERR_CORRUPT,
 			       "SECTION_SIZE_BITS %" PRIu64 " and MAX_PHYSMEM_BITS %" PRIu64

@@ -10,14 +10,15 @@ bool note_next(struct bytes *b, struct note *ret)
 {
 	uint32_t namesz, descsz;
 
-	/* A rest of padding is no note; QEMU and makedumpfile pad to the end of a page. */
+	/* Padding is no note: what a segment is filled up with, up to the next one. */
+	while (bytes_left(b) >= 12 && !load_u64(b->data + b->pos, ORDER_HOST) &&
+	       !load_u32(b->data + b->pos + 8, ORDER_HOST))
+		bytes_skip(b, 4);
 	if (bytes_left(b) < 12)
 		return false;
 	namesz = bytes_u32(b);
 	descsz = bytes_u32(b);
 	ret->type = bytes_u32(b);
-	if (!namesz && !descsz && !ret->type)
-		return false;
 	ret->owner = bytes_get(b, namesz);
 	bytes_align(b, 4);
 	ret->desc_off = b->pos;

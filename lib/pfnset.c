@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "budget.h"
 #include "cleanup.h"
 
 static int add_range(struct pfnset *s, size_t *room, uint64_t pfn, uint64_t nr, struct err *e)
@@ -47,7 +48,7 @@ int pfnset_init(struct pfnset *s, const struct dump *d, struct err *e)
 		if ((run.state == PAGE_DATA || run.state == PAGE_ZERO) &&
 		    add_range(s, &room, run.pfn, run.nr, e))
 			return -1;
-	if (s->nr_bits / 8 > SIZE_MAX / 2)
+	if (s->nr_bits / 8 > MIN(budget_available(), (uint64_t)SIZE_MAX / 2))
 		return err_set(e, ERR_NOMEM, "a bitmap for %" PRIu64 " pages does not fit",
 			       s->nr_bits);
 	s->bits = mmap(NULL, words(s) * 8 + 8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,

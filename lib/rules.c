@@ -180,6 +180,11 @@ static void init_flags(struct rules *r, const struct kernel *k)
 	r->private_flag = flag(k, "PG_private");
 	r->swapcache = flag(k, "PG_swapcache");
 	r->swapbacked = flag(k, "PG_swapbacked");
+	/*
+	 * page._refcount has its name since v4.6: without it, the kernel is older than v4.10 for
+	 * sure.
+	 */
+	r->swapcache_alone = !r->swapbacked && !fact(k, FACT_OFFSET, "page._refcount").known;
 	r->slab_flag = flag(k, "PG_slab");
 	r->hwpoison = flag(k, "PG_hwpoison");
 	r->head = mask.known ? mask.value : flag(k, "PG_head");
@@ -226,7 +231,7 @@ static void distrust(struct rules *r, const struct kernel *k, struct log *log)
 	if (!r->mapcount.known && r->encoding != TYPE_NONE)
 		keep_instead(r, cache | LEVEL_USER, "cache and user pages",
 			     "OFFSET(page._mapcount) is not known", log);
-	if ((r->level & cache) && (!r->swapcache || !r->swapbacked))
+	if ((r->level & cache) && (!r->swapcache || (!r->swapbacked && !r->swapcache_alone)))
 		log_warn(
 			log,
 			"pages of the swap cache are kept: NUMBER(PG_swapcache) or NUMBER(PG_swapbacked) is not known");

@@ -79,6 +79,7 @@ struct rules {
 	struct maybe mapcount, private_off, compound_head;
 	/* masks of flags; 0 where not known */
 	uint64_t lru, private_flag, swapcache, swapbacked, slab_flag, hwpoison, head;
+	bool swapcache_alone; /* PG_swapcache needs no PG_swapbacked beside it */
 	enum type_encoding encoding;
 	struct maybe buddy, offline, slab_type, unaccepted;
 	enum order_place order_place;

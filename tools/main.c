@@ -26,20 +26,6 @@ int usage_error(struct err *e, const char *command, const char *fmt, ...)
 	return STATUS_USAGE;
 }
 
-int status_of(const struct err *e)
-{
-	switch (e->code) {
-	case ERR_NONE:
-		return STATUS_OK;
-	case ERR_USAGE:
-		return STATUS_USAGE;
-	case ERR_MISMATCH:
-		return STATUS_MISMATCH;
-	default:
-		return STATUS_FAILED;
-	}
-}
-
 static void on_signal(int sig)
 {
 	interrupted = sig;

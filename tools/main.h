@@ -6,7 +6,7 @@
 
 #define PROGRAM "dumptool"
 
-/* Exit status; as makedumpfile only 0, 1 and 2 (see status_for_makedumpfile()). */
+/* Exit status. Under the name makedumpfile only 0, 1 and 2: 3 becomes 1, 4 becomes 0. */
 enum status {
 	STATUS_OK = 0, /* complete, also when more was kept than was asked for */
 	STATUS_FAILED = 1,
@@ -43,9 +43,6 @@ int usage_error(struct err *e, const char *command, const char *fmt, ...)
 
 /* --version: of the program and of the compression libraries. */
 void print_version(void);
-
-/* The exit status for an error that ended a command. */
-int status_of(const struct err *e);
 
 /* Set by SIGINT, SIGTERM and SIGHUP: finish what is at hand, leave a marked file. */
 extern volatile int interrupted;

@@ -194,6 +194,7 @@ static void check_free(void)
 	      kind == KIND_FREE ? 1024 : 1, "largest free block");
 	one(STRUCT(era->buddy, .private_value = 11), KIND_KEPT, "free block, too large");
 	one(STRUCT(era->buddy, .private_value = UINT64_MAX), KIND_KEPT, "far too large");
+	block(12, STRUCT(era->buddy, .private_value = 3), 0, false, KIND_KEPT, 1, "not aligned");
 	one(STRUCT(0), KIND_KEPT, "mapped once, nothing else");
 }
 
@@ -313,6 +314,7 @@ static void test_missing(void)
 	replaced("SIZE(page)", "", LEVEL_ZERO, true);
 	replaced("OFFSET(page.flags)", "", LEVEL_ZERO, true);
 	replaced("OFFSET(page.flags)", "OFFSET(page.flags)=57\n", LEVEL_ZERO, true);
+	replaced("OFFSET(page.flags)", "OFFSET(page.flags)=4\n", LEVEL_ZERO, true);
 	replaced("OFFSET(page.mapping)", "", LEVEL_ZERO, true);
 	replaced("OFFSET(page.mapping)", "OFFSET(page.mapping)=-8\n", LEVEL_ZERO, true);
 	replaced("OFFSET(page._mapcount)", "", LEVEL_ZERO, true);
@@ -322,11 +324,14 @@ static void test_missing(void)
 	replaced("LENGTH(zone.free_area)", "LENGTH(zone.free_area)=33\n", 31 & ~LEVEL_FREE, true);
 	replaced("LENGTH(zone.free_area)", "LENGTH(zone.free_area)=0\n", 31 & ~LEVEL_FREE, true);
 	replaced("NUMBER(PAGE_BUDDY", "", 31 & ~LEVEL_FREE, true);
+	replaced("NUMBER(PAGE_BUDDY", BUDDY "-1\n", 31 & ~LEVEL_FREE, true);
+	replaced("NUMBER(PAGE_BUDDY", BUDDY "2281701376\n", 31 & ~LEVEL_FREE, true);
 	replaced("NUMBER(PG_lru)", "", 31 & ~cache, true);
 	replaced("NUMBER(PG_lru)", "NUMBER(PG_lru)=64\n", 31 & ~cache, true);
 	replaced("NUMBER(PG_slab)", "", 31 & ~LEVEL_USER, true);
 	replaced("NUMBER(HUGETLB_PAGE_DTOR)", "", 31, true);
 	replaced("OFFSET(page.compound_head)", "", 31, true);
+	replaced("OFFSET(page.compound_order)", "OFFSET(page.compound_order)=3\n", 31, true);
 	replaced("NUMBER(PG_hwpoison)", "", 31, false);
 	replaced("NUMBER(PAGE_OFFLINE", "", 31, false);
 	replaced("NUMBER(PG_head_mask)", "NUMBER(PG_head)=16\n", 31, false);

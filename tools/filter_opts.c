@@ -172,12 +172,13 @@ static bool parse_size(const char *text, uint64_t *ret)
 /* -d: makedumpfile takes what atoi() makes of each number; ours must be numbers. */
 static int parse_levels(struct filter_opts *o, const char *text, bool makedumpfile, struct err *e)
 {
-	_cleanup_free_ char *copy = strdup(text);
-	char *save = NULL, *word;
+	char copy[256], *save = NULL, *word;
 
 	o->nr_levels = 0;
-	for (word = copy ? strtok_r(copy, ",", &save) : NULL; word;
-	     word = strtok_r(NULL, ",", &save)) {
+	if (strlen(text) >= sizeof(copy))
+		return err_set(e, ERR_USAGE, "more than %d levels", MAX_LEVELS);
+	strcpy(copy, text);
+	for (word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
 		uint64_t level;
 
 		if (!parse_unsigned(word, 10, INT32_MAX, &level)) {

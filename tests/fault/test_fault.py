@@ -110,10 +110,15 @@ def readable(path, page):
     return good, wrong
 
 
-def stump_problems(run, path, page, statuses=(harness.INCOMPLETE,)):
-    """What is wrong with an incomplete dump, or with how the run that left it ended."""
+def stump_problems(run, path, page):
+    """
+    What is wrong with an incomplete dump, or with how the run that left it ended. Where nothing at
+    all could be written it failed, and no file is left, or an empty one where -f found one.
+    """
     bad = run.faults()
-    if run.status not in statuses:
+    if run.status == harness.FAILED and (not os.path.exists(path) or not os.path.getsize(path)):
+        return bad + ([] if len(run.errors()) == 1 else [f"lines of error: {run.errors()}"])
+    if run.status != harness.INCOMPLETE:
         return bad + [f"status {run.status}"]
     if len(run.errors()) != 1:
         bad.append(f"{len(run.errors())} lines of error: {run.errors()}")
@@ -365,15 +370,13 @@ def check_closed_pipe(lab):
         process.stderr.close()
         run = harness.Run(process.args[3:], process.wait(30), b"", err, 0)
         bad += [f"after {take} bytes: {b}" for b in
-                stump_problems(run, lab.path("no file"), None,
-                               (harness.INCOMPLETE,) if take else
-                               (harness.INCOMPLETE, harness.FAILED))]
+                stump_problems(run, lab.path("no file"), None)]
     lab.tap.none(bad, "the reader of a stream goes away")
     if os.path.exists("/dev/full"):
         with open("/dev/full", "wb") as full:
             run = lab.tool.filter("-F", *RAW, lab.vmcore, stdout=full)
-        lab.tap.none(stump_problems(run, lab.path("no file"), None,
-                                    (harness.INCOMPLETE, harness.FAILED)), "-F to /dev/full", run)
+        lab.tap.none(stump_problems(run, lab.path("no file"), None),
+                     "-F to /dev/full", run)
 
 
 # ---- input that cannot be read ----

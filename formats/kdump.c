@@ -29,6 +29,12 @@
 #define MAX_STREAMED_BITMAP ((uint64_t)1 << 30)
 
 /*
+ * Memory that the dump only claims to have had, in one piece of more than 4 TiB, is a lie; to tell
+ * it to exist would take bitmaps of any size.
+ */
+#define MAX_EMPTY_RUN ((uint64_t)1 << 30)
+
+/*
  * Descriptors are written in batches: small where they can be placed, large where each batch is a
  * record.
  */
@@ -211,8 +217,11 @@ static bool next_existing(const struct plan *plan, uint64_t pfn, uint64_t *ret_p
 {
 	struct run run;
 
-	if (!dump_next_run(plan->dump, SPACE_PHYS, pfn, &run) || run.pfn >= plan->max_pfn)
-		return false;
+	do {
+		if (!dump_next_run(plan->dump, SPACE_PHYS, pfn, &run) || run.pfn >= plan->max_pfn)
+			return false;
+		pfn = run.pfn + run.nr;
+	} while (run.state != PAGE_DATA && run.state != PAGE_ZERO && run.nr > MAX_EMPTY_RUN);
 	*ret_pfn = run.pfn;
 	*ret_nr = MIN(run.nr, plan->max_pfn - run.pfn);
 	return true;

@@ -316,12 +316,17 @@ static int write_zero_page(struct part *p, struct writer *w, struct err *e)
 static int kdump_put(struct part *p, const struct batch *b, struct err *e)
 {
 	struct writer *w = p->priv;
-	uint64_t off = w->data;
+	uint64_t off = w->data, before = source_my_faults();
 	size_t i;
 
 	if (sink_writev(p->sink, off, b->iov, b->nr_iov, e))
 		return -1;
 	w->data += b->bytes;
+	/* What was written may be zeros in place of pages: no descriptor leads there. */
+	if (source_my_faults() != before)
+		return err_set(e, ERR_UNREADABLE,
+			       "%s: pages from 0x%" PRIx64 " on were lost while they were written",
+			       source_name(p->plan->dump->source), b->pages[0].pfn);
 	for (i = 0; i < b->nr_pages; i++) {
 		const struct page_out *page = &b->pages[i];
 

@@ -126,6 +126,9 @@ struct format {
 	int (*begin)(struct part *p, struct err *e);
 	/*
 	 * The next pages, ascending, inside [start_pfn, end_pfn). Called by one thread at a time.
+	 * ERR_UNREADABLE when source_my_faults() moved: pieces of b->iov, which may be mapped input,
+	 * were lost under the writer's hands. Nothing of the batch counts then, and it comes again
+	 * out of memory.
 	 */
 	int (*put)(struct part *p, const struct batch *b, struct err *e);
 	/*

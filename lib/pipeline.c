@@ -294,26 +294,32 @@ static void count_unit(struct line *l, const struct unit *u)
 	pthread_mutex_unlock(l->totals);
 }
 
-static int write_unit(struct line *l, struct unit *u, struct err *e)
+static int put_unit(struct line *l, const struct unit *u, struct err *e)
 {
-	uint64_t before = source_my_faults();
 	struct batch b = { .pages = u->pages,
 			   .nr_pages = u->nr_pages,
 			   .iov = u->iov,
 			   .nr_iov = u->nr_iov,
 			   .bytes = u->bytes };
 
-	if (l->p->format->put(l->part, &b, e))
-		return -1;
-	/*
-	 * The input was whole when it was looked at and is not now: what was written may be zeros
-	 * instead.
-	 */
-	if (source_my_faults() != before)
-		return err_set(e, ERR_IO,
-			       "%s: changed or failed while pages from 0x%" PRIx64
-			       " on were written",
-			       source_name(l->part->plan->dump->source), u->pages[0].pfn);
+	return l->p->format->put(l->part, &b, e);
+}
+
+static int write_unit(struct line *l, struct unit *u, struct err *e)
+{
+	if (put_unit(l, u, e)) {
+		if (e->code != ERR_UNREADABLE)
+			return -1;
+		/*
+		 * Pages that are written out of the mapped input were whole when they were looked
+		 * at and are not now: once more, page by page. (Compressed ones are in a buffer.)
+		 */
+		empty_unit(u);
+		reader_fini(&u->reader);
+		if (add_runs(l, u, NULL, true, e) || put_unit(l, u, e))
+			return -1;
+		reader_fini(&u->reader);
+	}
 	count_unit(l, u);
 	return 0;
 }

@@ -55,6 +55,7 @@ static const char *const offsets[] = {
 	"log.ts_nsec",
 	"mem_section.section_mem_map",
 	"page._mapcount",
+	"page._refcount",
 	"page.compound_dtor",
 	"page.compound_head",
 	"page.compound_info",

@@ -8,8 +8,11 @@
 #include "printk.h"
 #include "scan.h"
 
-/* Entries of page tables that are looked at: enough for 16 TiB in pages of 2 MiB. */
-#define MAX_STEPS (16ULL << 20)
+/*
+ * Entries of page tables that are looked at: enough for 8 TiB mapped in pages of 2 MiB, and seconds
+ * when tables point at each other. What is not reached is kept if its struct page says so, as ever.
+ */
+#define MAX_STEPS (4ULL << 20)
 
 struct guard {
 	struct classify *c;

@@ -73,7 +73,7 @@ class Judge:
 
     def rehearse(self, name, path):
         """Without output: should it be endless, it is not the disk that ends it."""
-        run = self.tool.filter("--dry-run", "--json", "-d", 31, path, seconds=SECONDS)
+        run = self.tool.filter("--dry-run", "--json", "--progress", "none", "-d", 31, path, seconds=SECONDS)
         problems = run_problems(run)
         if run.status in (harness.OK, harness.DAMAGED):
             size = json.loads(run.out)["bytes_written"]
@@ -86,7 +86,7 @@ class Judge:
         out = os.path.join(self.folder, "dump")
         if os.path.exists(out):
             os.unlink(out)
-        run = self.tool.filter("-d", 31, path, out, seconds=SECONDS)
+        run = self.tool.filter("--progress", "none", "-d", 31, path, out, seconds=SECONDS)
         self.complain(name, run, run_problems(run) or dump_problems(run.status, out))
         self.statuses.append(run.status)
 

@@ -134,7 +134,7 @@ class Suite:
         """Complaints about one case."""
         path, out = os.path.join(folder, "vmcore"), os.path.join(folder, "dump")
         self.image.write_notes(path, case.lines)
-        run = self.tool.filter("-f", "-d", 31, "-l", path, out, seconds=SECONDS)
+        run = self.tool.filter("-f", "--progress", "none", "-d", 31, "-l", path, out, seconds=SECONDS)
         said = (run.lines() or ["nothing"])[0].split(": ", 1)[-1][:150]
         return [(case, problem, said) for problem in problems(run, out, self.wanted)
                 if not excused(case, problem)]

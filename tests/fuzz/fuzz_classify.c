@@ -75,7 +75,7 @@ static const char *const common_facts[] = {
 	"SYMBOL(mem_section)=ffffffff80010800",
 	"SIZE(mem_section)=16",
 	"OFFSET(mem_section.section_mem_map)=0",
-	"NUMBER(SECTION_SIZE_BITS)=19",
+	"NUMBER(SECTION_SIZE_BITS)=20",
 	"NUMBER(MAX_PHYSMEM_BITS)=46",
 	"SIZE(page)=64",
 	"SIZE(zone)=256",
@@ -201,7 +201,7 @@ static void build_data(struct machine *m)
 	put(m, data + 0x820, KERNEL_MAP + data + 0x400, 8);	   /* node_data[0] */
 	put(m, data + 0x400 + 128, 64, 8);			   /* free pages */
 	put(m, data + 0x400 + 1016, 1, 4);			   /* zones */
-	for (i = 0; i < NR_STRUCTS / 128; i++)
+	for (i = 0; i < NR_STRUCTS / 256; i++)
 		put(m, PFN_SECTIONS * PAGE + i * 16, VMEMMAP | 3, 8);
 	put(m, data + 0x828, KERNEL_MAP + data + 0x900, 8); /* prb */
 	put(m, data + 0x900, 4, 4);
@@ -437,6 +437,16 @@ static void check_books(const struct classify *c, uint64_t universe)
 	must(seen == kept);
 }
 
+/* The machine as it was built: all of it is understood. */
+static void check_plain(const struct classify *c)
+{
+	must(!c->degraded && !c->unjudged);
+	must(c->dropped[KIND_FREE] == (c->level & LEVEL_FREE ? 64 : 0));
+	must((c->level & LEVEL_USER) ? c->dropped[KIND_USER] >= 32 : !c->dropped[KIND_USER]);
+	must((c->level & LEVEL_CACHE_PRIVATE) == 0 || c->dropped[KIND_CACHE_PRIVATE] == 20);
+	must(c->guarded == (c->level & LEVEL_USER ? 4 : 0)); /* a stack among user pages */
+}
+
 static void check_explanation(const struct classify *c)
 {
 	const struct explanation *x = c->explain;
@@ -458,7 +468,8 @@ static void say_nothing(struct log *log, enum log_level level, const char *text)
 	must(text[0] && !strchr(text, '\n'));
 }
 
-static void classify_dump(struct dump *d, int level, unsigned int flags, uint64_t explain)
+static void classify_dump(struct dump *d, int level, unsigned int flags, uint64_t explain,
+			  bool plain)
 {
 	struct log log = { .emit = say_nothing };
 	struct explanation x = { .pfn = explain };
@@ -482,6 +493,8 @@ static void classify_dump(struct dump *d, int level, unsigned int flags, uint64_
 		check_level(&c, level);
 		check_books(&c, keep.nr_bits);
 		check_explanation(&c);
+		if (plain)
+			check_plain(&c);
 	} else {
 		must(e.code == ERR_NOMEM);
 	}
@@ -501,6 +514,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int level = bytes_u8(&b) & 31;
 	unsigned int era = bytes_u8(&b) % ARRAY_SIZE(eras), flags = bytes_u8(&b);
 	uint64_t explain = bytes_u16(&b);
+	bool plain = !bytes_left(&b);
 
 	m = (struct machine){ .nr_lines = 0 };
 	build(&m, era, flags);
@@ -513,7 +527,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		source_close(s);
 	} else {
 		if (!dump_bind(d, archs, &e))
-			classify_dump(d, level, flags, explain);
+			classify_dump(d, level, flags, explain, plain);
 		dump_close(d);
 	}
 	free(m.mem);

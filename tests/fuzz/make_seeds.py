@@ -264,6 +264,9 @@ CLASSIFY_SEEDS.update({
     "few-free": start(16) + struct.pack("<BIB", BYTES, 0x10480, 8) + bytes(8),
     "static-sections": start() + line("LENGTH(mem_section)=5"),
     "small-sections": start() + line("NUMBER(SECTION_SIZE_BITS)=13"),
+    "large-sections": start() + line("NUMBER(SECTION_SIZE_BITS)=36"),
+    "vast-log": start() + struct.pack("<BIBI", BYTES, 0x10900, 4, 26) +
+    struct.pack("<BIBI", BYTES, 0x10930, 4, 31),
     "large-struct": start() + line("SIZE(page)=1024"),
     "order-at-end": start() + line("OFFSET(page.compound_order)=63") + line("OFFSET(page.compound_dtor)=61"),
     "high-load": start() + struct.pack("<BHBHBB", LOADS, 0xffff, 28, 16, 0, 16),

@@ -129,6 +129,32 @@ static void test_owner(void)
 	   "no name at all");
 }
 
+/* Segments that are filled up with zeros, one after another. */
+static void test_padding(void)
+{
+	unsigned int bad = 0;
+	size_t zeros;
+
+	for (zeros = 0; zeros < 5000; zeros += zeros ? 4 : 12) {
+		uint8_t *buf = NULL;
+		size_t len = 0;
+		struct bytes b;
+		struct note n;
+
+		note_append(&buf, &len, ORDER_LE, "CORE", 1, "0123", 4);
+		buf = realloc(buf, len + zeros);
+		memset(buf + len, 0, zeros);
+		len += zeros;
+		note_append(&buf, &len, ORDER_LE, "VMCOREINFO", 0, "PAGESIZE=4096\n", 14);
+		b = bytes_init(buf, len, ORDER_LE, "notes", 0);
+		bad += !note_next(&b, &n) || !note_owner_is(&n, "CORE") || !note_next(&b, &n) ||
+		       !note_owner_is(&n, "VMCOREINFO") || n.desc_len != 14 || note_next(&b, &n) ||
+		       b.overrun;
+		free(buf);
+	}
+	is_u64(bad, 0, "a note behind padding is found");
+}
+
 /* The caller says where a note begins, aligned or not. */
 static void test_append_behind(void)
 {
@@ -155,6 +181,7 @@ int main(void)
 	test_cut(ORDER_BE);
 	test_lies();
 	test_owner();
+	test_padding();
 	test_append_behind();
 	return done_testing();
 }

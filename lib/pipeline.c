@@ -361,7 +361,8 @@ static bool stopped(struct line *l)
 {
 	struct err e = ERR_INIT;
 
-	if (!l->failed && l->p->interrupted && *l->p->interrupted) {
+	if (!l->failed && l->p->interrupted &&
+	    __atomic_load_n(l->p->interrupted, __ATOMIC_RELAXED)) {
 		err_set(&e, ERR_INTERRUPTED, "interrupted");
 		fail(l, &e);
 	}

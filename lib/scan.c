@@ -42,7 +42,8 @@ static bool take_chunk(struct scan *s, uint64_t *pfn, uint64_t *nr)
 	bool got = false;
 
 	pthread_mutex_lock(&s->lock);
-	while (!got && s->range < m->nr_ranges && !(s->c->interrupted && *s->c->interrupted)) {
+	while (!got && s->range < m->nr_ranges &&
+	       !(s->c->interrupted && __atomic_load_n(s->c->interrupted, __ATOMIC_RELAXED))) {
 		const struct memmap_range *r = &m->ranges[s->range];
 		uint64_t from = MAX(s->next, r->pfn),
 			 end = MIN(r->pfn + r->nr, (from / step + 1) * step);
@@ -266,7 +267,7 @@ int scan_run(struct classify *c, struct err *e)
 	while (nr)
 		pthread_join(threads[--nr], NULL);
 	pthread_mutex_destroy(&s.lock);
-	if (c->interrupted && *c->interrupted)
+	if (c->interrupted && __atomic_load_n(c->interrupted, __ATOMIC_RELAXED))
 		return err_set(e, ERR_INTERRUPTED, "interrupted");
 	return 0;
 }

@@ -42,7 +42,7 @@ struct source {
 struct slot {
 	_Atomic(struct source *) owner;
 	_Atomic uintptr_t base;
-	size_t len;
+	_Atomic size_t len;
 };
 
 #define NR_SLOTS 1024

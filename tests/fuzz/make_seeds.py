@@ -251,11 +251,13 @@ def start(level=31, era=1, flags=5, explain=64):
     return struct.pack("<BBBH", level, era, flags, explain)
 
 
+FLATMEM = (start() + line("SYMBOL(mem_section)=") + line("SYMBOL(mem_map)=ffffffff80010000") +
+           struct.pack("<BIB", BYTES, 0x10000, 8) + struct.pack("<Q", 0xffffea0000000000))
 CLASSIFY_SEEDS = {"era-%d" % era: start(era=era, flags=5 | era % 2 << 1) for era in range(6)}
 CLASSIFY_SEEDS.update({"level-%d" % level: start(level, 5) for level in (0, 1, 2, 4, 8, 16)})
 CLASSIFY_SEEDS.update({
-    "flatmem": start() + line("SYMBOL(mem_section)=") + line("SYMBOL(mem_map)=ffffffff80010000") +
-    struct.pack("<BIB", BYTES, 0x10000, 8) + struct.pack("<Q", 0xffffea0000000000),
+    "flatmem": FLATMEM,
+    "flatmem-far": FLATMEM + struct.pack("<BHBHBB", LOADS, 0xffff, 23, 16, 0, 16),
     "self-map": start() + entry(1, 256, 1) + entry(1, 300, 1),
     "self-map-image": start() + entry(2, 510, 2) + entry(3, 511, 3),
     "gigantic": start() + entry(2, 511, 0, 0xe3) + line("LENGTH(zone.free_area)=32"),

@@ -6,14 +6,21 @@
 
 #include "cleanup.h"
 
+/* A header of nothing but zeros. A note without a name, or without a description, has a type. */
+static bool is_padding(const struct bytes *b)
+{
+	return bytes_left(b) >= 12 && !load_u64(b->data + b->pos, ORDER_HOST) &&
+	       !load_u32(b->data + b->pos + 8, ORDER_HOST);
+}
+
 bool note_next(struct bytes *b, struct note *ret)
 {
 	uint32_t namesz, descsz;
 
 	/* Padding is no note: what a segment is filled up with, up to the next one. */
-	while (bytes_left(b) >= 12 && !load_u64(b->data + b->pos, ORDER_HOST) &&
-	       !load_u32(b->data + b->pos + 8, ORDER_HOST))
-		bytes_skip(b, 4);
+	if (is_padding(b))
+		while (bytes_left(b) >= 4 && !load_u32(b->data + b->pos, ORDER_HOST))
+			bytes_skip(b, 4);
 	if (bytes_left(b) < 12)
 		return false;
 	namesz = bytes_u32(b);

@@ -394,11 +394,11 @@ static bool is_cache(const struct rules *r, uint64_t flags)
 }
 
 /* A buddy block begins at a multiple of its size. */
-static struct verdict drop_free(uint64_t pfn, uint64_t order)
+static struct verdict drop_free(uint64_t pfn, uint64_t order, const char *why)
 {
 	if (pfn & ((1ULL << order) - 1))
 		return keep("free, but not aligned to its order");
-	return drop(KIND_FREE, 1ULL << order, "in the buddy allocator");
+	return drop(KIND_FREE, 1ULL << order, why);
 }
 
 struct verdict rules_judge(const struct rules *r, uint64_t pfn, const uint8_t *page,
@@ -416,11 +416,11 @@ struct verdict rules_judge(const struct rules *r, uint64_t pfn, const uint8_t *p
 	nr = 1ULL << f.order;
 	if ((r->level & LEVEL_FREE) && !slab && has_type(r, f.mapcount, &r->buddy))
 		return f.private_value < r->max_free_order
-			       ? drop_free(pfn, f.private_value)
+			       ? drop_free(pfn, f.private_value, "in the buddy allocator")
 			       : keep("free, but of an order that does not exist");
 	if ((r->level & LEVEL_FREE) && has_type(r, f.mapcount, &r->unaccepted))
-		return drop(KIND_FREE, 1ULL << (r->max_free_order - 1),
-			    "not yet accepted by a confidential guest");
+		return drop_free(pfn, r->max_free_order - 1,
+				 "not yet accepted by a confidential guest");
 	anon = (f.mapping & MAPPING_ANON) && !slab && !is_typed(r, f.mapcount);
 	cache = is_cache(r, f.flags) && !anon && !slab && !is_typed(r, f.mapcount);
 	if ((r->level & LEVEL_CACHE) && cache && !(f.flags & r->private_flag))

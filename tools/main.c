@@ -43,13 +43,16 @@ static void setup_signals(void)
 	signal(SIGXFSZ, SIG_IGN);
 }
 
-/* A descriptor that is closed must not become the dump: then messages would be written into it. */
+/*
+ * A descriptor that is closed must not become the dump: then messages would be written into it.
+ * What is written to a standard output that is not there fails.
+ */
 static void open_standard_fds(void)
 {
 	int fd;
 
 	for (fd = 0; fd <= 2; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 1 ? O_RDONLY : O_RDWR) != fd)
 			return; /* no /dev: nothing can be done about it */
 }
 

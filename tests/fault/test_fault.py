@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Faults of the system around filter: killed at any moment, a full disk, a closed pipe, bytes of the
-input that cannot be read, want of memory.
+"""Faults of the system around filter: killed at any moment, a full disk, a closed pipe, bytes of
+the input that cannot be read, want of memory.
 
 What is left of a dump says that it is incomplete, and its pages can be read as far as it goes; a
 complete dump never says so; the exit status is that of DESIGN.md, or makedumpfile's under its name.
@@ -377,6 +377,16 @@ def check_closed_pipe(lab):
             run = lab.tool.filter("-F", *RAW, lab.vmcore, stdout=full)
         lab.tap.none(stump_problems(run, lab.path("no file"), None),
                      "-F to /dev/full", run)
+
+
+def check_closed_output(lab):
+    """Standard output was closed before the start: what goes nowhere is not called a success."""
+    for args in (["filter", "-F", *RAW, lab.vmcore], ["dmesg", lab.vmcore]):
+        closed = subprocess.run(["/bin/sh", "-c", 'exec "$0" "$@" >&-', lab.tool.path,
+                                 *map(str, args)], stderr=subprocess.PIPE, check=False,
+                                env=lab.tool.environment())
+        lab.tap.check(closed.returncode in (harness.FAILED, harness.INCOMPLETE),
+                      f"{args[0]} without a standard output fails", closed)
 
 
 # ---- input that cannot be read ----

@@ -127,7 +127,7 @@ class Tool:
         return env
 
     def limited(self, command, data):
-        """COMMAND without core files, and with no memory beyond DATA bytes (asan has to have more)."""
+        """COMMAND without core files, and with no memory beyond DATA bytes (not under asan)."""
         limits = "ulimit -c 0; "
         if data and not self.sanitized:
             limits += f"ulimit -d {data >> 10}; "

@@ -6,23 +6,25 @@
  * Recognised only: name, word and byte order are known, so that inspect can say what a dump is of
  * and its registers' owner; nothing is translated. ELF machine numbers: gabi.
  */
-#define RECOGNISED(id, name_, title_, machine, order_, word_, shift) \
-	static const struct arch id = { .name = name_,               \
-					.title = title_,             \
-					.e_machine = machine,        \
-					.order = order_,             \
-					.word = word_,               \
-					.page_shift = shift }
+#define RECOGNISED(id, name_, title_, machine, order_, word_, shift, ...) \
+	static const struct arch id = { .name = name_,                    \
+					.title = title_,                  \
+					.e_machine = machine,             \
+					.order = order_,                  \
+					.word = word_,                    \
+					.page_shift = shift,              \
+					__VA_ARGS__ }
 
-RECOGNISED(i386, "i686", "x86 (32 bit)", 3, ORDER_LE, 4, 12);
-RECOGNISED(ppc, "ppc", "PowerPC (32 bit)", 20, ORDER_BE, 4, 12);
-RECOGNISED(ppc64, "ppc64", "PowerPC (64 bit)", 21, ORDER_BE, 8, 16);
-RECOGNISED(ppc64le, "ppc64le", "PowerPC (64 bit, little-endian)", 21, ORDER_LE, 8, 16);
-RECOGNISED(s390x, "s390x", "S/390 (64 bit)", 22, ORDER_BE, 8, 12);
-RECOGNISED(arm, "armv7l", "Arm (32 bit)", 40, ORDER_LE, 4, 12);
-RECOGNISED(arm64, "aarch64", "Arm (64 bit)", 183, ORDER_LE, 8, 12);
-RECOGNISED(riscv64, "riscv64", "RISC-V (64 bit)", 243, ORDER_LE, 8, 12);
-RECOGNISED(loongarch64, "loongarch64", "LoongArch (64 bit)", 258, ORDER_LE, 8, 14);
+RECOGNISED(i386, "i686", "x86 (32 bit)", 3, ORDER_LE, 4, 12, .align64 = 4, .uname_pattern = "i?86");
+RECOGNISED(ppc, "ppc", "PowerPC (32 bit)", 20, ORDER_BE, 4, 12, .align64 = 8);
+RECOGNISED(ppc64, "ppc64", "PowerPC (64 bit)", 21, ORDER_BE, 8, 16, .align64 = 8);
+RECOGNISED(ppc64le, "ppc64le", "PowerPC (64 bit, little-endian)", 21, ORDER_LE, 8, 16, .align64 = 8);
+RECOGNISED(s390x, "s390x", "S/390 (64 bit)", 22, ORDER_BE, 8, 12, .align64 = 8);
+RECOGNISED(arm, "armv7l", "Arm (32 bit)", 40, ORDER_LE, 4, 12, .pfn_from_phys_base = true,
+	   .uname_pattern = "arm*");
+RECOGNISED(arm64, "aarch64", "Arm (64 bit)", 183, ORDER_LE, 8, 12, .align64 = 8);
+RECOGNISED(riscv64, "riscv64", "RISC-V (64 bit)", 243, ORDER_LE, 8, 12, .align64 = 8);
+RECOGNISED(loongarch64, "loongarch64", "LoongArch (64 bit)", 258, ORDER_LE, 8, 14, .align64 = 8);
 
 const struct arch *const archs[] = {
 	&x86_64_arch, &i386,  &ppc,	&ppc64,	      &ppc64le, &s390x,

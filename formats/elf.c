@@ -171,13 +171,16 @@ static int remember_segment(struct dump *d, const struct phdr *p, struct err *e)
 	return 0;
 }
 
+static bool is_physical(uint64_t paddr, uint64_t size)
+{
+	return !(paddr >> MAX_PHYS_BITS) && size <= (1ULL << MAX_PHYS_BITS) - paddr;
+}
+
 static int add_load(struct dump *d, uint64_t index, const struct phdr *p, struct err *e)
 {
 	if (p->filesz > p->memsz && p->memsz)
 		complain(d, "PT_LOAD", index, p, "more bytes in the file than in memory; left out");
-	else if (p->paddr != UINT64_MAX &&
-		 (p->paddr >> MAX_PHYS_BITS ||
-		  MAX(p->memsz, p->filesz) > (1ULL << MAX_PHYS_BITS) - p->paddr))
+	else if (p->paddr != UINT64_MAX && !is_physical(p->paddr, MAX(p->memsz, p->filesz)))
 		complain(d, "PT_LOAD", index, p,
 			 "no machine has such physical addresses; left out");
 	else if (p->paddr == UINT64_MAX)
@@ -302,32 +305,6 @@ static int read_phdrs(struct dump *d, const struct ehdr *h, uint64_t nr, struct 
 	return 0;
 }
 
-static bool looks_like_vmcoreinfo(const struct note *n)
-{
-	/* The kernel's own is a page (VMCOREINFO_BYTES); every fact is looked for in all of it. */
-	return note_owner_is(n, "VMCOREINFO") && n->type == 0 && n->desc_len > 0 &&
-	       n->desc_len <= 1 << 20;
-}
-
-static void find_vmcoreinfo(struct dump *d)
-{
-	struct bytes b = bytes_init(d->notes, d->notes_len, d->id.order, "notes", d->notes_off);
-	struct note n;
-
-	while (note_next(&b, &n)) {
-		if (d->vmcoreinfo || !looks_like_vmcoreinfo(&n))
-			continue;
-		d->vmcoreinfo = (const char *)n.desc;
-		d->vmcoreinfo_len = n.desc_len;
-	}
-	if (b.overrun) {
-		d->damage.bad_structures++;
-		log_warn(d->log,
-			 "%s: the notes at offset 0x%" PRIx64 " are cut off in the middle of one",
-			 source_name(d->source), d->notes_off);
-	}
-}
-
 /* Do the notes make sense when read in this order: is the first one of plausible size? */
 static bool notes_plausible(const struct dump *d, enum byte_order order)
 {
@@ -351,6 +328,30 @@ static void decide_order(struct dump *d, const struct ehdr *h)
 		d->id.order = other;
 }
 
+/*
+ * Memory that exists by our own note, but is not in this file: a filter left it out. (An ELF file
+ * itself has no way to tell that from memory that never was.)
+ */
+static int add_noted_memory(struct dump *d, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; d->segments_noted && i < d->nr_segments; i++) {
+		const struct segment *s = &d->segments[i];
+
+		if (is_physical(s->paddr, s->memsz) &&
+		    extents_add(d, s->paddr, 0, s->memsz, 0, e))
+			return -1;
+	}
+	for (i = 0; i < d->nr_ram; i++) {
+		const struct noted_ram *r = &d->ram[i];
+
+		if (is_physical(r->addr, r->size) && extents_add(d, r->addr, 0, r->size, 0, e))
+			return -1;
+	}
+	return 0;
+}
+
 static int elf_open(struct dump *d, struct err *e)
 {
 	const char *name = source_name(d->source);
@@ -372,10 +373,12 @@ static int elf_open(struct dump *d, struct err *e)
 	 * The class tells nothing certain about the kernel's word: kexec-tools writes either for a
 	 * 32-bit kernel.
 	 */
-	d->id.word = (uint8_t)h.word;
+	d->id.word = d->id.elf_class = (uint8_t)h.word;
 	d->incomplete = h.flags & EF_INCOMPLETE;
 	decide_order(d, &h);
-	find_vmcoreinfo(d);
+	dump_read_notes(d);
+	if (add_noted_memory(d, e))
+		return -1;
 	if (!d->map)
 		return err_set(e, ERR_CORRUPT,
 			       "%s: no PT_LOAD with memory among %" PRIu64

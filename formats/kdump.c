@@ -70,11 +70,8 @@ static const struct magic kdump_magic[] = {
 
 static struct layout layout_of(const struct dump *d)
 {
-	struct layout l = { .word = d->id.word, .align64 = d->id.word == 8 ? 8 : 4 };
+	struct layout l = { .word = d->id.word, .align64 = d->id.align64 };
 
-	/* 32-bit ABIs other than i386 align 64-bit members to 8 bytes. */
-	if (l.word == 4 && d->id.uname && strcmp(d->id.uname, "i686"))
-		l.align64 = 8;
 	l.status_off = l.word == 8 ? 424 : 412;
 	return l;
 }
@@ -457,7 +454,8 @@ const struct format kdump_format = {
 	.name = "kdump",
 	.title = "kdump-compressed dump",
 	.magic = kdump_magic,
-	.codecs = CODEC_ZLIB | CODEC_LZO | CODEC_SNAPPY | CODEC_ZSTD,
+	.codecs = CODEC_ALL,
+	.can_split = true,
 	.begin = kdump_begin,
 	.put = kdump_put,
 	.commit = kdump_commit,

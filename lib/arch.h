@@ -41,6 +41,10 @@ struct arch {
 	enum byte_order order;
 	uint8_t word;	    /* bytes in a long */
 	uint8_t page_shift; /* where VMCOREINFO does not say */
+	uint8_t align64;    /* alignment of 64-bit members in C structures; 0: 8 */
+	bool pfn_from_phys_base; /* kdump files count pages from the first one of memory */
+	/* fnmatch() pattern of other machine names, "i?86"; NULL: just `name`. */
+	const char *uname_pattern;
 
 	/*
 	 * Page tables: NULL-terminated; setup() chooses. NULL: recognised only, nothing can be

@@ -7,8 +7,11 @@
 #ifndef CODEC_H
 #define CODEC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "err.h"
 
 enum codec_id {
 	CODEC_RAW = 0,
@@ -39,6 +42,15 @@ struct codec {
 	/* Bytes of room that compress() needs to be called at all, for LEN bytes of input. */
 	size_t (*bound)(size_t len);
 	void (*close)(void *state);
+
+	/* State of a decompressor for one thread; NULL: none is needed. */
+	void *(*decoder_open)(void);
+	void (*decoder_close)(void *decoder);
+	/*
+	 * Expand LEN bytes into exactly OUT_LEN bytes, at most 64 KiB; false when IN is anything else
+	 * than that. DECODER: see above, or NULL.
+	 */
+	bool (*decompress)(void *decoder, const void *in, size_t len, void *out, size_t out_len);
 };
 
 /* What this link carries, NULL terminated; defined in tools/link_full.c and tools/link_kdump.c. */
@@ -52,5 +64,21 @@ const struct codec *codec_by_name(const char *name);
 
 /* The name of an id, carried or not; NULL for an id that nobody defined. */
 const char *codec_id_name(uint32_t id);
+
+/* All ids, or-ed. */
+#define CODEC_ALL (CODEC_ZLIB | CODEC_LZO | CODEC_SNAPPY | CODEC_ZSTD)
+
+/* The decompressors that one thread has used so far, kept for its next page. Begins as zeros. */
+struct decoders {
+	void *state[6]; /* by the id's bit */
+};
+
+/*
+ * Expand LEN bytes stored under ID, CODEC_RAW included, into exactly OUT_LEN bytes. ERR_CORRUPT
+ * says what is wrong with them, ERR_UNSUPPORTED that this link has no such codec, ERR_NOMEM.
+ */
+int decode_page(struct decoders *d, uint32_t id, const void *in, size_t len, void *out,
+		size_t out_len, struct err *e);
+void decoders_fini(struct decoders *d);
 
 #endif

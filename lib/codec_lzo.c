@@ -32,6 +32,14 @@ static size_t lzo_bound(size_t len)
 	return len + len / 16 + 64 + 3;
 }
 
+static bool lzo_decompress(void *decoder, const void *in, size_t len, void *out, size_t out_len)
+{
+	lzo_uint size = out_len;
+
+	(void)decoder;
+	return lzo1x_decompress_safe(in, len, out, &size, NULL) == LZO_E_OK && size == out_len;
+}
+
 const struct codec codec_lzo = {
 	.id = CODEC_LZO,
 	.name = "lzo",
@@ -41,4 +49,5 @@ const struct codec codec_lzo = {
 	.compress = lzo_compress,
 	.bound = lzo_bound,
 	.close = free,
+	.decompress = lzo_decompress,
 };

@@ -36,6 +36,23 @@ static void zlib_close(void *state)
 	libdeflate_free_compressor(state);
 }
 
+static void *zlib_decoder_open(void)
+{
+	return libdeflate_alloc_decompressor();
+}
+
+static bool zlib_decompress(void *decoder, const void *in, size_t len, void *out, size_t out_len)
+{
+	/* Without a place for the length, less than all of OUT is an error. */
+	return libdeflate_zlib_decompress(decoder, in, len, out, out_len, NULL) ==
+	       LIBDEFLATE_SUCCESS;
+}
+
+static void zlib_decoder_close(void *decoder)
+{
+	libdeflate_free_decompressor(decoder);
+}
+
 #define LIBRARY "libdeflate " LIBDEFLATE_VERSION_STRING
 #define MAX_LEVEL 12
 
@@ -82,6 +99,36 @@ static void zlib_close(void *state)
 	free(state);
 }
 
+static void *zlib_decoder_open(void)
+{
+	z_stream *z = calloc(1, sizeof(*z));
+
+	if (z && inflateInit(z) != Z_OK) {
+		free(z);
+		return NULL;
+	}
+	return z;
+}
+
+static bool zlib_decompress(void *decoder, const void *in, size_t len, void *out, size_t out_len)
+{
+	z_stream *z = decoder;
+
+	if (inflateReset(z) != Z_OK)
+		return false;
+	z->next_in = (void *)in;
+	z->avail_in = (uInt)len;
+	z->next_out = out;
+	z->avail_out = (uInt)out_len;
+	return inflate(z, Z_FINISH) == Z_STREAM_END && z->total_out == out_len;
+}
+
+static void zlib_decoder_close(void *decoder)
+{
+	inflateEnd(decoder);
+	free(decoder);
+}
+
 #define LIBRARY "zlib " ZLIB_VERSION
 #define MAX_LEVEL 9
 
@@ -104,4 +151,7 @@ const struct codec codec_zlib = {
 	.compress = zlib_compress,
 	.bound = zlib_bound,
 	.close = zlib_close,
+	.decoder_open = zlib_decoder_open,
+	.decoder_close = zlib_decoder_close,
+	.decompress = zlib_decompress,
 };

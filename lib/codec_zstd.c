@@ -47,6 +47,21 @@ static void zstd_close(void *state)
 	ZSTD_freeCCtx(state);
 }
 
+static void *zstd_decoder_open(void)
+{
+	return ZSTD_createDCtx();
+}
+
+static bool zstd_decompress(void *decoder, const void *in, size_t len, void *out, size_t out_len)
+{
+	return ZSTD_decompressDCtx(decoder, out, out_len, in, len) == out_len;
+}
+
+static void zstd_decoder_close(void *decoder)
+{
+	ZSTD_freeDCtx(decoder);
+}
+
 const struct codec codec_zstd = {
 	.id = CODEC_ZSTD,
 	.name = "zstd",
@@ -59,4 +74,7 @@ const struct codec codec_zstd = {
 	.compress = zstd_compress,
 	.bound = zstd_bound,
 	.close = zstd_close,
+	.decoder_open = zstd_decoder_open,
+	.decoder_close = zstd_decoder_close,
+	.decompress = zstd_decompress,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "dump.h"
 
+#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,8 @@
 #include "cleanup.h"
 #include "format.h"
 #include "note.h"
+#include "stored.h"
+#include "toolnote.h"
 
 static bool magic_fits(const struct format *f, struct source *s)
 {
@@ -49,37 +52,80 @@ const struct format *dump_recognise(struct source *s, const struct format *const
 	return best;
 }
 
-int dump_open(struct source *source, const struct format *const *formats, struct log *log,
-	      struct dump **ret, struct err *e)
+/* A dump over these sources, which stay the caller's until it is open. */
+static struct dump *dump_new(const struct format *f, struct source *const *sources, unsigned int nr,
+			     struct log *log)
 {
-	const struct format *f = dump_recognise(source, formats);
-	struct dump *d;
+	struct dump *d = calloc(1, sizeof(*d));
 
-	if (!source_size(source))
-		return err_set(e, ERR_CORRUPT, "%s: is empty", source_name(source));
+	if (!d)
+		return NULL;
+	d->sources = calloc(nr, sizeof(*d->sources));
+	if (!d->sources) {
+		free(d);
+		return NULL;
+	}
+	memcpy(d->sources, sources, nr * sizeof(*sources));
+	d->source = sources[0];
+	d->nr_sources = nr;
+	d->format = f;
+	d->log = log;
+	return d;
+}
+
+static const struct format *format_for(struct source *const *sources, unsigned int nr,
+				       const struct format *const *formats, struct err *e)
+{
+	const struct format *f = dump_recognise(sources[0], formats);
+	const char *name = source_name(sources[0]);
+
+	if (!source_size(sources[0]))
+		err_set(e, ERR_CORRUPT, "%s: is empty", name);
+	else if (!f)
+		err_set(e, ERR_UNSUPPORTED, "%s: not a dump of a format known here", name);
+	else if (!f->open)
+		err_set(e, ERR_UNSUPPORTED, "%s: is a %s, which cannot be read yet", name, f->title);
+	else if (nr > 1 && !f->is_set)
+		err_set(e, ERR_USAGE, "%s: is a %s, a whole dump in one file; '%s' is one too many",
+			name, f->title, source_name(sources[1]));
+	else if (nr > DUMP_MAX_SOURCES)
+		err_set(e, ERR_USAGE, "%u files, more than any dump has", nr);
+	else
+		return f;
+	return NULL;
+}
+
+int dump_open(struct source *const *sources, unsigned int nr, const struct format *const *formats,
+	      struct log *log, struct dump **ret, struct err *e)
+{
+	const struct format *f = format_for(sources, nr, formats, e);
+	struct dump *d;
+	unsigned int i;
+
 	if (!f)
-		return err_set(e, ERR_UNSUPPORTED, "%s: not a dump of a format known here",
-			       source_name(source));
-	if (!f->open)
-		return err_set(e, ERR_UNSUPPORTED, "%s: is a %s, which cannot be read yet",
-			       source_name(source), f->title);
-	d = calloc(1, sizeof(*d));
+		return -1;
+	d = dump_new(f, sources, nr, log);
 	if (!d)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	d->format = f;
-	d->source = source;
-	d->log = log;
 	if (f->open(d, e)) {
-		d->source = NULL; /* stays the caller's */
+		d->nr_sources = 0; /* they stay the caller's */
 		dump_close(d);
 		return -1;
 	}
+	for (i = 0; i < nr; i++)
+		if (source_is_cut(sources[i])) {
+			log_warn(log, "%s: the %s it comes in is cut off", source_name(sources[i]),
+				 source_kind(sources[i]) ? source_kind(sources[i]) : "stream");
+			d->incomplete = true;
+		}
 	*ret = d;
 	return 0;
 }
 
 void dump_close(struct dump *d)
 {
+	unsigned int i;
+
 	if (!d)
 		return;
 	if (d->map && d->map->free)
@@ -87,11 +133,46 @@ void dump_close(struct dump *d)
 	if (d->format->close)
 		d->format->close(d);
 	source_put(&d->notes_window);
-	source_close(d->source);
+	for (i = 0; i < d->nr_sources; i++)
+		source_close(d->sources[i]);
+	free(d->sources);
 	free(d->notes_copy);
+	free(d->eraseinfo_copy);
 	free(d->segments);
+	free(d->ram);
+	free(d->history);
 	free(d->cpus);
 	free(d);
+}
+
+/* ---- notes ---- */
+
+static bool looks_like_vmcoreinfo(const struct note *n)
+{
+	/* The kernel's own is a page (VMCOREINFO_BYTES); every fact is looked for in all of it. */
+	return note_owner_is(n, "VMCOREINFO") && n->type == 0 && n->desc_len > 0 &&
+	       n->desc_len <= 1 << 20;
+}
+
+void dump_read_notes(struct dump *d)
+{
+	struct bytes b = bytes_init(d->notes, d->notes_len, d->id.order, "notes", d->notes_off);
+	struct note n;
+
+	while (note_next(&b, &n)) {
+		if (!d->vmcoreinfo && looks_like_vmcoreinfo(&n)) {
+			d->vmcoreinfo = (const char *)n.desc;
+			d->vmcoreinfo_len = n.desc_len;
+		} else if (toolnote_is(&n)) {
+			toolnote_read(d, (const char *)n.desc, n.desc_len);
+		}
+	}
+	if (b.overrun) {
+		d->damage.bad_structures++;
+		log_warn(d->log,
+			 "%s: the notes at offset 0x%" PRIx64 " are cut off in the middle of one",
+			 source_name(d->source), d->notes_off);
+	}
 }
 
 unsigned int dump_page_shift(const struct dump *d)
@@ -102,6 +183,15 @@ unsigned int dump_page_shift(const struct dump *d)
 bool dump_next_run(const struct dump *d, enum space space, uint64_t pfn, struct run *ret)
 {
 	return d->map && d->map->next_run(d, space, pfn, ret);
+}
+
+enum page_state dump_page_state(const struct dump *d, enum space space, uint64_t pfn)
+{
+	struct run run;
+
+	if (d->map && d->map->page_state)
+		return d->map->page_state(d, space, pfn);
+	return dump_next_run(d, space, pfn, &run) && run.pfn == pfn ? run.state : PAGE_ABSENT;
 }
 
 uint64_t dump_max_pfn(const struct dump *d)
@@ -188,26 +278,68 @@ static const struct arch *find_arch(const struct arch *const *archs, uint16_t ma
 	return NULL;
 }
 
-static void bind_arch(struct dump *d, const struct arch *const *archs)
+/* The family of that machine name, as utsname has it. */
+static const struct arch *find_arch_by_name(const struct arch *const *archs, const char *name)
 {
-	const struct arch *a = find_arch(archs, d->id.e_machine, d->id.order);
+	for (; name && name[0] && *archs; archs++)
+		if (!strcmp((*archs)->name, name) ||
+		    ((*archs)->uname_pattern && !fnmatch((*archs)->uname_pattern, name, 0)))
+			return *archs;
+	return NULL;
+}
 
+static int bind_arch(struct dump *d, const struct arch *const *archs,
+		     const struct bind_force *force, struct err *e)
+{
+	const struct arch *a;
+
+	if (force && force->arch) {
+		a = find_arch_by_name(archs, force->arch);
+		if (!a)
+			return err_set(e, ERR_USAGE, "'%s' is no architecture known here",
+				       force->arch);
+	} else {
+		a = find_arch(archs, d->id.e_machine, d->id.order);
+		if (!a && !d->id.e_machine)
+			a = find_arch_by_name(archs, d->id.uname);
+	}
 	if (!a)
-		return;
+		return 0;
 	d->arch = a;
 	d->id.word = a->word;
 	d->id.uname = a->name;
+	if (!d->id.e_machine)
+		d->id.e_machine = a->e_machine;
+	if (!d->id.align64)
+		d->id.align64 = a->align64 ? a->align64 : 8;
+	if (force && force->arch)
+		d->id.order = a->order;
+	return 0;
 }
 
-int dump_bind(struct dump *d, const struct arch *const *archs, struct err *e)
+/* VMCOREINFO is the kernel's word; a format's block size may be another (QEMU's kdump of Arm). */
+static void bind_page_size(struct dump *d, const struct bind_force *force)
 {
 	uint32_t told = d->vmcoreinfo ? vmcoreinfo_page_size(d->vmcoreinfo, d->vmcoreinfo_len) : 0;
 
-	bind_arch(d, archs);
-	if (told)
+	if (force && force->page_size)
+		d->id.page_size = force->page_size;
+	else if (told)
 		d->id.page_size = told;
 	if (!d->id.page_size)
 		d->id.page_size = d->arch ? 1u << d->arch->page_shift : 4096;
+}
+
+int dump_bind(struct dump *d, const struct arch *const *archs, const struct bind_force *force,
+	      struct err *e)
+{
+	if (bind_arch(d, archs, force, e))
+		return -1;
+	bind_page_size(d, force);
+	if (!d->id.align64)
+		d->id.align64 = 8;
+	if (d->arch && d->arch->pfn_from_phys_base && d->told.has_phys_base)
+		d->id.pfn_bias = d->told.phys_base >> dump_page_shift(d);
 	if (d->map && d->map->set_page_size && d->map->set_page_size(d, e))
 		return err_add(e, "%s", source_name(d->source));
 	if (d->arch)
@@ -285,7 +417,10 @@ void reader_fini(struct reader *r)
 {
 	drop_windows(r);
 	free(r->bounce);
-	r->bounce = NULL;
+	free(r->format_state);
+	r->bounce = r->format_state = NULL;
+	stored_fini(r);
+	decoders_fini(&r->decoders);
 }
 
 static bool window_has(const struct window *w, const struct source *s, uint64_t off, size_t len)
@@ -328,12 +463,20 @@ int reader_view(struct reader *r, enum space space, uint64_t pfn, uint64_t nr, s
 	return r->dump->map->view(r, space, pfn, nr, ret, e);
 }
 
+int reader_stored(struct reader *r, enum space space, uint64_t pfn, struct stored *ret,
+		  struct err *e)
+{
+	if (!r->dump->map->stored)
+		return err_set(e, ERR_UNSUPPORTED, "pages are not stored one by one");
+	return r->dump->map->stored(r, space, pfn, ret, e);
+}
+
 int reader_page(struct reader *r, enum space space, uint64_t pfn, void *buf, struct err *e)
 {
 	return r->dump->map->read_page(r, space, pfn, buf, e);
 }
 
-static int why_not(const struct run *run, bool found, uint64_t addr, struct err *e)
+static int why_not(enum page_state state, uint64_t addr, struct err *e)
 {
 	static const char *const why[] = {
 		[PAGE_ABSENT] = "is not memory of this dump",
@@ -341,8 +484,7 @@ static int why_not(const struct run *run, bool found, uint64_t addr, struct err 
 		[PAGE_UNREADABLE] = "is missing: the dump is cut off or damaged",
 	};
 
-	return err_set(e, ERR_UNREADABLE, "physical address 0x%" PRIx64 " %s", addr,
-		       why[found ? run->state : PAGE_ABSENT]);
+	return err_set(e, ERR_UNREADABLE, "physical address 0x%" PRIx64 " %s", addr, why[state]);
 }
 
 /* The slow way, for a page near one that could not be delivered. */
@@ -364,16 +506,15 @@ static int read_in_page(struct reader *r, enum space space, uint64_t addr, uint8
 			struct err *e)
 {
 	uint64_t pfn = addr >> dump_page_shift(r->dump), before = source_my_faults();
-	struct run run;
-	bool found = dump_next_run(r->dump, space, pfn, &run) && run.pfn == pfn;
+	enum page_state state = dump_page_state(r->dump, space, pfn);
 	struct view v;
 
-	if (found && run.state == PAGE_ZERO) {
+	if (state == PAGE_ZERO) {
 		memset(out, 0, len);
 		return 0;
 	}
-	if (!found || run.state != PAGE_DATA)
-		return why_not(&run, found, addr, e);
+	if (state != PAGE_DATA)
+		return why_not(state, addr, e);
 	if (reader_view(r, space, pfn, 1, &v, e))
 		return -1;
 	memcpy(out, v.data + (addr & (r->dump->id.page_size - 1)), len);

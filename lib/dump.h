@@ -13,9 +13,12 @@
 #include <stdint.h>
 
 #include "bytes.h"
+#include "codec.h"
 #include "err.h"
 #include "log.h"
 #include "source.h"
+
+struct expanded;
 
 struct arch;
 struct format;
@@ -49,6 +52,17 @@ struct view {
 	uint64_t nr; /* pages, at least 1 */
 };
 
+/* One page as it lies in the file. */
+struct stored {
+	uint32_t codec, size; /* enum codec_id; bytes */
+	const uint8_t *data;  /* valid until the reader's next call */
+	/*
+	 * Names these bytes in the dump: pages with the same place are the same page, as zero pages
+	 * of a kdump dump are.
+	 */
+	uint64_t place;
+};
+
 /*
  * One implementation of the map. lib/extents.c has the one for formats whose memory lies in long
  * pieces of a file.
@@ -71,6 +85,16 @@ struct map_ops {
 	 */
 	int (*read_page)(struct reader *r, enum space space, uint64_t pfn, void *buf,
 			 struct err *e);
+	/*
+	 * State of one page, at a cost that does not depend on runs. NULL: next_run() is as good.
+	 */
+	enum page_state (*page_state)(const struct dump *d, enum space space, uint64_t pfn);
+	/*
+	 * A page of state PAGE_DATA as it is stored, in place. ERR_UNSUPPORTED when pages are not
+	 * stored one by one; else as view. NULL: never.
+	 */
+	int (*stored)(struct reader *r, enum space space, uint64_t pfn, struct stored *ret,
+		      struct err *e);
 	/* The page size is known now: build what needs it. NULL: nothing to do. */
 	int (*set_page_size)(struct dump *d, struct err *e);
 	void (*free)(struct dump *d);
@@ -84,8 +108,37 @@ struct ident {
 	uint16_t e_machine;    /* ELF EM_ number */
 	enum byte_order order; /* of the machine that was dumped, not of the file's own header */
 	uint8_t word;	    /* bytes in a long: 4 or 8 */
+	uint8_t align64;    /* alignment of 64-bit members in C structures: 4 (i386) or 8 */
+	uint8_t elf_class;  /* word of the ELF file it came from, also through others: 4 or 8 */
 	uint32_t page_size; /* bytes, a power of two */
 	const char *uname;  /* machine name as in utsname, "x86_64" */
+	/*
+	 * What is subtracted from a PFN where a kdump file counts pages: its PFN 0 is the first page
+	 * of memory on Arm (ARCH_PFN_OFFSET; crash diskdump.h paddr_to_pfn()).
+	 */
+	uint64_t pfn_bias;
+};
+
+/* utsname: sysname nodename release version machine domainname, each terminated. */
+#define UTS_FIELDS 6
+#define UTS_LEN 65
+
+/*
+ * What the file's own header tells about the dump. A conversion carries it over; what is not told
+ * is zero.
+ */
+struct told {
+	bool has_level, has_uts, has_time, has_phys_base;
+	int level;	 /* dump level */
+	uint32_t codecs; /* CODEC ids that the header announces, or-ed */
+	uint32_t version; /* of the format */
+	char uts[UTS_FIELDS][UTS_LEN];
+	int64_t time; /* seconds since 1970 */
+	uint64_t phys_base;
+	/* of a split set that was opened: its parts; of a part that was opened alone: 1, and its range */
+	bool split;
+	unsigned int nr_parts;
+	uint64_t start_pfn, end_pfn;
 };
 
 /*
@@ -95,6 +148,11 @@ struct ident {
 struct segment {
 	uint64_t vaddr, paddr, filesz, memsz, off;
 	uint32_t flags;
+};
+
+/* A piece of memory that exists, by our own note; bytes. */
+struct noted_ram {
+	uint64_t addr, size;
 };
 
 /* What was wrong with the input so far. Each one was also told to the log, once. */
@@ -122,9 +180,12 @@ struct cpu {
 struct dump {
 	const struct format *format;
 	const struct arch *arch; /* NULL until dump_bind() */
-	struct source *source;
+	struct source *source;	 /* the first, mostly the only one */
+	struct source **sources; /* all of a set, in the order that open() puts them into */
+	unsigned int nr_sources;
 	struct log *log;
 	struct ident id;
+	struct told told;
 	const struct map_ops *map;
 	void *map_data;
 	void *format_data;
@@ -135,13 +196,24 @@ struct dump {
 	uint64_t notes_off;	    /* where it lay in the file, for messages */
 	const char *vmcoreinfo; /* text inside notes, not terminated; NULL where there is none */
 	size_t vmcoreinfo_len;
+	const uint8_t *eraseinfo; /* text of makedumpfile's erase, not terminated; NULL: none */
+	size_t eraseinfo_len;
+	uint8_t *eraseinfo_copy; /* what it points into, freed by dump_close(); or NULL */
 	struct segment *segments;
 	size_t nr_segments;
+	/* By our own note: the segments are those of an ELF file before this one. */
+	bool segments_noted;
+	struct noted_ram *ram; /* by our own note: memory that exists */
+	size_t nr_ram;
+	char *history; /* BEFORE= lines of our own note, for the next one; or NULL */
 	struct cpu *cpus;
 	unsigned int nr_cpus;
 	bool incomplete; /* the dump says so itself (ELF: e_flags bit 0 of makedumpfile -E) */
 	struct damage damage;
 };
+
+/* A dump holds at most so many files: parts of a split set, raw images. */
+#define DUMP_MAX_SOURCES 1024
 
 /* Upper bounds for what a file may claim, so that nothing grows without bound. */
 #define DUMP_MAX_NOTES ((size_t)256 << 20)
@@ -151,29 +223,47 @@ struct dump {
 const struct format *dump_recognise(struct source *source, const struct format *const *formats);
 
 /*
- * Find the format of SOURCE in FORMATS (NULL terminated; best score wins) and open it. LOG may be
- * NULL. Ownership of SOURCE passes to the dump on success only. ERR_UNSUPPORTED with the format's
- * name where it can only be recognised.
+ * Find the format of SOURCES[0] in FORMATS (NULL terminated; best score wins) and open it, with the
+ * others as what belongs to it. LOG may be NULL. Ownership of the sources passes to the dump on
+ * success only. ERR_UNSUPPORTED with the format's name where it can only be recognised.
  */
-int dump_open(struct source *source, const struct format *const *formats, struct log *log,
-	      struct dump **ret, struct err *e);
+int dump_open(struct source *const *sources, unsigned int nr_sources,
+	      const struct format *const *formats, struct log *log, struct dump **ret,
+	      struct err *e);
+
+/*
+ * Look through d->notes (set, with d->id.order) for what every format has to know of them: VMCOREINFO
+ * and our own note, which brings back the PT_LOAD table of an ELF source. For formats, in open().
+ */
+void dump_read_notes(struct dump *d);
 
 /* Free all, close the source; NULL is allowed. */
 void dump_close(struct dump *d);
 
+/* What the user knows better than the file; zero or NULL: nothing. */
+struct bind_force {
+	const char *arch;   /* struct arch.name */
+	uint32_t page_size; /* bytes, a power of two */
+};
+
 /*
- * Decide the architecture (ARCHS, NULL terminated, by e_machine), complete the identity, take the
- * page size from VMCOREINFO's PAGESIZE or the arch, build the page map, and fill the CPUs from the
- * notes. An architecture that is not in the table is no error: d->arch stays NULL and the page size
- * 4096.
+ * Decide the architecture (ARCHS, NULL terminated: forced, by e_machine, or by the utsname machine),
+ * complete the identity, take the page size from VMCOREINFO's PAGESIZE, the format or the arch,
+ * build the page map, and fill the CPUs from the notes. An architecture that is not in the table is
+ * no error unless it was forced (ERR_USAGE): d->arch stays NULL and the page size 4096. FORCE may be
+ * NULL.
  */
-int dump_bind(struct dump *d, const struct arch *const *archs, struct err *e);
+int dump_bind(struct dump *d, const struct arch *const *archs, const struct bind_force *force,
+	      struct err *e);
 
 /* log2 of the page size; valid after dump_bind(). */
 unsigned int dump_page_shift(const struct dump *d);
 
 /* The map: see struct map_ops. Valid after dump_bind(). */
 bool dump_next_run(const struct dump *d, enum space space, uint64_t pfn, struct run *ret);
+
+/* State of one page: PAGE_ABSENT for what is in no run. */
+enum page_state dump_page_state(const struct dump *d, enum space space, uint64_t pfn);
 
 /* One past the highest PFN that the dump calls memory; 0 when there is none. */
 uint64_t dump_max_pfn(const struct dump *d);
@@ -195,7 +285,10 @@ struct reader {
 	unsigned int next_victim;
 	unsigned int held;    /* windows, a bit each, that reader_hold() keeps */
 	uint64_t seen_faults; /* windows are from after this count of source_my_faults() */
-	uint8_t *bounce;      /* one page, for pages that do not lie in one piece */
+	uint8_t *bounce;      /* SOURCE_SLACK bytes, for pages that do not lie in one piece */
+	struct decoders decoders;
+	struct expanded *expanded; /* private to lib/stored.c: pages that were decompressed */
+	void *format_state;	   /* the format's own, freed with free(); NULL until it makes it */
 };
 
 void reader_init(struct reader *r, struct dump *d);
@@ -214,6 +307,13 @@ const uint8_t *reader_bytes(struct reader *r, struct source *s, uint64_t off, si
  */
 int reader_view(struct reader *r, enum space space, uint64_t pfn, uint64_t nr, struct view *ret,
 		struct err *e);
+
+/*
+ * A page of state PAGE_DATA as the file has it: see struct map_ops.stored; ERR_UNSUPPORTED where the
+ * map has none.
+ */
+int reader_stored(struct reader *r, enum space space, uint64_t pfn, struct stored *ret,
+		  struct err *e);
 
 /*
  * Keep the window that DATA, of a view, lies in until reader_release(): for who needs the bytes for

@@ -66,6 +66,8 @@ struct plan {
 	size_t notes_len;
 	const uint8_t *tool_note; /* ours, to be stored right behind them */
 	size_t tool_note_len;
+	const uint8_t *eraseinfo; /* text, byte for byte; NULL: none */
+	size_t eraseinfo_len;
 	uint64_t vmcoreinfo_off; /* of the VMCOREINFO text in notes; its length is 0 when there is
 				    none */
 	uint64_t vmcoreinfo_len;
@@ -84,6 +86,8 @@ struct part {
 struct format {
 	const char *name;  /* "elf": what the user types and --json prints */
 	const char *title; /* "ELF core": for sentences */
+	/* A dump may be several files: open() gets them in d->sources, in the order they were named. */
+	bool is_set;
 
 	/*
 	 * Reading. open NULL: the format is recognised by name only; probe NULL: the magic decides.
@@ -98,7 +102,7 @@ struct format {
 	 */
 	int (*probe)(struct source *s);
 	/*
-	 * Fill d from d->source: id, map and map_data (usually by lib/extents.h), notes, segments,
+	 * Fill d from d->source (or d->sources, when is_set): id, told, map and map_data (usually by lib/extents.h), notes, segments,
 	 * incomplete, damage. What makes no sense is left out, counted in d->damage and told to
 	 * d->log; only a file of which nothing can be used is an error: ERR_CORRUPT, with file,
 	 * offset, expected, found. On error the caller closes d.
@@ -119,6 +123,12 @@ struct format {
 
 	/* CODEC ids that pages may be stored in, or-ed. */
 	uint32_t codecs;
+	bool can_split; /* into several parts */
+	/*
+	 * There is nothing in the file that could say that it is incomplete: it grows under the name
+	 * NAME.incomplete and is renamed when it is whole.
+	 */
+	bool unmarked;
 	/*
 	 * Write headers to p->sink, marked incomplete where the format has a mark, and set p->priv.
 	 * A sink that cannot patch (sink_can_patch()) gets all but what only commit knows.

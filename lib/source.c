@@ -33,6 +33,13 @@ struct source {
 	atomic_bool no_mmap;
 	dev_t dev;
 	ino_t ino;
+	/* of a source over another */
+	const struct source_ops *ops;
+	void *priv;
+	struct source *under;
+	const char *kind;
+	bool cut, has_base;
+	uint64_t base; /* of FILE@ADDR */
 };
 
 /*
@@ -128,23 +135,98 @@ static int source_setup(struct source *s, struct err *e)
 	return 0;
 }
 
-int source_open(const char *path, unsigned int flags, struct source **ret, struct err *e)
+int source_fd(int fd, const char *name, unsigned int flags, struct source **ret, struct err *e)
 {
-	struct source *s = source_new(path);
+	struct source *s = source_new(name);
 
 	if (!s)
-		return err_set(e, ERR_NOMEM, "%s: out of memory", path);
-	/* O_NONBLOCK: a FIFO in place of the file must not hang us. */
-	s->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (s->fd < 0) {
-		err_sys(e, errno, "%s", path);
-	} else if (!source_setup(s, e)) {
-		atomic_store(&s->no_mmap, (flags & SOURCE_NO_MMAP) != 0);
+		return err_set(e, ERR_NOMEM, "%s: out of memory", name);
+	s->fd = fd;
+	atomic_store(&s->no_mmap, (flags & SOURCE_NO_MMAP) != 0);
+	if (!source_setup(s, e)) {
 		*ret = s;
 		return 0;
 	}
+	s->fd = -1;
 	source_close(s);
 	return -1;
+}
+
+int source_open(const char *path, unsigned int flags, struct source **ret, struct err *e)
+{
+	/* O_NONBLOCK: a FIFO in place of the file must not hang us. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0)
+		return err_sys(e, errno, "%s", path);
+	if (!source_fd(fd, path, flags, ret, e))
+		return 0;
+	close(fd);
+	return -1;
+}
+
+int source_over(struct source *under, const char *kind, const struct source_ops *ops, void *priv,
+		uint64_t size, struct source **ret, struct err *e)
+{
+	struct source *s = source_new(under->name);
+
+	if (!s)
+		return err_set(e, ERR_NOMEM, "%s: out of memory", under->name);
+	s->ops = ops;
+	s->priv = priv;
+	s->under = under;
+	s->kind = kind;
+	s->size = size;
+	s->cell = CELL_READ;
+	s->cut = under->cut;
+	atomic_store(&s->no_mmap, true);
+	*ret = s;
+	return 0;
+}
+
+void source_replace(struct source *s, struct source *under, const char *kind)
+{
+	s->under = under;
+	s->kind = kind;
+	s->cut |= under && under->cut;
+}
+
+const char *source_kind(const struct source *s)
+{
+	return s->kind;
+}
+
+struct source *source_under(const struct source *s)
+{
+	return s->under;
+}
+
+void source_set_cut(struct source *s)
+{
+	s->cut = true;
+}
+
+bool source_is_cut(const struct source *s)
+{
+	return s->cut;
+}
+
+void source_set_base(struct source *s, uint64_t addr)
+{
+	s->has_base = true;
+	s->base = addr;
+}
+
+bool source_base(const struct source *s, uint64_t *ret)
+{
+	if (s->has_base)
+		*ret = s->base;
+	return s->has_base;
+}
+
+int source_get_fd(const struct source *s)
+{
+	return s->fd;
 }
 
 struct source *source_memory(const char *name, const void *data, size_t len)
@@ -161,12 +243,17 @@ struct source *source_memory(const char *name, const void *data, size_t len)
 
 void source_close(struct source *s)
 {
-	if (!s)
-		return;
-	if (s->fd >= 0)
-		close(s->fd);
-	free(s->name);
-	free(s);
+	while (s) {
+		struct source *under = s->under;
+
+		if (s->ops && s->ops->close)
+			s->ops->close(s->priv);
+		if (s->fd >= 0)
+			close(s->fd);
+		free(s->name);
+		free(s);
+		s = under;
+	}
 }
 
 const char *source_name(const struct source *s)
@@ -183,7 +270,12 @@ bool source_is_path(const struct source *s, const char *path)
 {
 	struct stat st;
 
-	return s->fd >= 0 && !stat(path, &st) && st.st_dev == s->dev && st.st_ino == s->ino;
+	if (stat(path, &st))
+		return false;
+	for (; s; s = s->under)
+		if (s->fd >= 0 && st.st_dev == s->dev && st.st_ino == s->ino)
+			return true;
+	return false;
 }
 
 uint64_t source_my_faults(void)
@@ -200,6 +292,8 @@ static size_t read_fully(struct source *s, uint64_t off, uint8_t *buf, size_t le
 	size_t done = 0;
 
 	*os = 0;
+	if (s->ops)
+		return s->ops->read(s->priv, off, buf, len, os);
 	if (s->memory) {
 		done = off < s->size ? MIN((uint64_t)len, s->size - off) : 0;
 		memcpy(buf, s->memory + (done ? off : 0), done);
@@ -381,4 +475,40 @@ void source_put(struct window *w)
 		free(w->base);
 	}
 	*w = (struct window){ .data = NULL };
+}
+
+/* ---- openers ---- */
+
+#define MAX_LAYERS 8
+
+static const struct opener *opener_for(struct source *s, const struct opener *const *openers)
+{
+	for (; *openers; openers++) {
+		const struct opener *o = *openers;
+		struct err ignored = ERR_INIT;
+		char buf[32];
+
+		if (o->magic_len <= sizeof(buf) &&
+		    !source_read(s, 0, buf, o->magic_len, &ignored) &&
+		    !memcmp(buf, o->magic, o->magic_len) && (!o->probe || o->probe(s)))
+			return o;
+	}
+	return NULL;
+}
+
+int source_unwrap(struct source **s, const struct opener *const *openers,
+		  const struct spool_opts *opts, struct err *e)
+{
+	const struct opener *o;
+	unsigned int i;
+
+	for (i = 0; (o = opener_for(*s, openers)); i++) {
+		if (i == MAX_LAYERS)
+			return err_set(e, ERR_UNSUPPORTED,
+				       "%s: is wrapped more than %d times, now in %s", (*s)->name,
+				       MAX_LAYERS, o->name);
+		if (o->open(*s, opts, s, e))
+			return -1;
+	}
+	return 0;
 }

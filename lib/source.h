@@ -12,6 +12,10 @@
  * mapped) read as zeros inside a window and are counted. Who must not take such zeros for data
  * compares source_my_faults() before and after, and asks source_read() page by page when it moved.
  * A SIGBUS is dealt with here and nowhere else.
+ *
+ * Sources stack: a flattened stream (lib/flat.h) is a source over another one, what was compressed as
+ * a whole (lib/ext) or came through a pipe (lib/spool.h) is a file of ours that has taken its place.
+ * An opener recognises such a wrapping and takes it off; formats never know of it.
  */
 #ifndef SOURCE_H
 #define SOURCE_H
@@ -22,6 +26,7 @@
 
 #include "err.h"
 
+struct log;
 struct source;
 
 /* Flags for source_open(). */
@@ -43,13 +48,98 @@ enum {
 int source_open(const char *path, unsigned int flags, struct source **ret, struct err *e);
 
 /*
+ * The same for a descriptor that is open already, which the source then owns; on failure it stays
+ * the caller's.
+ */
+int source_fd(int fd, const char *name, unsigned int flags, struct source **ret, struct err *e);
+
+/*
  * A source over LEN bytes of memory at DATA, which must outlive it. For tests and fuzzers. NULL
  * when out of memory.
  */
 struct source *source_memory(const char *name, const void *data, size_t len);
 
-/* Close and free; NULL is allowed. All windows must have been put. */
+/* How a source over another one gets at its bytes. */
+struct source_ops {
+	/*
+	 * Like pread(): copy up to LEN bytes from offset OFF into BUF, from any thread; fewer where
+	 * the source ends, or at bytes that cannot be had, with *os set to an errno value for the
+	 * latter.
+	 */
+	size_t (*read)(void *priv, uint64_t off, void *buf, size_t len, int *os);
+	/* Free PRIV; the source beneath is closed by its owner. */
+	void (*close)(void *priv);
+};
+
+/*
+ * A source of SIZE bytes over UNDER, which it then owns, with its name. KIND is what was taken off,
+ * for messages: "flattened". On failure (ERR_NOMEM) UNDER and PRIV stay the caller's.
+ */
+int source_over(struct source *under, const char *kind, const struct source_ops *ops, void *priv,
+		uint64_t size, struct source **ret, struct err *e);
+
+/*
+ * S, a file of its own, takes the place of UNDER, which is kept beneath it for its name and identity
+ * only. KIND as above: "xz", "pipe". UNDER may be NULL.
+ */
+void source_replace(struct source *s, struct source *under, const char *kind);
+
+/* Close and free, with all that is beneath it; NULL is allowed. All windows must have been put. */
 void source_close(struct source *s);
+
+/* What was taken off to get at this source, and what it lies over; NULL for a plain file. */
+const char *source_kind(const struct source *s);
+struct source *source_under(const struct source *s);
+
+/*
+ * This source knows that it is cut off: a stream without its end, a compressed file that breaks off.
+ * What it has is good as far as it goes.
+ */
+void source_set_cut(struct source *s);
+bool source_is_cut(const struct source *s);
+
+/* Memory image without a header: where its first byte lies in physical memory (FILE@ADDR). */
+void source_set_base(struct source *s, uint64_t addr);
+bool source_base(const struct source *s, uint64_t *ret);
+
+/* The descriptor of a plain file, or -1. For libraries that want one; it stays the source's. */
+int source_get_fd(const struct source *s);
+
+/* ---- openers ---- */
+
+/* Where and how much may be put on disk when a source has to be spooled. */
+struct spool_opts {
+	const char *dir; /* NULL: $TMPDIR, or /var/tmp */
+	uint64_t limit;	 /* bytes; 0: half of what is free there */
+	struct log *log; /* is told what is spooled, and the limit */
+	const volatile int *interrupted; /* may be NULL */
+};
+
+/* One kind of wrapping: a file and a line in tools/link_*.c. */
+struct opener {
+	const char *name;  /* "xz", "flattened" */
+	const char *magic; /* at offset 0 */
+	size_t magic_len;
+	/* More than the magic: true when it is this opener's. NULL: the magic decides. */
+	bool (*probe)(struct source *s);
+	/*
+	 * Make *ret of UNDER, which it then owns. What is cut off is source_set_cut(). ERR_CORRUPT
+	 * when nothing of it can be used, ERR_NOSPACE when a limit is reached (and the message names
+	 * the option that lifts it), ERR_NOMEM; UNDER then stays the caller's.
+	 */
+	int (*open)(struct source *under, const struct spool_opts *opts, struct source **ret,
+		    struct err *e);
+};
+
+/* What this link can take off, NULL terminated; defined in tools/link_*.c. */
+extern const struct opener *const opener_table[];
+
+/*
+ * Take off what *S is wrapped in, layer by layer, at most 8. On failure *S is what was left; it
+ * stays the caller's.
+ */
+int source_unwrap(struct source **s, const struct opener *const *openers,
+		  const struct spool_opts *opts, struct err *e);
 
 const char *source_name(const struct source *s);
 

@@ -67,17 +67,18 @@ static const char help[] =
 	"  -h, --help         this text\n\n"
 	"Manual: dumptool-dmesg(1)\n";
 
-static int run(const char *input, const char *output, bool force, const struct printk_opts *opts,
-	       struct talk *t, struct err *e)
+static int run(char *const *inputs, unsigned int nr, const struct input_opts *in,
+	       const char *output, bool force, const struct printk_opts *opts, struct talk *t,
+	       struct err *e)
 {
 	struct sink *sink = NULL;
 	struct session s;
 	bool damaged;
 	int status = STATUS_FAILED;
 
-	if (session_open(&s, input, 0, &t->log, e))
+	if (session_open(&s, inputs, nr, in, &t->log, e))
 		return STATUS_FAILED;
-	if (output && source_is_path(s.dump->source, output))
+	if (output && session_reads(&s, output))
 		err_set(e, ERR_EXISTS, "%s: is the input", output);
 	else if (output && sink_file(output, force ? SINK_FORCE : 0, &sink, e))
 		err_add(e, "cannot write");
@@ -101,6 +102,7 @@ static int dmesg_run(int argc, char **argv, struct err *e)
 	};
 	bool kexec_tools = !strcmp(argv[0], "vmcore-dmesg"), force = false;
 	struct printk_opts opts = { .since_clear = false, .no_caller = kexec_tools };
+	struct input_opts in = { .source_flags = 0 };
 	const char *output = NULL;
 	struct talk t;
 	int id;
@@ -124,9 +126,9 @@ static int dmesg_run(int argc, char **argv, struct err *e)
 			return usage_error(e, "dmesg", "wrong option");
 		}
 	}
-	if (argc - optind != 1)
+	if (argc - optind < 1 || (kexec_tools && argc - optind > 1))
 		return usage_error(e, "dmesg", "one dump is needed");
-	id = run(argv[optind], output, force, &opts, &t, e);
+	id = run(argv + optind, (unsigned int)(argc - optind), &in, output, force, &opts, &t, e);
 	/* Whoever calls vmcore-dmesg takes any other status for "no log". */
 	return kexec_tools && id == STATUS_DAMAGED ? STATUS_OK : id;
 }

@@ -25,7 +25,7 @@ static int open_output(struct filter_job *job, unsigned int i, struct err *e)
 		return sink_flat(STDOUT_FILENO, "STDOUT", &job->sinks[i], e);
 	if (o->dry_run)
 		return sink_null(path, &job->sinks[i], e);
-	if (source_is_path(job->session.dump->source, path))
+	if (session_reads(&job->session, path))
 		return err_set(e, ERR_EXISTS, "%s: is the input", path);
 	if (sink_file(path, o->force ? SINK_FORCE : 0, &job->sinks[i], e))
 		return err_add(e, "cannot write the dump file");
@@ -224,12 +224,12 @@ static bool input_damaged(struct filter_job *job)
 		log_warn(&job->talk.log,
 			 "%s: %" PRIu64 " pages could not be read, the first is 0x%" PRIx64
 			 "; the dump says so in their places",
-			 job->opts.input, p->unreadable_pages, p->first_unreadable);
+			 job->opts.inputs[0], p->unreadable_pages, p->first_unreadable);
 	if (d->incomplete)
-		log_warn(&job->talk.log, "%s: says itself that it is incomplete", job->opts.input);
+		log_warn(&job->talk.log, "%s: says itself that it is incomplete", job->opts.inputs[0]);
 	if (d->damage.unreadable_pages)
 		log_warn(&job->talk.log, "%s: %" PRIu64 " pages were beyond its end",
-			 job->opts.input, d->damage.unreadable_pages);
+			 job->opts.inputs[0], d->damage.unreadable_pages);
 	return p->unreadable_pages || d->incomplete || d->damage.missing_bytes ||
 	       d->damage.bad_structures;
 }
@@ -310,14 +310,14 @@ static int run_job(struct filter_job *job, struct err *e)
 {
 	int status;
 
-	if (session_open(&job->session, job->opts.input, job->opts.non_mmap ? SOURCE_NO_MMAP : 0,
+	if (session_open(&job->session, job->opts.inputs, job->opts.nr_inputs, &job->opts.in,
 			 &job->talk.log, e))
 		return STATUS_FAILED;
 	show_vmcoreinfo(job);
 	if (!job->session.dump->vmcoreinfo && job->opts.levels[0] & ~LEVEL_ZERO)
 		log_warn(&job->talk.log,
 			 "%s: has no VMCOREINFO note: nothing is known about its kernel",
-			 job->opts.input);
+			 job->opts.inputs[0]);
 	status = job->opts.dump_dmesg ? dump_dmesg(job, e) : write_dump(job, e);
 	if (status != STATUS_FAILED && !job->opts.dump_dmesg) {
 		if (!job->opts.explain_set)

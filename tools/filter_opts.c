@@ -148,27 +148,6 @@ static bool parse_unsigned(const char *text, int base, uint64_t max, uint64_t *r
 	return *text >= '0' && *text <= '9' && !*end && !errno && *ret <= max;
 }
 
-static bool parse_size(const char *text, uint64_t *ret)
-{
-	static const char suffix[] = "KMGTPE";
-	const char *unit;
-	char *end;
-	int shift;
-
-	errno = 0;
-	*ret = strtoull(text, &end, 10);
-	if (*text < '0' || *text > '9' || errno)
-		return false;
-	unit = *end ? strchr(suffix, *end & ~0x20) : NULL;
-	if (*end && (!unit || end[1]))
-		return false;
-	shift = unit ? 10 * (int)(unit - suffix + 1) : 0;
-	if (shift && *ret >> (64 - shift))
-		return false;
-	*ret <<= shift;
-	return *ret != 0;
-}
-
 /* -d: makedumpfile takes what atoi() makes of each number; ours must be numbers. */
 static int parse_levels(struct filter_opts *o, const char *text, bool makedumpfile, struct err *e)
 {
@@ -285,7 +264,6 @@ static bool set_flag(struct filter_opts *o, int id)
 		{ OPT_DRY_RUN, &o->dry_run },
 		{ OPT_PARTIAL, &o->partial_dmesg },
 		{ OPT_PARAMS, &o->check_params },
-		{ OPT_NON_MMAP, &o->non_mmap },
 		{ OPT_JSON, &o->json },
 		{ 'q', &o->quiet },
 		{ 'h', &o->help },
@@ -346,6 +324,9 @@ static int take_option(struct filter_opts *o, int id, const char *arg, bool make
 			       ? 0
 			       : err_set(e, ERR_USAGE,
 					 "'%s': progress is auto, tty, plain, json or none", arg);
+	case OPT_NON_MMAP:
+		o->in.source_flags |= SOURCE_NO_MMAP;
+		return 0;
 	case OPT_MESSAGES:
 		return parse_messages(o, arg, makedumpfile, e);
 	default:
@@ -354,25 +335,38 @@ static int take_option(struct filter_opts *o, int id, const char *arg, bool make
 	}
 }
 
+/*
+ * How many of N operands are inputs: the first alone for makedumpfile and before the pieces of a
+ * split set, all where the outputs are named otherwise, else all but the last.
+ */
+static int count_inputs(const struct filter_opts *o, int n, bool makedumpfile)
+{
+	bool no_output = o->nr_outputs || o->flat || o->explain_set;
+
+	if (makedumpfile || (o->split && !o->nr_outputs))
+		return 1;
+	return no_output || (o->dry_run && n == 1) ? n : n - 1;
+}
+
 /* What is left over: INPUT and OUTPUT..., as each mode wants them. */
 static int take_operands(struct filter_opts *o, int argc, char **argv, bool makedumpfile,
 			 struct err *e)
 {
-	int i, most = o->nr_outputs || o->flat || o->explain_set ? 1 : o->split ? MAX_OUTPUTS : 2;
+	int i, inputs = count_inputs(o, argc, makedumpfile),
+	       most = !makedumpfile ? argc : o->flat ? 1 : o->split ? MAX_OUTPUTS : 2;
 
 	if (argc < 1)
 		return err_set(e, ERR_USAGE, "an input is needed%s",
 			       makedumpfile ? "" : ": INPUT OUTPUT");
-	if (argc > most)
-		return err_set(e, ERR_USAGE, "'%s' is one file name too many", argv[most]);
-	o->input = argv[0];
-	for (i = 1; i < argc; i++)
+	if (argc > most || argc - inputs > MAX_OUTPUTS)
+		return err_set(e, ERR_USAGE, "'%s' is one file name too many",
+			       argv[MIN(most, inputs + MAX_OUTPUTS)]);
+	o->inputs = argv;
+	o->nr_inputs = (unsigned int)inputs;
+	for (i = inputs; i < argc; i++)
 		o->outputs[o->nr_outputs++] = argv[i];
-	if (o->flat && o->nr_outputs)
-		return err_set(e, ERR_USAGE,
-			       "-F writes to standard output, '%s' is one file name too many",
-			       o->outputs[0]);
-	if (!o->flat && !o->explain_set && !o->nr_outputs && !(o->dry_run && !makedumpfile))
+	if (!o->flat && !o->explain_set && (!o->nr_outputs || !inputs) &&
+	    !(o->dry_run && !makedumpfile))
 		return err_set(e, ERR_USAGE,
 			       "an output is needed: name it last, or use -F for standard output");
 	if (o->nr_outputs > 1 && !o->split)

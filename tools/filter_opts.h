@@ -8,13 +8,16 @@
 
 #include "codec.h"
 #include "err.h"
+#include "session.h"
 #include "talk.h"
 
 #define MAX_LEVELS 32
 #define MAX_OUTPUTS 64
 
 struct filter_opts {
-	const char *input;
+	char *const *inputs;
+	unsigned int nr_inputs;
+	struct input_opts in;
 	const char *outputs[MAX_OUTPUTS];
 	unsigned int nr_outputs;
 	int levels[MAX_LEVELS]; /* tried one after the other */
@@ -26,7 +29,7 @@ struct filter_opts {
 	uint64_t limit;	      /* -L, bytes; 0: none */
 	uint64_t explain;     /* PFN, when explain_set */
 	bool explain_set;
-	bool flat, split, force, dump_dmesg, partial_dmesg, dry_run, check_params, non_mmap, json,
+	bool flat, split, force, dump_dmesg, partial_dmesg, dry_run, check_params, json,
 		quiet;
 	bool help, version;
 	int message_level;

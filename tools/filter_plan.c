@@ -11,9 +11,7 @@
 #include "config.h"
 #include "filter.h"
 #include "note.h"
-
-/* Lines of the tool note that tell the PT_LOAD table of an ELF source; more than any vmcore has. */
-#define MAX_NOTED_SEGMENTS 16384
+#include "toolnote.h"
 
 /*
  * Length of the notes up to the end of the last whole one: ours must not follow half a note, or
@@ -30,44 +28,17 @@ static size_t whole_notes(const struct dump *d)
 	return end;
 }
 
-/*
- * The tool note's text: KEY=VALUE lines, like VMCOREINFO. Nothing in it depends on threads, host or
- * time.
- */
-static char *tool_note_text(const struct filter_job *job, size_t *len)
-{
-	const struct dump *d = job->session.dump;
-	char *text = NULL;
-	size_t i;
-	FILE *f = open_memstream(&text, len);
-
-	if (!f)
-		return NULL;
-	fprintf(f, "VERSION=%s\nCOMMAND=filter\nSOURCE=%s\nLEVEL=%d\nCODEC=%s\n", PACKAGE_VERSION,
-		d->format->name, job->plan.dump_level,
-		job->opts.codec ? job->opts.codec->name : "none");
-	if (d->damage.missing_bytes)
-		fprintf(f, "MISSING_BYTES=%" PRIu64 "\n", d->damage.missing_bytes);
-	for (i = 0; i < MIN(d->nr_segments, (size_t)MAX_NOTED_SEGMENTS); i++) {
-		const struct segment *s = &d->segments[i];
-
-		fprintf(f, "PT_LOAD=%" PRIx64 " %" PRIx64 " %" PRIx64 " %" PRIx64 " %x\n", s->vaddr,
-			s->paddr, s->filesz, s->memsz, s->flags);
-	}
-	if (fclose(f)) {
-		free(text);
-		return NULL;
-	}
-	return text;
-}
-
 /* All notes of the source byte for byte, then ours. */
 static int plan_notes(struct filter_job *job, struct err *e)
 {
 	const struct dump *d = job->session.dump;
 	struct plan *plan = &job->plan;
 	size_t text_len, len = 0;
-	_cleanup_free_ char *text = tool_note_text(job, &text_len);
+	struct toolnote how = { .version = PACKAGE_VERSION,
+				.command = "filter",
+				.level = plan->dump_level,
+				.codec = job->opts.codec ? job->opts.codec->name : "none" };
+	_cleanup_free_ char *text = toolnote_text(d, &how, &text_len);
 
 	plan->notes = d->notes;
 	plan->notes_len = whole_notes(d);
@@ -112,7 +83,7 @@ static uint64_t plan_max_pfn(struct filter_job *job)
 	log_warn(&job->talk.log,
 		 "%s: claims pages up to 0x%" PRIx64 " but holds none beyond 0x%" PRIx64
 		 "; not all of them are mentioned",
-		 job->opts.input, max, held);
+		 job->opts.inputs[0], max, held);
 	job->session.dump->damage.bad_structures++;
 	return most;
 }

@@ -121,7 +121,7 @@ void filter_report_json(const struct filter_job *job, int status)
 
 	json_begin(&j, stdout);
 	json_document(&j, "filter", 1);
-	json_string(&j, "input", job->opts.input);
+	json_string(&j, "input", job->opts.inputs[0]);
 	if (job->opts.explain_set)
 		json_explain(&j, job);
 	json_array(&j, "outputs");

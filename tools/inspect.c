@@ -21,7 +21,9 @@
 struct inspect {
 	struct session session;
 	struct talk talk;
-	const char *file;
+	char *const *files;
+	unsigned int nr_files;
+	struct input_opts in;
 	bool json, quick;
 	char release[65], version[65], machine[65], build_id[65];
 	int64_t crash_time;
@@ -280,7 +282,7 @@ static void print_text(const struct inspect *in)
 {
 	const struct dump *d = in->session.dump;
 
-	printf("file:          %s\n", in->file);
+	printf("file:          %s\n", in->files[0]);
 	printf("format:        %s\n", d->format->title);
 	printf("architecture:  %s, %s, %u-bit, page size %u\n",
 	       d->arch ? d->arch->title : "unknown", order_name(d), 8u * d->id.word,
@@ -359,7 +361,7 @@ static void print_json(const struct inspect *in)
 
 	json_begin(&j, stdout);
 	json_document(&j, "inspect", 1);
-	json_string(&j, "file", in->file);
+	json_string(&j, "file", in->files[0]);
 	json_string(&j, "format", d->format->name);
 	json_string(&j, "architecture", d->arch ? d->arch->name : "unknown");
 	json_int(&j, "e_machine", d->id.e_machine);
@@ -405,32 +407,32 @@ static int print_vmcoreinfo(const struct dump *d, struct err *e)
 }
 
 /* A format that is known by name only: say that much. -1 when it can be read, or is not known. */
-static int name_format(const char *file, bool json, bool vmcoreinfo, struct err *e)
+static int name_format(struct inspect *in, bool vmcoreinfo, struct err *e)
 {
 	const struct format *f;
 	struct source *s;
 	struct json j;
 
-	if (source_open(file, 0, &s, e))
+	if (open_sources(in->files, 1, &in->in, &in->talk.log, &s, e))
 		return STATUS_FAILED;
-	f = dump_recognise(s, formats);
+	f = recognise(s);
 	source_close(s);
 	if (!f || f->open)
 		return -1;
 	if (vmcoreinfo) {
 		/* nothing of what was asked for */
-	} else if (json) {
+	} else if (in->json) {
 		json_begin(&j, stdout);
 		json_document(&j, "inspect", 1);
-		json_string(&j, "file", file);
+		json_string(&j, "file", in->files[0]);
 		json_string(&j, "format", f->name);
 		json_bool(&j, "readable", false);
 		json_finish(&j);
 	} else {
-		printf("file:          %s\nformat:        %s\n", file, f->title);
+		printf("file:          %s\nformat:        %s\n", in->files[0], f->title);
 	}
-	err_set(e, ERR_UNSUPPORTED, "%s: is a %s: recognised, but cannot be looked into yet", file,
-		f->title);
+	err_set(e, ERR_UNSUPPORTED, "%s: is a %s: recognised, but cannot be looked into yet",
+		in->files[0], f->title);
 	return STATUS_FAILED;
 }
 
@@ -447,11 +449,11 @@ static const char help[] =
 static int inspect(struct inspect *in, bool vmcoreinfo, struct err *e)
 {
 	struct dump *d;
-	int status = name_format(in->file, in->json, vmcoreinfo, e);
+	int status = name_format(in, vmcoreinfo, e);
 
 	if (status >= 0)
 		return status;
-	if (session_open(&in->session, in->file, 0, &in->talk.log, e))
+	if (session_open(&in->session, in->files, in->nr_files, &in->in, &in->talk.log, e))
 		return STATUS_FAILED;
 	d = in->session.dump;
 	status = STATUS_OK;
@@ -484,7 +486,7 @@ static int inspect_run(int argc, char **argv, struct err *e)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct inspect in = { .file = NULL };
+	struct inspect in = { .files = NULL };
 	bool vmcoreinfo = false;
 	int id;
 
@@ -513,11 +515,12 @@ static int inspect_run(int argc, char **argv, struct err *e)
 			return usage_error(e, "inspect", "wrong option");
 		}
 	}
-	if (argc - optind != 1)
-		return usage_error(e, "inspect", "one file is needed");
+	if (argc - optind < 1)
+		return usage_error(e, "inspect", "a file is needed");
 	if (vmcoreinfo && in.json)
 		return usage_error(e, "inspect", "--vmcoreinfo prints text; --json has it too");
-	in.file = argv[optind];
+	in.files = argv + optind;
+	in.nr_files = (unsigned int)(argc - optind);
 	return inspect(&in, vmcoreinfo, e);
 }
 

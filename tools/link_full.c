@@ -4,6 +4,7 @@
 
 #include "codec.h"
 #include "config.h"
+#include "source.h"
 #include "main.h"
 
 const struct command *const commands[] = {
@@ -19,4 +20,12 @@ const struct codec *const codec_table[] = {
 	&codec_snappy,
 #endif
 	&codec_zstd,   NULL,
+};
+
+const struct format *const link_formats[] = {
+	NULL,
+};
+
+const struct opener *const opener_table[] = {
+	NULL,
 };

@@ -7,6 +7,7 @@
 
 #include "codec.h"
 #include "config.h"
+#include "source.h"
 #include "main.h"
 
 const struct command *const commands[] = {
@@ -20,5 +21,13 @@ const struct codec *const codec_table[] = {
 	&codec_zlib,
 	&codec_lzo,
 	&codec_zstd,
+	NULL,
+};
+
+const struct format *const link_formats[] = {
+	NULL,
+};
+
+const struct opener *const opener_table[] = {
 	NULL,
 };

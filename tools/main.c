@@ -12,7 +12,6 @@
 #include "codec.h"
 #include "config.h"
 
-volatile int interrupted;
 
 int usage_error(struct err *e, const char *command, const char *fmt, ...)
 {

@@ -32,6 +32,10 @@ struct command {
 /* The commands of this link, NULL terminated. */
 extern const struct command *const commands[];
 
+/* Formats that this link has beyond the table of ../formats: drivers of last resort. */
+struct format;
+extern const struct format *const link_formats[];
+
 extern const struct command filter_command, dmesg_command, inspect_command;
 
 /*

@@ -1,11 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "session.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "archs.h"
+#include "cleanup.h"
 #include "formats.h"
+#include "main.h"
+#include "spool.h"
 
 static void setup_kernel(struct session *s, struct log *log)
 {
@@ -25,19 +33,181 @@ static void setup_kernel(struct session *s, struct log *log)
 		log_debug(log, "%s: %s", source_name(d->source), s->no_xlat.text);
 }
 
-int session_open(struct session *s, const char *path, unsigned int flags, struct log *log,
-		 struct err *e)
-{
-	struct source *source;
+/* ---- operands ---- */
 
-	*s = (struct session){ .no_xlat = ERR_INIT };
-	if (source_open(path, flags, &source, e))
+const struct input_option input_options[] = {
+	{ "arch", INPUT_OPT_ARCH, "NAME", "take the dump for one of that architecture" },
+	{ "page-size", INPUT_OPT_PAGE_SIZE, "N", "take its pages for N bytes (4K, 64K)" },
+	{ "spool-dir", INPUT_OPT_SPOOL_DIR, "DIR", "where compressed inputs are unpacked" },
+	{ "spool-limit", INPUT_OPT_SPOOL_LIMIT, "SIZE", "use at most SIZE there" },
+	{ NULL, 0, NULL, NULL },
+};
+
+bool parse_size(const char *text, uint64_t *ret)
+{
+	static const char suffix[] = "KMGTPE";
+	const char *unit;
+	char *end;
+	int shift;
+
+	errno = 0;
+	*ret = strtoull(text, &end, 10);
+	if (*text < '0' || *text > '9' || errno)
+		return false;
+	unit = *end ? strchr(suffix, *end & ~0x20) : NULL;
+	if (*end && (!unit || end[1]))
+		return false;
+	shift = unit ? 10 * (int)(unit - suffix + 1) : 0;
+	if (shift && *ret >> (64 - shift))
+		return false;
+	*ret <<= shift;
+	return *ret != 0;
+}
+
+int input_option(struct input_opts *o, int id, const char *arg, struct err *e)
+{
+	uint64_t size;
+
+	switch (id) {
+	case INPUT_OPT_ARCH:
+		o->force.arch = arg;
+		return 0;
+	case INPUT_OPT_SPOOL_DIR:
+		o->spool.dir = arg;
+		return 0;
+	case INPUT_OPT_SPOOL_LIMIT:
+		return parse_size(arg, &o->spool.limit)
+			       ? 0
+			       : err_set(e, ERR_USAGE, "'%s' is not a size", arg);
+	default:
+		if (!parse_size(arg, &size) || size < 4096 || size > 65536 || size & (size - 1))
+			return err_set(e, ERR_USAGE, "page size '%s': expected 4K to 64K", arg);
+		o->force.page_size = (uint32_t)size;
+		return 0;
+	}
+}
+
+/* FILE@ADDR: where the file's name ends, unless there is a file of that name as a whole. */
+static const char *address_in(const char *name, uint64_t *ret)
+{
+	const char *at = strrchr(name, '@');
+	char *end;
+
+	if (!at || at == name || !at[1] || !access(name, F_OK))
+		return NULL;
+	errno = 0;
+	*ret = strtoull(at + 1, &end, 16);
+	return *end || errno ? NULL : at;
+}
+
+/* Bytes that cannot be sought in are spooled. */
+static int open_fd(int fd, const char *name, const struct input_opts *o, struct source **ret,
+		   struct err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, errno, "%s", name);
+	if (!S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode))
+		return source_fd(fd, name, o->source_flags, ret, e);
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+	if (spool_fd(fd, name, &o->spool, ret, e))
 		return -1;
-	if (dump_open(source, formats, log, &s->dump, e)) {
-		source_close(source);
+	close(fd);
+	return 0;
+}
+
+static int open_source(const char *name, const struct input_opts *o, struct source **ret,
+		       struct err *e)
+{
+	_cleanup_free_ char *path = NULL;
+	uint64_t base = 0;
+	const char *at = address_in(name, &base);
+	int fd;
+
+	path = at ? strndup(name, (size_t)(at - name)) : strdup(name);
+	if (!path)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	fd = strcmp(path, "-") ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+			       : fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		return err_sys(e, errno, "%s", path);
+	if (open_fd(fd, strcmp(path, "-") ? path : "standard input", o, ret, e)) {
+		close(fd);
 		return -1;
 	}
-	if (dump_bind(s->dump, archs, e)) {
+	if (at)
+		source_set_base(*ret, base);
+	return 0;
+}
+
+void close_sources(struct source **sources, unsigned int nr)
+{
+	while (nr)
+		source_close(sources[--nr]);
+}
+
+int open_sources(char *const *names, unsigned int nr, const struct input_opts *opts,
+		 struct log *log, struct source **ret, struct err *e)
+{
+	struct input_opts o = *opts;
+	unsigned int i;
+
+	o.spool.log = log;
+	o.spool.interrupted = &interrupted;
+	for (i = 0; i < nr; i++) {
+		uint64_t base;
+		int failed = open_source(names[i], &o, &ret[i], e);
+
+		/* What is said to be memory is taken as it is. */
+		if (!failed && !source_base(ret[i], &base))
+			failed = source_unwrap(&ret[i], opener_table, &o.spool, e);
+		else if (failed)
+			ret[i] = NULL;
+		if (failed) {
+			close_sources(ret, i + 1);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* ---- the session ---- */
+
+const struct format *recognise(struct source *s)
+{
+	const struct format *f = dump_recognise(s, formats);
+
+	return f ? f : dump_recognise(s, link_formats);
+}
+
+static int open_dump(struct session *s, struct source **sources, unsigned int nr, struct log *log,
+		     struct err *e)
+{
+	const struct format *f = dump_recognise(sources[0], formats);
+
+	/* The table's formats, even those it only knows by name, come before the last resort. */
+	return dump_open(sources, nr,
+			 f && (f->open || !dump_recognise(sources[0], link_formats)) ? formats
+										      : link_formats,
+			 log, &s->dump, e);
+}
+
+int session_open(struct session *s, char *const *names, unsigned int nr,
+		 const struct input_opts *o, struct log *log, struct err *e)
+{
+	_cleanup_free_ struct source **sources = calloc(nr, sizeof(*sources));
+
+	*s = (struct session){ .no_xlat = ERR_INIT };
+	if (!sources)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	if (open_sources(names, nr, o, log, sources, e))
+		return -1;
+	if (open_dump(s, sources, nr, log, e)) {
+		close_sources(sources, nr);
+		return -1;
+	}
+	if (dump_bind(s->dump, archs, &o->force, e)) {
 		session_close(s);
 		return -1;
 	}
@@ -52,6 +222,16 @@ void session_close(struct session *s)
 	s->dump = NULL;
 }
 
+bool session_reads(const struct session *s, const char *path)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->dump->nr_sources; i++)
+		if (source_is_path(s->dump->sources[i], path))
+			return true;
+	return false;
+}
+
 /* Is this a string of sane characters, ended inside its 65 bytes? */
 static int sane_name(const char *name)
 {
@@ -63,7 +243,7 @@ static int sane_name(const char *name)
 	return i < 65;
 }
 
-static int read_utsname(struct session *s, char ret[6][65])
+static int read_utsname(struct session *s, char ret[UTS_FIELDS][UTS_LEN])
 {
 	struct err ignored = ERR_INIT;
 	struct reader r;
@@ -81,11 +261,17 @@ static int read_utsname(struct session *s, char ret[6][65])
 	return failed || strcmp(ret[0], "Linux") ? -1 : 0;
 }
 
-void session_utsname(struct session *s, char ret[6][65])
+void session_utsname(struct session *s, char ret[UTS_FIELDS][UTS_LEN])
 {
+	const struct told *told = &s->dump->told;
+
+	if (told->has_uts && told->uts[2][0]) {
+		memcpy(ret, told->uts, sizeof(told->uts));
+		return;
+	}
 	if (!read_utsname(s, ret))
 		return;
-	memset(ret, 0, 6 * 65);
+	memset(ret, 0, UTS_FIELDS * UTS_LEN);
 	strcpy(ret[0], "Linux");
 	kernel_text(&s->kernel, "OSRELEASE", ret[2], 65);
 	if (!sane_name(ret[2]))

@@ -7,6 +7,7 @@
 #define SESSION_H
 
 #include "dump.h"
+#include "format.h"
 #include "kernel.h"
 #include "log.h"
 #include "xlat.h"
@@ -19,19 +20,59 @@ struct session {
 		no_xlat; /* why kernel addresses cannot be translated, when xlat.paging is NULL */
 };
 
+/* How inputs are opened. Begins as zeros. */
+struct input_opts {
+	unsigned int source_flags; /* for source_open() */
+	struct spool_opts spool;
+	struct bind_force force;
+};
+
+/* getopt values of the options that every command which reads dumps takes. */
+enum { INPUT_OPT_FIRST = 0x1000, INPUT_OPT_ARCH = INPUT_OPT_FIRST, INPUT_OPT_PAGE_SIZE,
+       INPUT_OPT_SPOOL_DIR, INPUT_OPT_SPOOL_LIMIT, INPUT_OPT_LAST };
+
+/* Their rows, for the commands' own tables; ends with a NULL name. */
+struct input_option {
+	const char *name;
+	int id;
+	const char *arg, *help;
+};
+extern const struct input_option input_options[];
+
+/* Take one of them. ERR_USAGE. */
+int input_option(struct input_opts *o, int id, const char *arg, struct err *e);
+
+/* A size as users write it, 16M or 2g, not 0. */
+bool parse_size(const char *text, uint64_t *ret);
+
 /*
- * Open PATH, with flags for source_open(). What is not known about the kernel is no error:
+ * The sources of NR operands, with what they were wrapped in taken off: files, "-" for standard
+ * input, FILE@ADDR for raw memory that begins at physical address ADDR. Undo with close_sources().
+ */
+int open_sources(char *const *names, unsigned int nr, const struct input_opts *o, struct log *log,
+		 struct source **ret, struct err *e);
+void close_sources(struct source **sources, unsigned int nr);
+
+/* The format of S in all tables of this link, or NULL. */
+const struct format *recognise(struct source *s);
+
+/*
+ * Open what NR operands name as one dump. What is not known about the kernel is no error:
  * xlat.paging stays NULL and no_xlat says why. Undo with session_close(), not needed after a
  * failure.
  */
-int session_open(struct session *s, const char *path, unsigned int flags, struct log *log,
-		 struct err *e);
+int session_open(struct session *s, char *const *names, unsigned int nr,
+		 const struct input_opts *o, struct log *log, struct err *e);
 void session_close(struct session *s);
+
+/* Is PATH one of the files that are read here? Then it must not be written. */
+bool session_reads(const struct session *s, const char *path);
 
 /*
  * The six names of struct new_utsname: sysname, nodename, release, version, machine, domainname.
- * Read from the kernel's own where that works, else what VMCOREINFO and the architecture say.
+ * What the dump's own header has; else read from the kernel's memory; else what VMCOREINFO and the
+ * architecture say.
  */
-void session_utsname(struct session *s, char ret[6][65]);
+void session_utsname(struct session *s, char ret[UTS_FIELDS][UTS_LEN]);
 
 #endif

@@ -136,6 +136,8 @@ static void show(struct progress *p)
 	fflush(stderr);
 }
 
+volatile int interrupted; /* by the signals that main.c catches */
+
 void talk_init(struct talk *t, const char *name, bool makedumpfile)
 {
 	*t = (struct talk){ .log = { .emit = emit }, .name = name, .makedumpfile = makedumpfile };

@@ -31,6 +31,16 @@ static size_t snappy_bound(size_t len)
 	return snappy_max_compressed_length(len);
 }
 
+static bool snappy_decompress(void *decoder, const void *in, size_t len, void *out, size_t out_len)
+{
+	size_t size;
+
+	(void)decoder;
+	/* The length stands in front; only the one that is expected may be written. */
+	return snappy_uncompressed_length(in, len, &size) == SNAPPY_OK && size == out_len &&
+	       snappy_uncompress(in, len, out, &size) == SNAPPY_OK;
+}
+
 const struct codec codec_snappy = {
 	.id = CODEC_SNAPPY,
 	.name = "snappy",
@@ -40,4 +50,5 @@ const struct codec codec_snappy = {
 	.compress = snappy_compress_page,
 	.bound = snappy_bound,
 	.close = free,
+	.decompress = snappy_decompress,
 };

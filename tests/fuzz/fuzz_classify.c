@@ -523,10 +523,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	opening = &m;
 	s = source_memory("image", m.mem, NR_PAGES * PAGE);
 	must(s);
-	if (dump_open(s, formats, NULL, &d, &e)) {
+	if (dump_open(&s, 1, formats, NULL, &d, &e)) {
 		source_close(s);
 	} else {
-		if (!dump_bind(d, archs, &e))
+		if (!dump_bind(d, archs, NULL, &e))
 			classify_dump(d, level, flags, explain, plain);
 		dump_close(d);
 	}

@@ -159,12 +159,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct dump *d;
 
 	must(s);
-	if (dump_open(s, formats, &log, &d, &e)) {
+	if (dump_open(&s, 1, formats, &log, &d, &e)) {
 		must(e.code != ERR_NONE && e.text[0]);
 		source_close(s);
 		return 0;
 	}
-	if (!dump_bind(d, archs, &e))
+	if (!dump_bind(d, archs, NULL, &e))
 		check_dump(d);
 	else
 		must(e.code == ERR_NOMEM);

@@ -3,5 +3,10 @@
 #include <stddef.h>
 
 #include "codec.h"
+#include "format.h"
+#include "main.h"
+#include "source.h"
 
 const struct codec *const codec_table[] = { &codec_zlib, &codec_lzo, &codec_zstd, NULL };
+const struct format *const link_formats[] = { NULL };
+const struct opener *const opener_table[] = { NULL };

@@ -88,6 +88,8 @@ struct format {
 	const char *title; /* "ELF core": for sentences */
 	/* A dump may be several files: open() gets them in d->sources, in the order they were named. */
 	bool is_set;
+	bool no_notes;	     /* holds pages and nothing else */
+	bool holes_are_zero; /* a page that was never written reads as zeros */
 
 	/*
 	 * Reading. open NULL: the format is recognised by name only; probe NULL: the magic decides.

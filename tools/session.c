@@ -193,6 +193,21 @@ static int open_dump(struct session *s, struct source **sources, unsigned int nr
 			 log, &s->dump, e);
 }
 
+int session_use(struct session *s, struct source **sources, unsigned int nr,
+		const struct input_opts *o, struct log *log, struct err *e)
+{
+	*s = (struct session){ .no_xlat = ERR_INIT };
+	if (open_dump(s, sources, nr, log, e))
+		return -1;
+	if (dump_bind(s->dump, archs, &o->force, e)) {
+		s->dump->nr_sources = 0; /* they stay the caller's */
+		session_close(s);
+		return -1;
+	}
+	setup_kernel(s, log);
+	return 0;
+}
+
 int session_open(struct session *s, char *const *names, unsigned int nr,
 		 const struct input_opts *o, struct log *log, struct err *e)
 {
@@ -203,16 +218,10 @@ int session_open(struct session *s, char *const *names, unsigned int nr,
 		return err_set(e, ERR_NOMEM, "out of memory");
 	if (open_sources(names, nr, o, log, sources, e))
 		return -1;
-	if (open_dump(s, sources, nr, log, e)) {
-		close_sources(sources, nr);
-		return -1;
-	}
-	if (dump_bind(s->dump, archs, &o->force, e)) {
-		session_close(s);
-		return -1;
-	}
-	setup_kernel(s, log);
-	return 0;
+	if (!session_use(s, sources, nr, o, log, e))
+		return 0;
+	close_sources(sources, nr);
+	return -1;
 }
 
 void session_close(struct session *s)

@@ -6,7 +6,6 @@
 const struct format *const formats[] = {
 	&elf_format,
 	&kdump_format,
-	&flat_format,
 	NULL,
 };
 

@@ -283,15 +283,14 @@ uint64_t source_my_faults(void)
 	return my_faults;
 }
 
-/*
- * Like pread() until LEN bytes, the end, or an error; returns what was read and sets *os to 0 or
- * errno.
- */
-static size_t read_fully(struct source *s, uint64_t off, uint8_t *buf, size_t len, int *os)
+size_t source_read_some(struct source *s, uint64_t off, void *to, size_t len, int *os)
 {
+	uint8_t *buf = to;
 	size_t done = 0;
 
 	*os = 0;
+	if (off > INT64_MAX - len)
+		return 0; /* beyond any file */
 	if (s->ops)
 		return s->ops->read(s->priv, off, buf, len, os);
 	if (s->memory) {
@@ -321,7 +320,7 @@ int source_read(struct source *s, uint64_t off, void *buf, size_t len, struct er
 	if (off > INT64_MAX - len)
 		return err_set(e, ERR_UNREADABLE, "%s: offset 0x%" PRIx64 " is beyond any file",
 			       s->name, off);
-	done = read_fully(s, off, buf, len, &os);
+	done = source_read_some(s, off, buf, len, &os);
 	if (done == len)
 		return 0;
 	if (os)
@@ -388,7 +387,7 @@ static int window_read(struct source *s, uint64_t start, size_t len, struct wind
 		return err_set(e, ERR_NOMEM, "%s: no memory for a window of %zu bytes", s->name,
 			       len);
 	while (done < len) {
-		size_t step, n = read_fully(s, start + done, buf + done, len - done, &os);
+		size_t step, n = source_read_some(s, start + done, buf + done, len - done, &os);
 
 		done += n;
 		if (done == len)

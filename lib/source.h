@@ -73,7 +73,7 @@ struct source_ops {
 
 /*
  * A source of SIZE bytes over UNDER, which it then owns, with its name. KIND is what was taken off,
- * for messages: "flattened". On failure (ERR_NOMEM) UNDER and PRIV stay the caller's.
+ * for messages: "flattened stream". On failure (ERR_NOMEM) UNDER and PRIV stay the caller's.
  */
 int source_over(struct source *under, const char *kind, const struct source_ops *ops, void *priv,
 		uint64_t size, struct source **ret, struct err *e);
@@ -117,7 +117,7 @@ struct spool_opts {
 
 /* One kind of wrapping: a file and a line in tools/link_*.c. */
 struct opener {
-	const char *name;  /* "xz", "flattened" */
+	const char *name;  /* "xz", "flattened stream" */
 	const char *magic; /* at offset 0 */
 	size_t magic_len;
 	/* More than the magic: true when it is this opener's. NULL: the magic decides. */
@@ -161,6 +161,12 @@ uint64_t source_my_faults(void);
  * the first byte that cannot be had (end of the source, or an error of the system).
  */
 int source_read(struct source *s, uint64_t off, void *buf, size_t len, struct err *e);
+
+/*
+ * The same for who can do with less: returns how many bytes from OFF on could be had, and sets *os
+ * to 0 or to the errno value that says why there are not more. For sources over others.
+ */
+size_t source_read_some(struct source *s, uint64_t off, void *buf, size_t len, int *os);
 
 /*
  * Touch every page of LEN bytes at DATA: what is lost of a mapping shows now, in the fault count.

@@ -4,6 +4,7 @@
 
 #include "codec.h"
 #include "config.h"
+#include "flat.h"
 #include "source.h"
 #include "main.h"
 
@@ -28,5 +29,6 @@ const struct format *const link_formats[] = {
 };
 
 const struct opener *const opener_table[] = {
+	&flat_opener,
 	NULL,
 };

@@ -7,6 +7,7 @@
 
 #include "codec.h"
 #include "config.h"
+#include "flat.h"
 #include "source.h"
 #include "main.h"
 
@@ -29,5 +30,6 @@ const struct format *const link_formats[] = {
 };
 
 const struct opener *const opener_table[] = {
+	&flat_opener,
 	NULL,
 };

@@ -4,6 +4,7 @@
 
 #include "codec.h"
 #include "config.h"
+#include "lastresort.h"
 #include "source.h"
 #include "main.h"
 
@@ -23,6 +24,9 @@ const struct codec *const codec_table[] = {
 };
 
 const struct format *const link_formats[] = {
+#ifdef HAVE_LIBKDUMPFILE
+	&libkdumpfile_format,
+#endif
 	NULL,
 };
 

@@ -22,6 +22,7 @@ struct sink {
 	enum sink_kind kind;
 	char *name;
 	int fd;
+	bool own_fd;	/* the descriptor is closed with the sink */
 	bool created;	/* by us, so ours to remove */
 	bool regular;	/* a regular file: has a length, takes reservations */
 	bool failed;	/* a stream that broke off must not get an end record */
@@ -81,6 +82,7 @@ int sink_file(const char *path, unsigned int flags, struct sink **ret, struct er
 		err_set(e, ERR_UNSUPPORTED,
 			"%s: not a file or block device; use -F to write a stream", path);
 	} else if (!sink_new(SINK_KIND_FILE, path, fd, ret, e)) {
+		(*ret)->own_fd = true;
 		(*ret)->created = created;
 		(*ret)->regular = S_ISREG(st.st_mode);
 		if ((created ? fchmod(fd, 0600) : (*ret)->regular ? ftruncate(fd, 0) : 0) == 0)
@@ -164,18 +166,40 @@ static int emit(struct sink *s, uint64_t off, struct iovec *iov, int nr_iov, str
 	return write_all(s, off, framed, nr_iov + 1, e);
 }
 
-int sink_flat(int fd, const char *name, struct sink **ret, struct err *e)
+static int write_flat_header(struct sink *s, struct err *e)
 {
 	uint8_t head[4096] = "makedumpfile";
 	struct iovec iov = { .iov_base = head, .iov_len = sizeof(head) };
 	struct bytes_out o = { .data = head, .size = sizeof(head), .pos = 16, .order = ORDER_BE };
+
+	out_uint(&o, 1, 8); /* type: flattened */
+	out_uint(&o, 1, 8); /* version */
+	return write_all(s, 0, &iov, 1, e);
+}
+
+int sink_flat(int fd, const char *name, struct sink **ret, struct err *e)
+{
 	struct sink *s;
 
 	if (sink_new(SINK_KIND_FLAT, name, fd, &s, e))
 		return -1;
-	out_uint(&o, 1, 8); /* type: flattened */
-	out_uint(&o, 1, 8); /* version */
-	if (write_all(s, 0, &iov, 1, e)) {
+	if (write_flat_header(s, e)) {
+		sink_close(s);
+		return -1;
+	}
+	*ret = s;
+	return 0;
+}
+
+int sink_flat_file(const char *path, unsigned int flags, struct sink **ret, struct err *e)
+{
+	struct sink *s;
+
+	if (sink_file(path, flags, &s, e))
+		return -1;
+	s->kind = SINK_KIND_FLAT;
+	if (write_flat_header(s, e)) {
+		sink_discard(s);
 		sink_close(s);
 		return -1;
 	}
@@ -195,14 +219,14 @@ bool sink_can_patch(const struct sink *s)
 
 bool sink_has_holes(const struct sink *s)
 {
-	return s->kind == SINK_KIND_NULL || s->regular;
+	return s->kind == SINK_KIND_NULL || (s->kind == SINK_KIND_FILE && s->regular);
 }
 
 bool sink_is_same(const struct sink *a, const struct sink *b)
 {
 	struct stat x, y;
 
-	return a->kind == SINK_KIND_FILE && b->kind == SINK_KIND_FILE && !fstat(a->fd, &x) &&
+	return a->own_fd && b->own_fd && !fstat(a->fd, &x) &&
 	       !fstat(b->fd, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
@@ -346,7 +370,7 @@ int sink_sync(struct sink *s, struct err *e)
 	if (sink_flush(s, e))
 		return -1;
 	/* EINVAL: a file system, or device, that has nothing to make durable. */
-	if (s->kind == SINK_KIND_FILE && fsync(s->fd) < 0 && errno != EINVAL)
+	if (s->own_fd && fsync(s->fd) < 0 && errno != EINVAL)
 		return err_sys(e, errno, "%s", s->name);
 	s->sync_seconds += progress_clock() - start;
 	return 0;
@@ -384,7 +408,9 @@ int sink_commit(struct sink *s, uint64_t size, struct err *e)
 		return 0;
 	case SINK_KIND_FLAT:
 		assert(!s->failed);
-		return write_all(s, 0, &iov, 1, e);
+		if (write_all(s, 0, &iov, 1, e))
+			return -1;
+		return s->own_fd ? sync_file(s, e) : 0;
 	case SINK_KIND_FILE:
 		if (s->regular && ftruncate(s->fd, (off_t)size) < 0)
 			return err_sys(e, errno, "%s", s->name);
@@ -407,7 +433,7 @@ int sink_restart(struct sink *s, struct err *e)
 void sink_discard(struct sink *s)
 {
 	s->fill = 0;
-	if (s->kind != SINK_KIND_FILE)
+	if (!s->own_fd)
 		return;
 	if (s->regular && ftruncate(s->fd, 0) < 0)
 		return; /* nothing more can be done; the file still says that it is incomplete */
@@ -419,7 +445,7 @@ void sink_close(struct sink *s)
 {
 	if (!s)
 		return;
-	if (s->kind == SINK_KIND_FILE && s->fd >= 0)
+	if (s->own_fd && s->fd >= 0)
 		close(s->fd);
 	free(s->buf);
 	free(s->name);

@@ -10,6 +10,7 @@
 
 const struct command *const commands[] = {
 	&filter_command,
+	&convert_command,
 	&dmesg_command,
 	&inspect_command,
 	NULL,

@@ -8,6 +8,7 @@
 extern const struct format *const formats[];
 
 extern const struct format elf_format, kdump_format;
+extern const struct format lkcd_format, s390dump_format, sadump_format, xencore_format;
 
 /* By the name the user types; NULL when unknown. */
 const struct format *format_by_name(const char *name);

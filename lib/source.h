@@ -157,6 +157,13 @@ bool source_is_path(const struct source *s, const char *path);
 uint64_t source_my_faults(void);
 
 /*
+ * Between source_guard(true) and source_guard(false) a page of any mapping that is lost under the
+ * calling thread's hands becomes zeros and is counted, not only one of our windows: for calls into a
+ * library that maps files itself. What it mapped must be thrown away when the count moved.
+ */
+void source_guard(bool on);
+
+/*
  * Copy LEN bytes from offset OFF into BUF, by read(), not through a window. ERR_UNREADABLE names
  * the first byte that cannot be had (end of the source, or an error of the system).
  */

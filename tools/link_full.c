@@ -5,6 +5,7 @@
 #include "codec.h"
 #include "config.h"
 #include "flat.h"
+#include "lastresort.h"
 #include "source.h"
 #include "main.h"
 
@@ -25,6 +26,9 @@ const struct codec *const codec_table[] = {
 };
 
 const struct format *const link_formats[] = {
+#ifdef HAVE_LIBKDUMPFILE
+	&libkdumpfile_format,
+#endif
 	NULL,
 };
 

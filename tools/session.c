@@ -177,8 +177,9 @@ int open_sources(char *const *names, unsigned int nr, const struct input_opts *o
 const struct format *recognise(struct source *s)
 {
 	const struct format *f = dump_recognise(s, formats);
+	const struct format *last = f && f->open ? NULL : dump_recognise(s, link_formats);
 
-	return f ? f : dump_recognise(s, link_formats);
+	return last ? last : f;
 }
 
 static int open_dump(struct session *s, struct source **sources, unsigned int nr, struct log *log,

@@ -45,29 +45,32 @@ static void guard_phys(struct guard *g, uint64_t paddr, uint64_t len)
 	guard_pages(g, pfn, end - pfn);
 }
 
+struct guard_range {
+	struct guard *g;
+	uint64_t start, end; /* virtual addresses, the last one included */
+};
+
+static int guard_range_mapping(void *priv, const struct mapping *m)
+{
+	const struct guard_range *range = priv;
+	uint64_t from = MAX(m->vaddr, range->start), to = MIN(m->vaddr + (m->len - 1), range->end);
+
+	if (from <= to)
+		guard_phys(range->g, m->paddr + (from - m->vaddr), to - from + 1);
+	return 0;
+}
+
 /*
- * Physical memory behind LEN bytes at VADDR, bounded by the caller; what is not mapped is passed
- * over.
+ * Physical memory behind LEN bytes at VADDR. What is not mapped is passed over, since behind a
+ * guard page of a stack there may be more of it; a whole table at a time, since LEN may be a lie.
  */
 static void guard_virt(struct guard *g, uint64_t vaddr, uint64_t len)
 {
-	while (len) {
-		struct err ignored = ERR_INIT;
-		struct mapping m;
-		uint64_t n;
+	struct guard_range range = { g, vaddr, vaddr + MIN(len - 1, UINT64_MAX - vaddr) };
+	struct xlat_visitor v = { .mapping = guard_range_mapping, .priv = &range };
 
-		uint64_t page = g->c->dump->id.page_size;
-
-		/* Behind a guard page of a stack there may be more of it. */
-		if (xlat_lookup(g->c->xlat, &g->r, vaddr, &m, &ignored)) {
-			n = MIN(len, page - vaddr % page);
-		} else {
-			n = MIN(len, m.len - (vaddr - m.vaddr));
-			guard_phys(g, m.paddr + (vaddr - m.vaddr), n);
-		}
-		vaddr += n;
-		len -= n;
-	}
+	if (len)
+		xlat_walk(g->c->xlat, &g->r, range.start, range.end, MAX_STEPS, &v);
 }
 
 static int guard_log_region(void *priv, uint64_t vaddr, uint64_t len, struct err *e)

@@ -99,7 +99,7 @@ static uint64_t learn_reserved(struct guard *g)
 			     (m.paddr + (stext - m.vaddr)) >> dump_page_shift(g->c->dump), page,
 			     &ignored))
 		return 0;
-	rules_fields(rules, 0, page, NULL, &f);
+	rules_fields(rules, 0, 0, page, NULL, &f);
 	low = f.flags & 0xffffff;
 	return low && !(low & (low - 1)) ? low : 0;
 }
@@ -119,7 +119,7 @@ static int guard_image_mapping(void *priv, const struct mapping *m)
 		if (!pfnset_covers(g->c->keep, pfn) || pfnset_test(g->c->keep, pfn) ||
 		    scan_struct_page(g->c, &g->pages, pfn, page, &ignored))
 			continue;
-		rules_fields(&g->c->rules, 0, page, NULL, &f);
+		rules_fields(&g->c->rules, 0, 0, page, NULL, &f);
 		if (f.flags & g->reserved)
 			guard_pages(g, pfn, 1);
 	}

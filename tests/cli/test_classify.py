@@ -195,6 +195,22 @@ def check_guards(tap, tool, folder):
                   f"--explain names {what}", text)
 
 
+def check_orders(tap, tool, folder):
+    """A compound head is alone when the page behind it is no tail, where that can be told."""
+    pfn = 0xb00
+    for era in eras.ERAS.values():
+        bench = Bench(tap, tool, folder, "all", era, vmemmap="2m")
+        image, kind = bench.image, eras.Kind("anon", order=4)
+        image.lie(pfn, kind)
+        image.lie_order(pfn, kind)
+        image.write(bench.input)
+        if bench.filter("-d", 31):
+            gone = range(pfn, pfn + (16 if era.order == "lru" else 1))
+            same_set(tap, kdumpread.Dump(bench.path("dump")).kept(),
+                     set(image.kept(31)) - set(gone),
+                     f"{era.name}: a head without tails takes no neighbours along")
+
+
 def check_counters(tap, tool, folder):
     """Free pages are compared with the zone counters."""
     bench = Bench(tap, tool, folder, "free", "6.12")
@@ -393,8 +409,9 @@ def check_log(tap, tool, folder):
 
 def test(tap, tool, folder):
     checks = {f.__name__[6:]: f for f in (
-        check_eras, check_giant, check_guards, check_counters, check_explain, check_reports,
-        check_codecs, check_threads, check_streams, check_split, check_small_program, check_log)}
+        check_eras, check_giant, check_guards, check_orders, check_counters, check_explain,
+        check_reports, check_codecs, check_threads, check_streams, check_split,
+        check_small_program, check_log)}
     for name in harness.selected(checks):
         checks[name](tap, tool, folder)
 

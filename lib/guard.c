@@ -20,12 +20,43 @@ struct guard {
 	struct reader pages; /* struct pages */
 	uint64_t reserved;   /* mask of PG_reserved, 0 when it could not be learned */
 	const char *what;
+	/* the block that a page was put back into last */
+	uint64_t block, block_pages;
+	enum page_kind kind;
 };
+
+/*
+ * PFN was counted as left out and is not. Its kind is found out once more instead of being
+ * remembered for all pages: hardly any page is put back.
+ */
+static void uncount(struct guard *g, uint64_t pfn)
+{
+	uint64_t *dropped = g->c->dropped;
+	enum page_kind k;
+
+	if (pfn - g->block >= g->block_pages) {
+		struct verdict v = scan_dropped_by(g->c, &g->pages, pfn, &g->block);
+
+		g->kind = v.kind;
+		g->block_pages = v.kind == KIND_KEPT ? 0 : v.nr;
+	}
+	k = g->kind;
+	/* Blocks that overlap: it was counted, as whatever came first. */
+	if (!dropped[k])
+		for (k = 0; k < NR_KINDS - 1 && !dropped[k]; k++)
+			;
+	dropped[k] -= dropped[k] != 0;
+}
 
 static void guard_pages(struct guard *g, uint64_t pfn, uint64_t nr)
 {
-	uint64_t back = pfnset_set(g->c->keep, pfn, nr);
 	struct explanation *x = g->c->explain;
+	uint64_t back, i;
+
+	for (i = 0; i < nr; i++)
+		if (pfnset_covers(g->c->keep, pfn + i) && !pfnset_test(g->c->keep, pfn + i))
+			uncount(g, pfn + i);
+	back = pfnset_set(g->c->keep, pfn, nr);
 
 	g->c->guarded += back;
 	if (back)

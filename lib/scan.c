@@ -113,6 +113,30 @@ int scan_struct_page(const struct classify *c, struct reader *r, uint64_t pfn, v
 	return xlat_read(c->xlat, r, vaddr, buf, c->rules.struct_size, e);
 }
 
+struct verdict scan_dropped_by(const struct classify *c, struct reader *r, uint64_t pfn,
+			       uint64_t *ret_pfn)
+{
+	uint64_t order, last = MAX(c->rules.max_order, c->rules.max_free_order), head = pfn + 1;
+
+	for (order = 0; order <= last; order++) {
+		uint8_t page[MAX_STRUCT_PAGE], next[MAX_STRUCT_PAGE];
+		struct err ignored = ERR_INIT;
+		struct verdict v;
+
+		if (pfn >> order << order == head)
+			continue;
+		head = pfn >> order << order;
+		if (!pfnset_covers(c->keep, head) || scan_struct_page(c, r, head, page, &ignored))
+			continue;
+		v = rules_judge(&c->rules, head, memmap_vaddr(&c->memmap, head), page,
+				scan_struct_page(c, r, head + 1, next, &ignored) ? NULL : next);
+		*ret_pfn = head;
+		if (v.kind != KIND_KEPT && pfn - head < v.nr)
+			return v;
+	}
+	return (struct verdict){ .kind = KIND_KEPT };
+}
+
 /* The slow way, for struct pages that do not lie in one piece. */
 static uint64_t judge_alone(struct worker *w, uint64_t pfn)
 {

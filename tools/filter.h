@@ -32,6 +32,7 @@ int filter_plan(struct filter_job *job, struct err *e);
 void filter_plan_fini(struct filter_job *job);
 
 /* filter_report.c: what --show-stats, --json and --explain print, and the closing summary. */
+void filter_step(struct filter_job *job, const char *title, double seconds);
 void filter_report(struct filter_job *job);
 void filter_report_json(const struct filter_job *job, int status);
 void filter_explain(const struct filter_job *job);

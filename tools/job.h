@@ -43,6 +43,9 @@ void job_close_outputs(struct job *job, bool keep_files);
  */
 int job_write(struct job *job, struct err *e);
 
+/* unflatten.c: -R. Returns an exit status. */
+int job_unflatten(struct job *job, struct err *e);
+
 /* Give back all that a job holds. */
 void job_fini(struct job *job);
 

@@ -174,24 +174,26 @@ int open_sources(char *const *names, unsigned int nr, const struct input_opts *o
 
 /* ---- the session ---- */
 
-const struct format *recognise(struct source *s)
+/*
+ * The table's formats come before the last resort; those that it knows by name only give way to one
+ * that reads them.
+ */
+static const struct format *const *table_for(struct source *s)
 {
 	const struct format *f = dump_recognise(s, formats);
-	const struct format *last = f && f->open ? NULL : dump_recognise(s, link_formats);
 
-	return last ? last : f;
+	return f && (f->open || !dump_recognise(s, link_formats)) ? formats : link_formats;
+}
+
+const struct format *recognise(struct source *s)
+{
+	return dump_recognise(s, table_for(s));
 }
 
 static int open_dump(struct session *s, struct source **sources, unsigned int nr, struct log *log,
 		     struct err *e)
 {
-	const struct format *f = dump_recognise(sources[0], formats);
-
-	/* The table's formats, even those it only knows by name, come before the last resort. */
-	return dump_open(sources, nr,
-			 f && (f->open || !dump_recognise(sources[0], link_formats)) ? formats
-										      : link_formats,
-			 log, &s->dump, e);
+	return dump_open(sources, nr, table_for(sources[0]), log, &s->dump, e);
 }
 
 int session_use(struct session *s, struct source **sources, unsigned int nr,

@@ -83,8 +83,8 @@ static int no_payload(const char *name, uint64_t at, const struct record *r, uin
 /* ---- the index ---- */
 
 /*
- * LEN bytes at OFF of the file that the stream stands for lie at AT of the stream. While records are
- * gathered AT also tells which of two came later.
+ * LEN bytes at OFF of the file that the stream stands for lie at AT of the stream. While records
+ * are gathered AT also tells which of two came later.
  */
 struct piece {
 	uint64_t off, len, at;
@@ -512,8 +512,8 @@ static ssize_t stream_read(struct stream *s)
 }
 
 /*
- * Have LEN bytes in the buffer, at most STREAM_PIECE; fewer where the stream ends. Nothing is waited
- * for beyond them: they may be the last ones of a pipe that stays open.
+ * Have LEN bytes in the buffer, at most STREAM_PIECE; fewer where the stream ends. Nothing is
+ * waited for beyond them: they may be the last ones of a pipe that stays open.
  */
 static int stream_want(struct stream *s, size_t len, struct err *e)
 {

@@ -129,6 +129,8 @@ struct opener {
 	 */
 	int (*open)(struct source *under, const struct spool_opts *opts, struct source **ret,
 		    struct err *e);
+	/* Instead of open, where it can only be recognised: the library that it takes. */
+	const char *missing;
 };
 
 /* What this link can take off, NULL terminated; defined in tools/link_*.c. */

@@ -7,6 +7,7 @@ const struct format *const formats[] = {
 	&elf_format,
 	&kdump_format,
 	&flat_format,
+	&raw_format,
 	NULL,
 };
 

@@ -7,7 +7,7 @@
 /* Every format, NULL terminated. Order does not matter: the best score wins. */
 extern const struct format *const formats[];
 
-extern const struct format elf_format, kdump_format, flat_format;
+extern const struct format elf_format, kdump_format, flat_format, raw_format;
 
 /* By the name the user types; NULL when unknown. */
 const struct format *format_by_name(const char *name);

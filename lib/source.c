@@ -522,8 +522,8 @@ int source_unwrap(struct source **s, const struct opener *const *openers,
 				       MAX_LAYERS, o->name);
 		if (!o->open)
 			return err_set(e, ERR_UNSUPPORTED,
-				       "%s: is compressed as a whole (%s); to read it takes %s, which "
-				       "this program was built without",
+				       "%s: is compressed as a whole (%s), and this program cannot "
+				       "unpack it: that takes %s",
 				       (*s)->name, o->name, o->missing);
 		if (o->open(*s, opts, s, e))
 			return -1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ELF cores with physical addresses: /proc/vmcore, makedumpfile -E, QEMU's dump-guest-memory with
- * and without paging.
+ * ELF cores with physical addresses, the reader: /proc/vmcore, makedumpfile -E, QEMU's
+ * dump-guest-memory with and without paging. elf_write.c writes them.
  *
  * Sources: gabi; Linux fs/proc/vmcore.c and kernel/crash_core.c; QEMU dump/dump.c, which puts
  * section headers first (e_phoff is not the end of the ELF header), leaves p_offset unaligned, sets
@@ -14,18 +14,10 @@
 
 #include "bytes.h"
 #include "cleanup.h"
+#include "elf.h"
 #include "extents.h"
 #include "formats.h"
 #include "note.h"
-
-#define EI_CLASS 4
-#define EI_DATA 5
-#define EHDR_MAX 64
-#define ET_CORE 4
-#define PT_LOAD 1
-#define PT_NOTE 4
-#define PN_XNUM 0xffff
-#define EF_INCOMPLETE 1 /* makedumpfile -E: DUMP_ELF_INCOMPLETE */
 
 #define MAX_PHYS_BITS 56 /* riscv64, the widest of all */
 
@@ -41,11 +33,6 @@ struct phdr {
 	uint32_t type, flags;
 	uint64_t offset, vaddr, paddr, filesz, memsz;
 };
-
-static unsigned int phdr_size(const struct ehdr *h)
-{
-	return h->word == 8 ? 56 : 32;
-}
 
 /* Read the header at the start of S. False when the identification bytes make no sense. */
 static bool read_ehdr(struct source *s, struct ehdr *h, struct err *e)
@@ -64,7 +51,7 @@ static bool read_ehdr(struct source *s, struct ehdr *h, struct err *e)
 	}
 	h->word = raw[EI_CLASS] == 2 ? 8 : 4;
 	h->order = raw[EI_DATA] == 2 ? ORDER_BE : ORDER_LE;
-	size = h->word == 8 ? 64 : 52;
+	size = elf_ehdr_size(h->word);
 	if (source_read(s, 16, raw + 16, size - 16, e)) {
 		err_add(e, "ELF header");
 		return false;
@@ -127,7 +114,7 @@ static int count_phdrs(struct dump *d, const struct ehdr *h, uint64_t *ret, stru
 
 static struct phdr parse_phdr(const struct ehdr *h, const uint8_t *raw, uint64_t off)
 {
-	struct bytes b = bytes_init(raw, phdr_size(h), h->order, "program header", off);
+	struct bytes b = bytes_init(raw, elf_phdr_size(h->word), h->order, "program header", off);
 	struct phdr p = { .type = bytes_u32(&b) };
 
 	if (h->word == 8)
@@ -275,8 +262,8 @@ static void read_chunk(struct dump *d, uint64_t off, uint8_t *raw, size_t nr, un
 static int read_phdrs(struct dump *d, const struct ehdr *h, uint64_t nr, struct err *e)
 {
 	uint64_t size = source_size(d->source), fit, i;
-	unsigned int entry = phdr_size(h);
-	uint8_t raw[PHDR_CHUNK * 56];
+	unsigned int entry = elf_phdr_size(h->word);
+	uint8_t raw[PHDR_CHUNK * PHDR_MAX];
 
 	fit = h->phoff < size ? (size - h->phoff) / entry : 0;
 	if (nr > DUMP_MAX_SEGMENTS)
@@ -363,9 +350,9 @@ static int elf_open(struct dump *d, struct err *e)
 	if (h.type != ET_CORE)
 		return err_set(e, ERR_UNSUPPORTED, "%s: ELF file of type %u, expected a core (%d)",
 			       name, h.type, ET_CORE);
-	if (h.phentsize != phdr_size(&h))
+	if (h.phentsize != elf_phdr_size(h.word))
 		return err_set(e, ERR_CORRUPT, "%s: e_phentsize is %u, expected %u", name,
-			       h.phentsize, phdr_size(&h));
+			       h.phentsize, elf_phdr_size(h.word));
 	if (count_phdrs(d, &h, &nr, e) || read_phdrs(d, &h, nr, e))
 		return -1;
 	d->id.e_machine = h.machine;
@@ -391,10 +378,30 @@ static int elf_open(struct dump *d, struct err *e)
 	return 0;
 }
 
+static bool elf_mark(struct source *s, uint64_t *off, uint8_t ret[4])
+{
+	struct bytes_out o = { .data = ret, .size = 4 };
+	struct err ignored = ERR_INIT;
+	struct ehdr h;
+
+	if (!read_ehdr(s, &h, &ignored))
+		return false;
+	o.order = h.order;
+	out_uint(&o, h.flags | EF_INCOMPLETE, 4);
+	*off = h.word == 8 ? 48 : 36;
+	return true;
+}
+
 const struct format elf_format = {
 	.name = "elf",
 	.title = "ELF core",
 	.magic = elf_magic,
 	.probe = elf_probe,
 	.open = elf_open,
+	.mark = elf_mark,
+	.begin = elf_begin,
+	.put = elf_put,
+	.commit = elf_commit,
+	.abandon = elf_abandon,
+	.finish = elf_finish,
 };

@@ -16,16 +16,26 @@
 #include "format.h"
 #include "progress.h"
 
+/* Which pages may stay as the input has them stored, instead of being expanded and compressed. */
+enum pass {
+	PASS_NEVER,
+	PASS_SAME, /* those in the codec that is asked for */
+	PASS_ANY,  /* all */
+};
+
 struct pipeline {
 	/* in */
 	const struct format *format;
 	const struct codec *codec; /* NULL: store pages as they are */
 	int codec_level;
-	unsigned int threads;
+	enum pass pass;
+	bool unchecked; /* what is passed is not expanded to see whether that works */
+	unsigned int threads; /* over all parts */
 	struct progress *progress;	 /* may be NULL */
 	const volatile int *interrupted; /* may be NULL */
 	/* out, over all parts */
 	uint64_t pages, zero_pages, unreadable_pages, bytes;
+	uint64_t passed; /* pages that were taken over as they were stored */
 	uint64_t first_unreadable; /* PFN, when unreadable_pages is not 0 */
 };
 
@@ -34,8 +44,8 @@ size_t pipeline_memory(const struct codec *codec, int level, unsigned int thread
 		       size_t page_size);
 
 /*
- * Write all kept pages of the parts: begin() was called for each, commit() is the caller's. Several
- * parts are written at the same time, each in order. ERR_INTERRUPTED, ERR_NOMEM, or what the
+ * Write all kept pages of the parts: begin() was called for each, commit() is the caller's. As many
+ * parts as there are threads are written at the same time, each in order. ERR_INTERRUPTED, ERR_NOMEM, or what the
  * format's put() says.
  */
 int pipeline_run(struct pipeline *p, struct part *parts, unsigned int nr_parts, struct err *e);

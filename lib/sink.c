@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,7 +23,10 @@ enum sink_kind { SINK_KIND_FILE, SINK_KIND_FLAT, SINK_KIND_NULL };
 struct sink {
 	enum sink_kind kind;
 	char *name;
+	char *grows; /* what it is called until it is whole; NULL: by its name */
 	int fd;
+	bool force;	/* what has the name may be replaced */
+	bool own_fd;	/* the descriptor is closed with the sink */
 	bool created;	/* by us, so ours to remove */
 	bool regular;	/* a regular file: has a length, takes reservations */
 	bool failed;	/* a stream that broke off must not get an end record */
@@ -57,23 +61,32 @@ static int sink_new(enum sink_kind kind, const char *name, int fd, struct sink *
 	return 0;
 }
 
-int sink_file(const char *path, unsigned int flags, struct sink **ret, struct err *e)
+/* Descriptor of a new file, or with SINK_FORCE of an existing one. */
+static int open_file(const char *path, unsigned int flags, bool *created)
 {
-	bool created = true;
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
 	struct stat st;
-	int fd;
 
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
-	if (fd < 0 && errno == EEXIST && (flags & SINK_FORCE)) {
-		created = false;
-		/* O_NONBLOCK: a FIFO without a reader fails instead of waiting for ever. */
-		fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-		/* A device that is mounted says that it is busy when asked for alone. */
-		if (fd >= 0 && !fstat(fd, &st) && S_ISBLK(st.st_mode)) {
-			close(fd);
-			fd = open(path, O_RDWR | O_EXCL | O_CLOEXEC);
-		}
+	*created = fd >= 0;
+	if (fd >= 0 || errno != EEXIST || !(flags & SINK_FORCE))
+		return fd;
+	/* O_NONBLOCK: a FIFO without a reader fails instead of waiting for ever. */
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	/* A device that is mounted says that it is busy when asked for alone. */
+	if (fd >= 0 && !fstat(fd, &st) && S_ISBLK(st.st_mode)) {
+		close(fd);
+		fd = open(path, O_RDWR | O_EXCL | O_CLOEXEC);
 	}
+	return fd;
+}
+
+/* A file, or device, that is written under the name PATH. */
+static int file_new(const char *path, unsigned int flags, struct sink **ret, struct err *e)
+{
+	struct stat st;
+	bool created;
+	int fd = open_file(path, flags, &created);
+
 	if (fd < 0)
 		return err_sys(e, errno, "%s", path);
 	if (fstat(fd, &st) < 0) {
@@ -82,8 +95,10 @@ int sink_file(const char *path, unsigned int flags, struct sink **ret, struct er
 		err_set(e, ERR_UNSUPPORTED,
 			"%s: not a file or block device; use -F to write a stream", path);
 	} else if (!sink_new(SINK_KIND_FILE, path, fd, ret, e)) {
+		(*ret)->own_fd = true;
 		(*ret)->created = created;
 		(*ret)->regular = S_ISREG(st.st_mode);
+		(*ret)->force = flags & SINK_FORCE;
 		if ((created ? fchmod(fd, 0600) : (*ret)->regular ? ftruncate(fd, 0) : 0) == 0)
 			return 0;
 		err_sys(e, errno, "%s", path);
@@ -92,6 +107,44 @@ int sink_file(const char *path, unsigned int flags, struct sink **ret, struct er
 	}
 	close(fd);
 	return -1;
+}
+
+/* A new file that grows as PATH.incomplete; REAL is PATH without symbolic links. */
+static int growing_new(const char *path, const char *real, unsigned int flags, struct sink **ret,
+		       struct err *e)
+{
+	_cleanup_free_ char *grows = malloc(strlen(real) + sizeof(".incomplete"));
+	char *name = strdup(path);
+
+	if (!grows || !name) {
+		free(name);
+		return err_set(e, ERR_NOMEM, "%s: out of memory", path);
+	}
+	stpcpy(stpcpy(grows, real), ".incomplete");
+	/* Never the old stump itself: somebody may be reading it. */
+	if (flags & SINK_FORCE)
+		unlink(grows);
+	if (file_new(grows, 0, ret, e)) {
+		free(name);
+		return -1;
+	}
+	(*ret)->grows = (*ret)->name;
+	(*ret)->name = name;
+	(*ret)->force = flags & SINK_FORCE;
+	return 0;
+}
+
+int sink_file(const char *path, unsigned int flags, struct sink **ret, struct err *e)
+{
+	struct stat st;
+	bool exists = !lstat(path, &st);
+	_cleanup_free_ char *real = exists ? realpath(path, NULL) : NULL;
+
+	if (!(flags & SINK_RENAME) || (exists && !stat(path, &st) && !S_ISREG(st.st_mode)))
+		return file_new(path, flags, ret, e);
+	if (exists && !(flags & SINK_FORCE))
+		return err_sys(e, EEXIST, "%s", path);
+	return growing_new(path, real ? real : path, flags, ret, e);
 }
 
 /* Hand IOV to the descriptor, all of it, at offset OFF or, for a stream, where it is. */
@@ -165,20 +218,42 @@ static int emit(struct sink *s, uint64_t off, struct iovec *iov, int nr_iov, str
 	return write_all(s, off, framed, nr_iov + 1, e);
 }
 
-int sink_flat(int fd, const char *name, struct sink **ret, struct err *e)
+static int write_flat_header(struct sink *s, struct err *e)
 {
 	uint8_t head[FLAT_HEADER_SIZE] = FLAT_MAGIC;
 	struct iovec iov = { .iov_base = head, .iov_len = sizeof(head) };
 	struct bytes_out o = {
 		.data = head, .size = sizeof(head), .pos = FLAT_MAGIC_LEN, .order = ORDER_BE
 	};
+
+	out_uint(&o, FLAT_TYPE, 8);
+	out_uint(&o, FLAT_VERSION, 8);
+	return write_all(s, 0, &iov, 1, e);
+}
+
+int sink_flat(int fd, const char *name, struct sink **ret, struct err *e)
+{
 	struct sink *s;
 
 	if (sink_new(SINK_KIND_FLAT, name, fd, &s, e))
 		return -1;
-	out_uint(&o, FLAT_TYPE, 8);
-	out_uint(&o, FLAT_VERSION, 8);
-	if (write_all(s, 0, &iov, 1, e)) {
+	if (write_flat_header(s, e)) {
+		sink_close(s);
+		return -1;
+	}
+	*ret = s;
+	return 0;
+}
+
+int sink_flat_file(const char *path, unsigned int flags, struct sink **ret, struct err *e)
+{
+	struct sink *s;
+
+	if (sink_file(path, flags, &s, e))
+		return -1;
+	s->kind = SINK_KIND_FLAT;
+	if (write_flat_header(s, e)) {
+		sink_discard(s);
 		sink_close(s);
 		return -1;
 	}
@@ -198,14 +273,14 @@ bool sink_can_patch(const struct sink *s)
 
 bool sink_has_holes(const struct sink *s)
 {
-	return s->kind == SINK_KIND_NULL || s->regular;
+	return s->kind == SINK_KIND_NULL || (s->kind == SINK_KIND_FILE && s->regular);
 }
 
 bool sink_is_same(const struct sink *a, const struct sink *b)
 {
 	struct stat x, y;
 
-	return a->kind == SINK_KIND_FILE && b->kind == SINK_KIND_FILE && !fstat(a->fd, &x) &&
+	return a->own_fd && b->own_fd && !fstat(a->fd, &x) &&
 	       !fstat(b->fd, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
@@ -349,20 +424,57 @@ int sink_sync(struct sink *s, struct err *e)
 	if (sink_flush(s, e))
 		return -1;
 	/* EINVAL: a file system, or device, that has nothing to make durable. */
-	if (s->kind == SINK_KIND_FILE && fsync(s->fd) < 0 && errno != EINVAL)
+	if (s->own_fd && fsync(s->fd) < 0 && errno != EINVAL)
 		return err_sys(e, errno, "%s", s->name);
 	s->sync_seconds += progress_clock() - start;
+	return 0;
+}
+
+/* The path under which the file lies in its directory now. */
+static const char *path_of(const struct sink *s)
+{
+	return s->grows ? s->grows : s->name;
+}
+
+/* rename(), unless TO exists. */
+static int rename_new(const char *from, const char *to)
+{
+	if (!renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE))
+		return 0;
+	/* A file system, or a kernel, that cannot promise it. */
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+	if (!access(to, F_OK)) {
+		errno = EEXIST;
+		return -1;
+	}
+	return rename(from, to);
+}
+
+/* The file is whole: call it by its name. */
+static int take_name(struct sink *s, struct err *e)
+{
+	size_t len = strlen(s->grows) - strlen(".incomplete");
+	_cleanup_free_ char *path = strndup(s->grows, len);
+
+	if (!path)
+		return err_set(e, ERR_NOMEM, "%s: out of memory", s->name);
+	if (s->force ? rename(s->grows, path) : rename_new(s->grows, path))
+		return err_sys(e, errno, "%s: the dump is whole, but still called %s", s->name,
+			       s->grows);
+	free(s->grows);
+	s->grows = NULL;
 	return 0;
 }
 
 /* Make a file durable: its content, then the directory that names it. */
 static int sync_file(struct sink *s, struct err *e)
 {
-	_cleanup_free_ char *dir = strdup(s->name);
+	_cleanup_free_ char *dir = strdup(path_of(s));
 	char *slash = dir ? strrchr(dir, '/') : NULL;
 	int fd;
 
-	if (sink_sync(s, e))
+	if (sink_sync(s, e) || (s->grows && take_name(s, e)))
 		return -1;
 	if (slash)
 		slash[slash == dir] = '\0';
@@ -387,7 +499,9 @@ int sink_commit(struct sink *s, uint64_t size, struct err *e)
 		return 0;
 	case SINK_KIND_FLAT:
 		assert(!s->failed);
-		return write_all(s, 0, &iov, 1, e);
+		if (write_all(s, 0, &iov, 1, e))
+			return -1;
+		return s->own_fd ? sync_file(s, e) : 0;
 	case SINK_KIND_FILE:
 		if (s->regular && ftruncate(s->fd, (off_t)size) < 0)
 			return err_sys(e, errno, "%s", s->name);
@@ -410,21 +524,22 @@ int sink_restart(struct sink *s, struct err *e)
 void sink_discard(struct sink *s)
 {
 	s->fill = 0;
-	if (s->kind != SINK_KIND_FILE)
+	if (!s->own_fd)
 		return;
 	if (s->regular && ftruncate(s->fd, 0) < 0)
 		return; /* nothing more can be done; the file still says that it is incomplete */
 	if (s->created)
-		unlink(s->name);
+		unlink(path_of(s));
 }
 
 void sink_close(struct sink *s)
 {
 	if (!s)
 		return;
-	if (s->kind == SINK_KIND_FILE && s->fd >= 0)
+	if (s->own_fd && s->fd >= 0)
 		close(s->fd);
 	free(s->buf);
 	free(s->name);
+	free(s->grows);
 	free(s);
 }

@@ -24,6 +24,11 @@ struct sink;
 /* Flags for sink_file(). */
 enum {
 	SINK_FORCE = 1, /* overwrite what exists; otherwise ERR_EXISTS */
+	/*
+	 * Nothing in the file can say that it is incomplete: it grows as NAME.incomplete, always a
+	 * new file, and sink_commit() gives it its name. A device is written as it is.
+	 */
+	SINK_RENAME = 2,
 };
 
 /*
@@ -40,6 +45,9 @@ int sink_file(const char *path, unsigned int flags, struct sink **ret, struct er
  * first value of a byte, makedumpfile -R the last.
  */
 int sink_flat(int fd, const char *name, struct sink **ret, struct err *e);
+
+/* The same into a file, as for sink_file(). Without its end record it is incomplete. */
+int sink_flat_file(const char *path, unsigned int flags, struct sink **ret, struct err *e);
 
 /* Counts bytes, writes nothing. */
 int sink_null(const char *name, struct sink **ret, struct err *e);

@@ -58,24 +58,33 @@ static size_t host_page;
 
 /* SIGBUS is delivered to the thread that touched the page. */
 static _Thread_local volatile uint64_t my_faults;
+static _Thread_local volatile bool guarded;
+
+/* Does ADDR lie in a live window? */
+static bool in_window(uintptr_t addr)
+{
+	size_t i;
+
+	for (i = 0; i < NR_SLOTS; i++) {
+		uintptr_t base = atomic_load(&slots[i].base);
+
+		if (base && addr >= base && addr - base < slots[i].len)
+			return true;
+	}
+	return false;
+}
 
 /* A page of a mapping is gone: put zeros in its place and count it. */
 static void on_sigbus(int sig, siginfo_t *info, void *context)
 {
 	uintptr_t addr = (uintptr_t)info->si_addr;
+	void *page = (void *)(addr & ~(uintptr_t)(host_page - 1));
 	int saved = errno;
-	size_t i;
 
 	(void)context;
-	for (i = 0; i < NR_SLOTS; i++) {
-		uintptr_t base = atomic_load(&slots[i].base);
-		void *page = (void *)(addr & ~(uintptr_t)(host_page - 1));
-
-		if (!base || addr < base || addr - base >= slots[i].len)
-			continue;
-		if (mmap(page, host_page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-			 0) == MAP_FAILED)
-			break;
+	if ((guarded || in_window(addr)) &&
+	    mmap(page, host_page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
+		    MAP_FAILED) {
 		my_faults++;
 		errno = saved;
 		return;
@@ -229,6 +238,18 @@ int source_get_fd(const struct source *s)
 	return s->fd;
 }
 
+uint64_t source_next_data(struct source *s, uint64_t off)
+{
+	off_t data;
+
+	if (s->fd < 0 || off > INT64_MAX)
+		return off;
+	data = lseek(s->fd, (off_t)off, SEEK_DATA);
+	if (data >= 0)
+		return (uint64_t)data;
+	return errno == ENXIO ? UINT64_MAX : off;
+}
+
 struct source *source_memory(const char *name, const void *data, size_t len)
 {
 	struct source *s = source_new(name);
@@ -276,6 +297,11 @@ bool source_is_path(const struct source *s, const char *path)
 		if (s->fd >= 0 && st.st_dev == s->dev && st.st_ino == s->ino)
 			return true;
 	return false;
+}
+
+void source_guard(bool on)
+{
+	guarded = on;
 }
 
 uint64_t source_my_faults(void)

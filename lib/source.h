@@ -102,6 +102,12 @@ bool source_is_cut(const struct source *s);
 void source_set_base(struct source *s, uint64_t addr);
 bool source_base(const struct source *s, uint64_t *ret);
 
+/*
+ * Offset of the next byte at or after OFF that may be something else than a hole of a file; UINT64_MAX
+ * when nothing but a hole follows. OFF where holes cannot be found.
+ */
+uint64_t source_next_data(struct source *s, uint64_t off);
+
 /* The descriptor of a plain file, or -1. For libraries that want one; it stays the source's. */
 int source_get_fd(const struct source *s);
 
@@ -157,6 +163,13 @@ bool source_is_path(const struct source *s, const char *path);
  * back.
  */
 uint64_t source_my_faults(void);
+
+/*
+ * Between source_guard(true) and source_guard(false) a page of any mapping that is lost under the
+ * calling thread's hands becomes zeros and is counted, not only one of our windows: for calls into a
+ * library that maps files itself. What it mapped must be thrown away when the count moved.
+ */
+void source_guard(bool on);
 
 /*
  * Copy LEN bytes from offset OFF into BUF, by read(), not through a window. ERR_UNREADABLE names

@@ -9,7 +9,7 @@
 #include "dump.h"
 
 /* Bytes of expanded pages that a reader keeps. */
-#define EXPANDED_BYTES ((size_t)256 << 10)
+#define EXPANDED_BYTES ((size_t)128 << 10)
 
 /*
  * S, of SIZE bytes (a power of two, at most SOURCE_SLACK) when expanded, in the reader's cache, or in

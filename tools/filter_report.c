@@ -3,47 +3,25 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "filter.h"
+#include "job.h"
 #include "json.h"
 #include "main.h"
 
-/* Pages that the dump calls memory, in whatever state. */
-static uint64_t existing_pages(const struct dump *d)
+void job_step(struct job *job, const char *title, double seconds)
 {
-	uint64_t pfn = 0, n = 0;
-	struct run run;
-
-	for (; dump_next_run(d, SPACE_PHYS, pfn, &run); pfn = run.pfn + run.nr)
-		n += run.nr;
-	return n;
-}
-
-static uint64_t bytes_written(const struct filter_job *job)
-{
-	uint64_t n = 0;
-	unsigned int i;
-
-	for (i = 0; i < job->nr_parts; i++)
-		n += sink_written(job->sinks[i]);
-	return n;
-}
-
-static void step(struct talk *t, const char *title, double seconds)
-{
-	talk_say(t, TALK_REPORT, "STEP [%-27s] : %.6f seconds\n", title, seconds);
+	if (!job->opts.explain_set)
+		talk_say(&job->talk, TALK_REPORT, "STEP [%-27s] : %.6f seconds\n", title, seconds);
 }
 
 /* The table of makedumpfile --show-stats: scripts look for its labels. */
-void filter_report(struct filter_job *job)
+void filter_report(struct job *job)
 {
 	struct talk *t = &job->talk;
 	const struct classify *c = &job->classify;
-	uint64_t original = existing_pages(job->session.dump),
+	uint64_t original = job_existing_pages(job),
 		 max = dump_max_pfn(job->session.dump);
 	uint64_t zero = job->pipeline.zero_pages, kept = pfnset_count(&job->keep, 0, max) - zero;
 
-	step(t, "Excluding unnecessary pages", job->classify_seconds);
-	step(t, "Copying data", job->copy_seconds);
 	talk_say(t, TALK_REPORT, "\nOriginal pages  : 0x%016" PRIx64 "\n", original);
 	talk_say(t, TALK_REPORT, "  Excluded pages   : 0x%016" PRIx64 "\n", original - kept);
 	talk_say(t, TALK_REPORT, "    Pages filled with zero  : 0x%016" PRIx64 "\n", zero);
@@ -65,7 +43,7 @@ void filter_report(struct filter_job *job)
 	talk_say(t, TALK_REPORT, "Memory Hole     : 0x%016" PRIx64 "\n", max - original);
 	talk_say(t, TALK_REPORT, "--------------------------------------------------\n");
 	talk_say(t, TALK_REPORT, "Total pages     : 0x%016" PRIx64 "\n", max);
-	talk_say(t, TALK_REPORT, "Write bytes     : %" PRIu64 "\n\n", bytes_written(job));
+	talk_say(t, TALK_REPORT, "Write bytes     : %" PRIu64 "\n\n", job_bytes_written(job));
 }
 
 static const char *state_text(const struct dump *d, uint64_t pfn)
@@ -83,7 +61,7 @@ static const char *state_text(const struct dump *d, uint64_t pfn)
 	return text[run.state];
 }
 
-static void json_explain(struct json *j, const struct filter_job *job)
+static void json_explain(struct json *j, const struct job *job)
 {
 	const struct explanation *x = &job->explanation;
 
@@ -112,7 +90,7 @@ static void json_explain(struct json *j, const struct filter_job *job)
 	json_end(j);
 }
 
-void filter_report_json(const struct filter_job *job, int status)
+void job_report_json(const struct job *job, int status)
 {
 	const struct classify *c = &job->classify;
 	const struct dump *d = job->session.dump;
@@ -120,7 +98,7 @@ void filter_report_json(const struct filter_job *job, int status)
 	unsigned int i;
 
 	json_begin(&j, stdout);
-	json_document(&j, "filter", 1);
+	json_document(&j, job->command, 1);
 	json_string(&j, "input", job->opts.inputs[0]);
 	if (job->opts.explain_set)
 		json_explain(&j, job);
@@ -129,10 +107,11 @@ void filter_report_json(const struct filter_job *job, int status)
 		json_string(&j, NULL, job->opts.outputs[i]);
 	json_end(&j);
 	json_int(&j, "exit_status", status);
-	json_int(&j, "dump_level", c->level);
-	json_string(&j, "codec", job->opts.codec ? job->opts.codec->name : "none");
+	json_int(&j, "dump_level", job->plan.dump_level);
+	json_string(&j, "format", job->opts.format->name);
+	json_string(&j, "codec", job->pipeline.codec ? job->pipeline.codec->name : "none");
 	json_object(&j, "pages");
-	json_uint(&j, "memory", existing_pages(d));
+	json_uint(&j, "memory", job_existing_pages(job));
 	json_uint(&j, "kept", pfnset_count(&job->keep, 0, UINT64_MAX));
 	json_uint(&j, "zero", job->pipeline.zero_pages);
 	json_uint(&j, "cache", c->dropped[KIND_CACHE]);
@@ -143,9 +122,10 @@ void filter_report_json(const struct filter_job *job, int status)
 	json_uint(&j, "offline", c->dropped[KIND_OFFLINE]);
 	json_uint(&j, "guarded", c->guarded);
 	json_uint(&j, "unjudged", c->unjudged);
+	json_uint(&j, "passed", job->pipeline.passed);
 	json_uint(&j, "unreadable", job->pipeline.unreadable_pages + d->damage.unreadable_pages);
 	json_end(&j);
-	json_uint(&j, "bytes_written", bytes_written(job));
+	json_uint(&j, "bytes_written", job_bytes_written(job));
 	json_double(&j, "classify_seconds", job->classify_seconds);
 	json_double(&j, "copy_seconds", job->copy_seconds);
 	json_double(&j, "sync_seconds", job->sinks[0] ? sink_sync_seconds(job->sinks[0]) : 0);
@@ -153,9 +133,9 @@ void filter_report_json(const struct filter_job *job, int status)
 }
 
 /* Our own closing line, on stderr. */
-void filter_summary(struct filter_job *job)
+void job_summary(struct job *job)
 {
-	const struct filter_opts *o = &job->opts;
+	const struct job_opts *o = &job->opts;
 	uint64_t kept = pfnset_count(&job->keep, 0, UINT64_MAX);
 	char more[32] = "";
 
@@ -165,8 +145,8 @@ void filter_summary(struct filter_job *job)
 		 "%s: %s%s: level %d, %" PRIu64 " of %" PRIu64 " pages kept (%" PRIu64
 		 " of them zero), %.1f MiB %s in %.1f s\n",
 		 job->talk.name, o->nr_outputs ? o->outputs[0] : "standard output", more,
-		 job->classify.level, kept, existing_pages(job->session.dump),
-		 job->pipeline.zero_pages, (double)bytes_written(job) / (1 << 20),
+		 job->plan.dump_level, kept, job_existing_pages(job),
+		 job->pipeline.zero_pages, (double)job_bytes_written(job) / (1 << 20),
 		 o->dry_run ? "would have been written" : "written",
 		 job->classify_seconds + job->copy_seconds);
 }
@@ -192,7 +172,7 @@ static void explain_fields(const struct explanation *x)
 	printf("  its own verdict: %s: %s\n", kind_name(x->own.kind), x->own.why);
 }
 
-void filter_explain(const struct filter_job *job)
+void filter_explain(const struct job *job)
 {
 	const struct explanation *x = &job->explanation;
 	const struct dump *d = job->session.dump;

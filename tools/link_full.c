@@ -6,11 +6,13 @@
 #include "config.h"
 #include "flat.h"
 #include "ext/unpack.h"
+#include "lastresort.h"
 #include "main.h"
 #include "source.h"
 
 const struct command *const commands[] = {
 	&filter_command,
+	&convert_command,
 	&dmesg_command,
 	&inspect_command,
 	NULL,
@@ -25,6 +27,9 @@ const struct codec *const codec_table[] = {
 };
 
 const struct format *const link_formats[] = {
+#ifdef HAVE_LIBKDUMPFILE
+	&libkdumpfile_format,
+#endif
 	NULL,
 };
 

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a filtered dump will hold beside its pages: header fields, notes, the parts of a split set.
+ * What a dump that is written will hold beside its pages: header fields, notes, the parts of a split set.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch.h"
 #include "cleanup.h"
 #include "config.h"
-#include "filter.h"
+#include "job.h"
 #include "note.h"
 #include "toolnote.h"
 
@@ -28,20 +29,56 @@ static size_t whole_notes(const struct dump *d)
 	return end;
 }
 
-/* All notes of the source byte for byte, then ours. */
-static int plan_notes(struct filter_job *job, struct err *e)
+/*
+ * All notes of the source byte for byte, without an older one of ours, which the new one replaces:
+ * in place where there is none.
+ */
+static int keep_notes(struct job *job, struct err *e)
+{
+	const struct dump *d = job->session.dump;
+	struct bytes b = bytes_init(d->notes, d->notes_len, d->id.order, "notes", d->notes_off);
+	struct plan *plan = &job->plan;
+	size_t start = 0, len = 0;
+	struct note n;
+
+	plan->notes = d->notes;
+	plan->notes_len = whole_notes(d);
+	if (!d->history)
+		return 0;
+	plan->notes = job->notes = malloc(plan->notes_len + 1);
+	if (!job->notes)
+		return err_set(e, ERR_NOMEM, "no memory for notes");
+	for (; note_next(&b, &n); start = b.pos) {
+		if (toolnote_is(&n))
+			continue;
+		/* What the plan points into moves with it. */
+		if (d->vmcoreinfo == (const char *)n.desc)
+			plan->vmcoreinfo_off = len + (n.desc_off - start);
+		memcpy(job->notes + len, d->notes + start, b.pos - start);
+		len += b.pos - start;
+	}
+	plan->notes_len = len;
+	return 0;
+}
+
+/* The notes of the source, then ours. */
+static int plan_notes(struct job *job, struct err *e)
 {
 	const struct dump *d = job->session.dump;
 	struct plan *plan = &job->plan;
 	size_t text_len, len = 0;
 	struct toolnote how = { .version = PACKAGE_VERSION,
-				.command = "filter",
+				.command = job->command,
 				.level = plan->dump_level,
-				.codec = job->opts.codec ? job->opts.codec->name : "none" };
+				.codec = job->pipeline.codec ? job->pipeline.codec->name : "none" };
 	_cleanup_free_ char *text = toolnote_text(d, &how, &text_len);
 
-	plan->notes = d->notes;
-	plan->notes_len = whole_notes(d);
+	if (d->vmcoreinfo) {
+		plan->vmcoreinfo_off = (uint64_t)((const uint8_t *)d->vmcoreinfo - d->notes);
+		plan->vmcoreinfo_len = d->vmcoreinfo_len;
+	}
+	if (keep_notes(job, e))
+		return -1;
 	/* Notes begin at multiples of 4; only the end of a file leaves one without its padding. */
 	len = -plan->notes_len & 3;
 	job->tool_note = calloc(1, len + 1);
@@ -51,10 +88,8 @@ static int plan_notes(struct filter_job *job, struct err *e)
 		return err_set(e, ERR_NOMEM, "no memory for notes");
 	plan->tool_note = job->tool_note;
 	plan->tool_note_len = len;
-	if (d->vmcoreinfo) {
-		plan->vmcoreinfo_off = (uint64_t)((const uint8_t *)d->vmcoreinfo - d->notes);
-		plan->vmcoreinfo_len = d->vmcoreinfo_len;
-	}
+	plan->eraseinfo = d->eraseinfo;
+	plan->eraseinfo_len = d->eraseinfo_len;
 	return 0;
 }
 
@@ -70,7 +105,7 @@ static int64_t crash_time(const struct kernel *k)
  * but not endlessly far beyond what it holds: a segment that claims 64 PiB would make bitmaps of
  * terabytes.
  */
-static uint64_t plan_max_pfn(struct filter_job *job)
+static uint64_t plan_max_pfn(struct job *job)
 {
 	const struct pfnset *keep = &job->keep;
 	uint64_t max = dump_max_pfn(job->session.dump), held = 0, most;
@@ -111,7 +146,7 @@ static uint64_t pfn_behind(const struct pfnset *keep, uint64_t start, uint64_t e
 #define PART_ALIGN 64
 
 /* Pieces of a split set hold about the same number of pages; their ranges tile [0, max). */
-static void plan_parts(struct filter_job *job)
+static void plan_parts(struct job *job)
 {
 	uint64_t max = job->plan.max_pfn, total = pfnset_count(&job->keep, 0, max), start = 0;
 	unsigned int i;
@@ -131,18 +166,55 @@ static void plan_parts(struct filter_job *job)
 	}
 }
 
-int filter_plan(struct filter_job *job, struct err *e)
+/*
+ * Where the dump's header told: that. Where kdump files count pages from the first one of memory,
+ * that page, unless it was told.
+ */
+static uint64_t plan_phys_base(struct job *job)
+{
+	struct dump *d = job->session.dump;
+	struct run first;
+
+	if (d->told.has_phys_base)
+		return d->told.phys_base;
+	if (!d->arch || !d->arch->pfn_from_phys_base)
+		return job->session.xlat.phys_base;
+	d->id.pfn_bias = dump_next_run(d, SPACE_PHYS, 0, &first) ? first.pfn : 0;
+	return d->id.pfn_bias << dump_page_shift(d);
+}
+
+/* Levels add up: what the input lacks stays out. */
+static int plan_level(const struct job *job)
+{
+	const struct told *t = &job->session.dump->told;
+	int level = job->opts.keep_all ? 0 : job->classify.level;
+
+	return t->has_level && t->level >= 0 && t->level <= LEVEL_MAX ? level | t->level : level;
+}
+
+/* What pages may be stored in, for readers that look there first. */
+static uint32_t plan_codecs(const struct job *job)
+{
+	uint32_t codecs = job->pipeline.codec ? job->pipeline.codec->id : CODEC_RAW;
+
+	if (job->pipeline.pass == PASS_ANY)
+		codecs |= job->session.dump->told.codecs & CODEC_ALL;
+	return codecs;
+}
+
+int job_plan(struct job *job, struct err *e)
 {
 	struct session *s = &job->session;
 
-	filter_plan_fini(job);
+	job_plan_fini(job);
 	job->plan = (struct plan){ .dump = s->dump,
 				   .keep = &job->keep,
 				   .page_size = s->dump->id.page_size,
-				   .dump_level = job->classify.level,
-				   .codecs = job->opts.codec ? job->opts.codec->id : CODEC_RAW,
-				   .phys_base = s->xlat.phys_base,
-				   .crash_time = crash_time(&s->kernel),
+				   .dump_level = plan_level(job),
+				   .codecs = plan_codecs(job),
+				   .phys_base = plan_phys_base(job),
+				   .crash_time = s->dump->told.has_time ? s->dump->told.time
+									: crash_time(&s->kernel),
 				   .nr_parts = job->nr_parts };
 	job->plan.max_pfn = plan_max_pfn(job);
 	session_utsname(s, job->plan.utsname);
@@ -152,8 +224,9 @@ int filter_plan(struct filter_job *job, struct err *e)
 	return 0;
 }
 
-void filter_plan_fini(struct filter_job *job)
+void job_plan_fini(struct job *job)
 {
 	free(job->tool_note);
-	job->tool_note = NULL;
+	free(job->notes);
+	job->tool_note = job->notes = NULL;
 }

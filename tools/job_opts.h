@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The command line of filter, in both spellings. */
-#ifndef FILTER_OPTS_H
-#define FILTER_OPTS_H
+/* The command line of filter, in both spellings, and of convert. */
+#ifndef JOB_OPTS_H
+#define JOB_OPTS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "codec.h"
+#include "format.h"
+#include "pipeline.h"
 #include "err.h"
 #include "session.h"
 #include "talk.h"
@@ -14,12 +16,16 @@
 #define MAX_LEVELS 32
 #define MAX_OUTPUTS 64
 
-struct filter_opts {
+struct job_opts {
 	char *const *inputs;
 	unsigned int nr_inputs;
 	struct input_opts in;
 	const char *outputs[MAX_OUTPUTS];
 	unsigned int nr_outputs;
+	const struct format *format; /* of the output */
+	bool keep_all;	       /* no classification: all that the input holds */
+	enum pass pass;	       /* pages that need not be compressed anew */
+	bool unchecked;
 	int levels[MAX_LEVELS]; /* tried one after the other */
 	unsigned int nr_levels;
 	const struct codec *codec; /* NULL: pages as they are */
@@ -29,21 +35,27 @@ struct filter_opts {
 	uint64_t limit;	      /* -L, bytes; 0: none */
 	uint64_t explain;     /* PFN, when explain_set */
 	bool explain_set;
-	bool flat, split, force, dump_dmesg, partial_dmesg, dry_run, check_params, json,
+	bool flat, split, force, dump_dmesg, partial_dmesg, dry_run, unflatten, reassemble, check_params, json,
 		quiet;
 	bool help, version;
 	int message_level;
 	enum progress_mode progress;
 };
 
+/* Who is asked. */
+enum manner {
+	MANNER_FILTER = 1,
+	MANNER_MAKEDUMPFILE = 2,
+	MANNER_CONVERT = 4,
+};
+
 /*
- * Parse ARGV into O, as makedumpfile or as ourselves. ERR_USAGE. Where makedumpfile itself prints a
- * line about what is wrong, E has that line; else its text is empty.
+ * Parse ARGV into O. ERR_USAGE. Where makedumpfile itself prints a line about what is wrong, E has
+ * that line; else its text is empty.
  */
-int filter_opts_parse(struct filter_opts *o, int argc, char **argv, bool makedumpfile,
-		      struct err *e);
+int job_opts_parse(struct job_opts *o, int argc, char **argv, enum manner manner, struct err *e);
 
 /* The text of --help: one screen. */
-void filter_opts_help(FILE *f, bool makedumpfile);
+void job_opts_help(FILE *f, enum manner manner);
 
 #endif

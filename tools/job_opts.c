@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "filter_opts.h"
+#include "job_opts.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -8,14 +8,16 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "formats.h"
 #include "main.h"
 #include "rules.h"
 
-/* Who knows an option. */
+/* Who knows an option: enum manner, and this. */
 enum {
-	OURS = 1,
-	THEIRS = 2,  /* makedumpfile's spelling; `dumptool filter` knows it too */
-	REFUSED = 4, /* makedumpfile has it, a later part may bring it */
+	OURS = MANNER_FILTER,
+	THEIRS = MANNER_MAKEDUMPFILE, /* makedumpfile's spelling; `dumptool filter` knows it too */
+	CONVERT = MANNER_CONVERT,
+	REFUSED = 8, /* makedumpfile has it, a later part may bring it */
 };
 
 /* Options without a short form. */
@@ -35,6 +37,8 @@ enum {
 	OPT_SPLIT,
 	OPT_WORK_DIR,
 	OPT_COMPRESS,
+	OPT_FORMAT,
+	OPT_REASSEMBLE,
 	OPT_REFUSED,
 };
 
@@ -48,43 +52,52 @@ struct option_row {
 
 /* The table that parsing, --help, the manual's test and the completion's test go by. */
 static const struct option_row rows[] = {
-	{ "output", 'o', "FILE", OURS, "write to FILE (or name it last)" },
+	{ "output", 'o', "FILE", OURS | CONVERT, "write to FILE (or name it last)" },
 	{ "level", 'd', "N[,N...]", OURS | THEIRS,
 	  "drop: 1 zero 2 cache 4 private 8 user 16 free" },
-	{ "compress", OPT_COMPRESS, "CODEC[:N]", OURS,
+	{ "format", OPT_FORMAT, "NAME", OURS | CONVERT, "kdump, elf, raw, or flattened (kdump)" },
+	{ NULL, 'E', NULL, OURS | THEIRS, "write an ELF core: --format elf" },
+	{ "compress", OPT_COMPRESS, "CODEC[:N]", OURS | CONVERT,
 	  "zlib, lzo, snappy, zstd or none, at level N" },
-	{ NULL, 'c', NULL, OURS | THEIRS, "zlib" },
-	{ NULL, 'l', NULL, OURS | THEIRS, "lzo" },
-	{ NULL, 'p', NULL, OURS | THEIRS, "snappy" },
-	{ NULL, 'z', NULL, OURS | THEIRS, "zstd" },
-	{ "flattened", 'F', NULL, OURS | THEIRS, "write a flattened stream to standard output" },
-	{ "force", 'f', NULL, OURS | THEIRS, "overwrite what exists" },
+	{ NULL, 'c', NULL, OURS | THEIRS | CONVERT, "zlib" },
+	{ NULL, 'l', NULL, OURS | THEIRS | CONVERT, "lzo" },
+	{ NULL, 'p', NULL, OURS | THEIRS | CONVERT, "snappy" },
+	{ NULL, 'z', NULL, OURS | THEIRS | CONVERT, "zstd" },
+	{ "flattened", 'F', NULL, OURS | THEIRS | CONVERT,
+	  "write a flattened stream, to standard output" },
+	{ "force", 'f', NULL, OURS | THEIRS | CONVERT, "overwrite what exists" },
 	{ "size-limit", 'L', "SIZE", OURS | THEIRS, "treat SIZE (16M, 2G) as a full disk" },
-	{ "split", OPT_SPLIT, NULL, OURS | THEIRS,
+	{ "split", OPT_SPLIT, NULL, OURS | THEIRS | CONVERT,
 	  "write a split set, one piece into each output" },
-	{ "num-threads", OPT_THREADS, "N", OURS | THEIRS,
+	{ "reassemble", OPT_REASSEMBLE, NULL, OURS | THEIRS,
+	  "make one dump of the pieces of a split set" },
+	{ NULL, 'R', NULL, OURS | THEIRS, "make a dump of a flattened stream on standard input" },
+	{ "num-threads", OPT_THREADS, "N", OURS | THEIRS | CONVERT,
 	  "work with N threads instead of one for each CPU" },
 	{ "dump-dmesg", OPT_DMESG, NULL, OURS | THEIRS, "write the kernel log instead, as text" },
 	{ "partial-dmesg", OPT_PARTIAL, NULL, OURS | THEIRS,
 	  "only the log since it was last cleared" },
-	{ "dry-run", OPT_DRY_RUN, NULL, OURS | THEIRS, "do everything but write" },
+	{ "dry-run", OPT_DRY_RUN, NULL, OURS | THEIRS | CONVERT, "do everything but write" },
 	{ "check-params", OPT_PARAMS, NULL, OURS | THEIRS, "check the command line, do nothing" },
 	{ "explain", OPT_EXPLAIN, "PFN", OURS, "tell why that page is kept or left out" },
 	{ "show-stats", OPT_STATS, NULL, OURS | THEIRS, "report what was found and left out" },
-	{ "json", OPT_JSON, NULL, OURS, "print the result as JSON on standard output" },
-	{ "progress", OPT_PROGRESS, "HOW", OURS, "auto, tty, plain, json or none" },
+	{ "arch", INPUT_OPT_ARCH, "NAME", OURS | CONVERT, "the dump is of that architecture" },
+	{ "page-size", INPUT_OPT_PAGE_SIZE, "N", OURS | CONVERT, "its pages have N bytes (4K, 64K)" },
+	{ "spool-dir", INPUT_OPT_SPOOL_DIR, "DIR", OURS | CONVERT,
+	  "unpack compressed or piped input there" },
+	{ "spool-limit", INPUT_OPT_SPOOL_LIMIT, "SIZE", OURS | CONVERT, "use at most SIZE there" },
+	{ "json", OPT_JSON, NULL, OURS | CONVERT, "print the result as JSON on standard output" },
+	{ "progress", OPT_PROGRESS, "HOW", OURS | CONVERT, "auto, tty, plain, json or none" },
 	{ "message-level", OPT_MESSAGES, "N", OURS | THEIRS,
 	  "1 progress, 2 common, 4 errors, 8 debug, 16 report" },
-	{ "debug", 'D', NULL, OURS | THEIRS, "tell what is found and decided" },
-	{ "quiet", 'q', NULL, OURS, "errors only" },
-	{ "non-mmap", OPT_NON_MMAP, NULL, OURS | THEIRS, "read the input, do not map it" },
+	{ "debug", 'D', NULL, OURS | THEIRS | CONVERT, "tell what is found and decided" },
+	{ "quiet", 'q', NULL, OURS | CONVERT, "errors only" },
+	{ "non-mmap", OPT_NON_MMAP, NULL, OURS | THEIRS | CONVERT, "read the input, do not map it" },
 	{ NULL, 'b', "N", OURS | THEIRS, NULL },
 	{ "cyclic-buffer", OPT_CYCLIC, "N", OURS | THEIRS, NULL },
 	{ "work-dir", OPT_WORK_DIR, "DIR", OURS | THEIRS, NULL },
-	{ "help", 'h', NULL, OURS | THEIRS, "this text" },
+	{ "help", 'h', NULL, OURS | THEIRS | CONVERT, "this text" },
 	{ "version", 'v', NULL, OURS | THEIRS, "version and compression support" },
-	{ NULL, 'E', NULL, THEIRS | REFUSED, NULL },
-	{ NULL, 'R', NULL, THEIRS | REFUSED, NULL },
 	{ NULL, 'X', NULL, THEIRS | REFUSED, NULL },
 	{ NULL, 'e', NULL, THEIRS | REFUSED, NULL },
 	{ NULL, 'g', "FILE", THEIRS | REFUSED, NULL },
@@ -93,7 +106,6 @@ static const struct option_row rows[] = {
 	{ "xen-syms", OPT_REFUSED, "FILE", THEIRS | REFUSED, NULL },
 	{ "xen-vmcoreinfo", OPT_REFUSED, "FILE", THEIRS | REFUSED, NULL },
 	{ "xen_phys_start", OPT_REFUSED, "ADDR", THEIRS | REFUSED, NULL },
-	{ "reassemble", OPT_REFUSED, NULL, THEIRS | REFUSED, NULL },
 	{ "splitblock-size", OPT_REFUSED, "KB", THEIRS | REFUSED, NULL },
 	{ "mem-usage", OPT_REFUSED, NULL, THEIRS | REFUSED, NULL },
 	{ "vtop", OPT_REFUSED, "ADDR", THEIRS | REFUSED, NULL },
@@ -109,26 +121,25 @@ static const struct option_row rows[] = {
  * In makedumpfile's own spelling our additions do not exist; -d, -F, -f, -L, -D have no long form
  * there.
  */
-static bool has_long_form(const struct option_row *row, bool makedumpfile)
+static bool has_long_form(const struct option_row *row, enum manner manner)
 {
-	if (!row->name || !(row->who & (makedumpfile ? THEIRS : OURS | THEIRS)))
-		return false;
-	return !makedumpfile || row->id >= 256 || row->id == 'h';
+	return row->name && row->who & manner &&
+	       (manner != MANNER_MAKEDUMPFILE || row->id >= 256 || row->id == 'h');
 }
 
-static void build_getopt(bool makedumpfile, struct option *longs, char *shorts)
+static void build_getopt(enum manner manner, struct option *longs, char *shorts)
 {
 	size_t i, nr = 0;
 
 	for (i = 0; i < NR_ROWS; i++) {
-		if (!(rows[i].who & (makedumpfile ? THEIRS : OURS | THEIRS)))
+		if (!(rows[i].who & manner))
 			continue;
 		if (rows[i].id < 256) {
 			*shorts++ = (char)rows[i].id;
 			if (rows[i].arg)
 				*shorts++ = ':';
 		}
-		if (has_long_form(&rows[i], makedumpfile))
+		if (has_long_form(&rows[i], manner))
 			longs[nr++] = (struct option){ .name = rows[i].name,
 						       .has_arg = rows[i].arg ? required_argument
 									      : no_argument,
@@ -149,7 +160,7 @@ static bool parse_unsigned(const char *text, int base, uint64_t max, uint64_t *r
 }
 
 /* -d: makedumpfile takes what atoi() makes of each number; ours must be numbers. */
-static int parse_levels(struct filter_opts *o, const char *text, bool makedumpfile, struct err *e)
+static int parse_levels(struct job_opts *o, const char *text, bool makedumpfile, struct err *e)
 {
 	char copy[256], *save = NULL, *word;
 
@@ -181,15 +192,16 @@ static int parse_levels(struct filter_opts *o, const char *text, bool makedumpfi
 	return 0;
 }
 
-static void choose_codec(struct filter_opts *o, const char *name)
+static void choose_codec(struct job_opts *o, const char *name)
 {
+	o->pass = PASS_SAME;
 	o->codec = codec_by_name(name);
 	o->missing_codec = o->codec ? NULL : name;
 	o->codec_level = o->codec ? o->codec->default_level : 0;
 }
 
 /* --compress CODEC[:LEVEL] */
-static int parse_compress(struct filter_opts *o, const char *text, struct err *e)
+static int parse_compress(struct job_opts *o, const char *text, struct err *e)
 {
 	static const char *const names[] = { "zlib", "lzo", "snappy", "zstd" };
 	size_t len = strcspn(text, ":"), i;
@@ -197,6 +209,7 @@ static int parse_compress(struct filter_opts *o, const char *text, struct err *e
 
 	o->codec = NULL;
 	o->missing_codec = NULL;
+	o->pass = PASS_SAME;
 	if (!strcmp(text, "none"))
 		return 0;
 	for (i = 0; i < ARRAY_SIZE(names); i++)
@@ -218,7 +231,20 @@ static int parse_compress(struct filter_opts *o, const char *text, struct err *e
 	return 0;
 }
 
-static int parse_messages(struct filter_opts *o, const char *text, bool makedumpfile, struct err *e)
+/* Any format that can be written; and "flattened", which is kdump in a stream. */
+static int parse_format(struct job_opts *o, const char *name, struct err *e)
+{
+	bool flat = !strcmp(name, "flattened");
+	const struct format *f = flat ? &kdump_format : format_by_name(name);
+
+	if (!f || !f->begin)
+		return err_set(e, ERR_USAGE, "'%s' is no format that can be written", name);
+	o->format = f;
+	o->flat |= flat;
+	return 0;
+}
+
+static int parse_messages(struct job_opts *o, const char *text, bool makedumpfile, struct err *e)
 {
 	uint64_t level;
 
@@ -237,7 +263,7 @@ static int parse_messages(struct filter_opts *o, const char *text, bool makedump
 	return 0;
 }
 
-static int parse_threads(struct filter_opts *o, const char *text, bool makedumpfile, struct err *e)
+static int parse_threads(struct job_opts *o, const char *text, bool makedumpfile, struct err *e)
 {
 	uint64_t n;
 
@@ -251,7 +277,7 @@ static int parse_threads(struct filter_opts *o, const char *text, bool makedumpf
 }
 
 /* The flags that say just "do so". */
-static bool set_flag(struct filter_opts *o, int id)
+static bool set_flag(struct job_opts *o, int id)
 {
 	const struct {
 		int id;
@@ -260,6 +286,8 @@ static bool set_flag(struct filter_opts *o, int id)
 		{ 'F', &o->flat },
 		{ 'f', &o->force },
 		{ OPT_SPLIT, &o->split },
+		{ 'R', &o->unflatten },
+		{ OPT_REASSEMBLE, &o->reassemble },
 		{ OPT_DMESG, &o->dump_dmesg },
 		{ OPT_DRY_RUN, &o->dry_run },
 		{ OPT_PARTIAL, &o->partial_dmesg },
@@ -287,7 +315,7 @@ static const struct option_row *row_of(int id, const char *long_name)
 	return NULL;
 }
 
-static int take_option(struct filter_opts *o, int id, const char *arg, bool makedumpfile,
+static int take_option(struct job_opts *o, int id, const char *arg, bool makedumpfile,
 		       struct err *e)
 {
 	switch (id) {
@@ -306,6 +334,16 @@ static int take_option(struct filter_opts *o, int id, const char *arg, bool make
 		return choose_codec(o, "snappy"), 0;
 	case 'z':
 		return choose_codec(o, "zstd"), 0;
+	case 'E':
+		o->format = &elf_format;
+		return 0;
+	case OPT_FORMAT:
+		return parse_format(o, arg, e);
+	case INPUT_OPT_ARCH:
+	case INPUT_OPT_PAGE_SIZE:
+	case INPUT_OPT_SPOOL_DIR:
+	case INPUT_OPT_SPOOL_LIMIT:
+		return input_option(&o->in, id, arg, e);
 	case OPT_COMPRESS:
 		return parse_compress(o, arg, e);
 	case 'L':
@@ -337,36 +375,43 @@ static int take_option(struct filter_opts *o, int id, const char *arg, bool make
 
 /*
  * How many of N operands are inputs: the first alone for makedumpfile and before the pieces of a
- * split set, all where the outputs are named otherwise, else all but the last.
+ * split set; none where the input is a stream; all where the outputs are named otherwise; else all
+ * but the last.
  */
-static int count_inputs(const struct filter_opts *o, int n, bool makedumpfile)
+static int count_inputs(const struct job_opts *o, int n, enum manner manner)
 {
-	bool no_output = o->nr_outputs || o->flat || o->explain_set;
+	bool stdout_only = (o->flat && manner != MANNER_CONVERT) || o->explain_set;
 
-	if (makedumpfile || (o->split && !o->nr_outputs))
-		return 1;
-	return no_output || (o->dry_run && n == 1) ? n : n - 1;
+	if (o->unflatten)
+		return 0;
+	if (o->reassemble)
+		return o->nr_outputs ? n : n - 1;
+	if (manner == MANNER_MAKEDUMPFILE || (o->split && !o->nr_outputs))
+		return MIN(n, 1);
+	return o->nr_outputs || stdout_only || ((o->dry_run || o->flat) && n == 1) ? n : n - 1;
 }
 
 /* What is left over: INPUT and OUTPUT..., as each mode wants them. */
-static int take_operands(struct filter_opts *o, int argc, char **argv, bool makedumpfile,
+static int take_operands(struct job_opts *o, int argc, char **argv, enum manner manner,
 			 struct err *e)
 {
-	int i, inputs = count_inputs(o, argc, makedumpfile),
-	       most = !makedumpfile ? argc : o->flat ? 1 : o->split ? MAX_OUTPUTS : 2;
+	bool theirs = manner == MANNER_MAKEDUMPFILE;
+	int i, inputs = count_inputs(o, argc, manner), most = argc;
 
-	if (argc < 1)
+	if (theirs && !o->reassemble && !o->split)
+		most = o->flat || o->unflatten ? 1 : 2;
+	if (argc < 1 && !(o->unflatten && o->nr_outputs))
 		return err_set(e, ERR_USAGE, "an input is needed%s",
-			       makedumpfile ? "" : ": INPUT OUTPUT");
-	if (argc > most || argc - inputs > MAX_OUTPUTS)
+			       theirs ? "" : ": INPUT OUTPUT");
+	if (argc > most || argc - inputs > MAX_OUTPUTS - (int)o->nr_outputs)
 		return err_set(e, ERR_USAGE, "'%s' is one file name too many",
-			       argv[MIN(most, inputs + MAX_OUTPUTS)]);
+			       argv[MIN(most, argc - 1)]);
 	o->inputs = argv;
 	o->nr_inputs = (unsigned int)inputs;
 	for (i = inputs; i < argc; i++)
 		o->outputs[o->nr_outputs++] = argv[i];
-	if (!o->flat && !o->explain_set && (!o->nr_outputs || !inputs) &&
-	    !(o->dry_run && !makedumpfile))
+	if (!o->flat && !o->explain_set && (!o->nr_outputs || (!inputs && !o->unflatten)) &&
+	    !(o->dry_run && !theirs))
 		return err_set(e, ERR_USAGE,
 			       "an output is needed: name it last, or use -F for standard output");
 	if (o->nr_outputs > 1 && !o->split)
@@ -376,10 +421,18 @@ static int take_operands(struct filter_opts *o, int argc, char **argv, bool make
 	return 0;
 }
 
-static int check_combination(const struct filter_opts *o, struct err *e)
+static int check_combination(const struct job_opts *o, struct err *e)
 {
 	if (o->flat && o->split)
 		return err_set(e, ERR_USAGE, "-F and --split do not go together");
+	if (o->split && !o->format->can_split)
+		return err_set(e, ERR_USAGE, "a %s is not written in pieces: --split is for kdump",
+			       o->format->title);
+	if (o->unflatten + o->reassemble + o->explain_set + o->dump_dmesg > 1 ||
+	    ((o->unflatten || o->reassemble) && (o->flat || o->split || o->dry_run)))
+		return err_set(e, ERR_USAGE,
+			       "-R, --reassemble, --explain, --dump-dmesg, -F, --split, --dry-run: "
+			       "these do not go together");
 	if (o->dump_dmesg && (o->split || o->dry_run))
 		return err_set(e, ERR_USAGE,
 			       "--dump-dmesg goes neither with --split nor with --dry-run");
@@ -400,24 +453,40 @@ static int check_combination(const struct filter_opts *o, struct err *e)
 	return 0;
 }
 
-static void set_defaults(struct filter_opts *o, bool makedumpfile)
+static void set_defaults(struct job_opts *o, enum manner manner)
 {
-	*o = (struct filter_opts){ .message_level = TALK_DEFAULT, .nr_levels = 1 };
-	if (makedumpfile)
+	*o = (struct job_opts){ .message_level = TALK_DEFAULT,
+				.nr_levels = 1,
+				.format = &kdump_format,
+				.pass = PASS_SAME };
+	if (manner == MANNER_MAKEDUMPFILE)
 		return;
-	o->levels[0] = LEVEL_MAX;
 	choose_codec(o, "zlib");
+	if (manner == MANNER_FILTER) {
+		o->levels[0] = LEVEL_MAX;
+	} else {
+		o->keep_all = true;
+		o->pass = PASS_ANY; /* unless a codec is asked for */
+	}
 }
 
-int filter_opts_parse(struct filter_opts *o, int argc, char **argv, bool makedumpfile,
-		      struct err *e)
+/* --reassemble: nothing is decided anew, not even the codec. */
+static void set_reassemble(struct job_opts *o)
 {
+	o->keep_all = true;
+	o->pass = PASS_ANY;
+	o->unchecked = true;
+}
+
+int job_opts_parse(struct job_opts *o, int argc, char **argv, enum manner manner, struct err *e)
+{
+	bool makedumpfile = manner == MANNER_MAKEDUMPFILE;
 	struct option longs[NR_ROWS + 1];
 	char shorts[2 * NR_ROWS + 1];
 	int id, index = -1;
 
-	set_defaults(o, makedumpfile);
-	build_getopt(makedumpfile, longs, shorts);
+	set_defaults(o, manner);
+	build_getopt(manner, longs, shorts);
 	optind = 0; /* glibc: start anew, for the test that calls this twice */
 	while ((id = getopt_long(argc, argv, shorts, longs, &index)) != -1) {
 		const char *long_name = index >= 0 ? longs[index].name : NULL;
@@ -439,15 +508,17 @@ int filter_opts_parse(struct filter_opts *o, int argc, char **argv, bool makedum
 	}
 	if (o->help || o->version)
 		return 0;
-	if (take_operands(o, argc - optind, argv + optind, makedumpfile, e))
+	if (take_operands(o, argc - optind, argv + optind, manner, e))
 		return -1;
+	if (o->reassemble)
+		set_reassemble(o);
 	return check_combination(o, e);
 }
 
-static void print_row(FILE *f, const struct option_row *row, bool makedumpfile)
+static void print_row(FILE *f, const struct option_row *row, enum manner manner)
 {
 	char left[48] = "";
-	bool has_long = has_long_form(row, makedumpfile);
+	bool has_long = has_long_form(row, manner);
 
 	snprintf(left, sizeof(left), "%s%.1s%s%s%s%s%s", row->id < 256 ? "-" : "    ",
 		 row->id < 256 ? (char[]){ (char)row->id, '\0' } : "",
@@ -456,24 +527,38 @@ static void print_row(FILE *f, const struct option_row *row, bool makedumpfile)
 	fprintf(f, "  %-27s %s\n", left, row->help);
 }
 
-void filter_opts_help(FILE *f, bool makedumpfile)
+static const char usage_filter[] =
+	"Usage: dumptool filter [OPTION...] INPUT... OUTPUT\n"
+	"Write INPUT as a kdump-compressed dump without the pages nobody needs.\n"
+	"Default: -d 31 --compress zlib, which every reader opens.\n\n";
+
+static const char usage_makedumpfile[] =
+	"Usage: makedumpfile [OPTION...] VMCORE DUMPFILE\n"
+	"       makedumpfile -F [OPTION...] VMCORE >STREAM\n"
+	"       makedumpfile -R DUMPFILE <STREAM\n"
+	"       makedumpfile --split [OPTION...] VMCORE DUMPFILE1 DUMPFILE2...\n"
+	"       makedumpfile --reassemble DUMPFILE1 DUMPFILE2... DUMPFILE\n"
+	"       makedumpfile --dump-dmesg VMCORE LOGFILE\n"
+	"dumptool under another name, see dumptool-filter(8).\n\n";
+
+static const char usage_convert[] =
+	"Usage: dumptool convert [OPTION...] INPUT... OUTPUT\n"
+	"Write INPUT in another format, with all that it holds.\n"
+	"Default: --format kdump, pages as they are stored, or else zlib.\n\n";
+
+void job_opts_help(FILE *f, enum manner manner)
 {
 	size_t i;
 
-	if (makedumpfile)
-		fprintf(f, "Usage: makedumpfile [OPTION...] VMCORE DUMPFILE\n"
-			   "       makedumpfile -F [OPTION...] VMCORE >STREAM\n"
-			   "       makedumpfile --split [OPTION...] VMCORE DUMPFILE1 DUMPFILE2...\n"
-			   "       makedumpfile --dump-dmesg VMCORE LOGFILE\n"
-			   "dumptool under another name, see dumptool-filter(8).\n\n");
-	else
-		fprintf(f,
-			"Usage: dumptool filter [OPTION...] INPUT OUTPUT\n"
-			"Write INPUT as a kdump-compressed dump without the pages nobody needs.\n"
-			"Default: -d 31 --compress zlib, which every reader opens.\n\n");
+	fputs(manner == MANNER_FILTER	      ? usage_filter
+	      : manner == MANNER_MAKEDUMPFILE ? usage_makedumpfile
+					      : usage_convert,
+	      f);
 	for (i = 0; i < NR_ROWS; i++)
-		if (rows[i].help && (rows[i].who & (makedumpfile ? THEIRS : OURS | THEIRS)))
-			print_row(f, &rows[i], makedumpfile);
-	fprintf(f, "\nSizes take K, M, G, T, P, E. Manual: %s(8)\n",
-		makedumpfile ? "makedumpfile" : "dumptool-filter");
+		if (rows[i].help && rows[i].who & manner)
+			print_row(f, &rows[i], manner);
+	fprintf(f, "\nSizes take K, M, G, T, P, E. Manual: %s\n",
+		manner == MANNER_FILTER	      ? "dumptool-filter(8)"
+		: manner == MANNER_MAKEDUMPFILE ? "makedumpfile(8)"
+						: "dumptool-convert(1)");
 }

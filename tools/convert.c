@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* dumptool convert: any format that is read to any that is written, nothing lost, nothing invented. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "job.h"
+#include "main.h"
+
+static int convert(struct job *job, struct err *e)
+{
+	const struct job_opts *o = &job->opts;
+	int status;
+
+	talk_init(&job->talk, "dumptool convert", false);
+	job->talk.level = o->quiet ? TALK_ERROR : o->message_level;
+	job->talk.mode = o->progress;
+	job->talk.data_on_stdout = o->flat && !o->nr_outputs;
+	if (session_open(&job->session, o->inputs, o->nr_inputs, &o->in, &job->talk.log, e))
+		return STATUS_FAILED;
+	status = job_write(job, e);
+	if (status == STATUS_INCOMPLETE)
+		err_add(e, "%s: the output is incomplete, and %s",
+			o->nr_outputs ? o->outputs[0] : "standard output",
+			o->flat		      ? "has no end"
+			: o->format->unmarked ? "still named .incomplete"
+					      : "marked so");
+	else if (status != STATUS_FAILED)
+		job_summary(job);
+	if (status != STATUS_FAILED && o->json)
+		job_report_json(job, status);
+	return status;
+}
+
+static int convert_run(int argc, char **argv, struct err *e)
+{
+	static struct job job; /* large, and there is only one */
+	int status;
+
+	job = (struct job){ .command = "convert" };
+	if (job_opts_parse(&job.opts, argc, argv, MANNER_CONVERT, e)) {
+		struct err what = *e;
+
+		return usage_error(e, "convert", "%s", what.text);
+	}
+	if (job.opts.help)
+		return job_opts_help(stdout, MANNER_CONVERT), STATUS_OK;
+	if (job.opts.flat && !job.opts.nr_outputs && !job.opts.dry_run && isatty(STDOUT_FILENO))
+		return usage_error(e, "convert", "a flattened stream is not for a terminal");
+	status = convert(&job, e);
+	job_fini(&job);
+	return e->code == ERR_USAGE ? STATUS_USAGE : status;
+}
+
+const struct command convert_command = {
+	.name = "convert",
+	.summary = "write a dump in another format, with all that it holds",
+	.run = convert_run,
+};

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A job that writes a dump, between the commands that do so: filter, with classification, and
+ * convert, which keeps all there is.
+ */
+#ifndef JOB_H
+#define JOB_H
+
+#include "classify.h"
+#include "format.h"
+#include "job_opts.h"
+#include "pipeline.h"
+#include "session.h"
+#include "talk.h"
+
+struct job {
+	const char *command; /* for the tool note: "filter" */
+	struct job_opts opts;
+	struct talk talk;
+	struct session session;
+	struct sink *sinks[MAX_OUTPUTS];
+	struct part parts[MAX_OUTPUTS];
+	unsigned int nr_parts;
+	struct pfnset keep;
+	struct classify classify;
+	struct explanation explanation;
+	struct plan plan;
+	struct pipeline pipeline;
+	uint8_t *notes;	    /* the source's without our own, where it has one */
+	uint8_t *tool_note; /* our new one */
+	double classify_seconds, copy_seconds;
+	bool started; /* output has bytes: a failure leaves an incomplete dump */
+};
+
+/* Open the outputs that the options name, one for each part. Undo with job_close_outputs(). */
+int job_open_outputs(struct job *job, struct err *e);
+/* Close; without KEEP_FILES nothing was worth keeping. */
+void job_close_outputs(struct job *job, bool keep_files);
+
+/*
+ * Write the dump that is open in job->session, with the options' first level, or the next ones when
+ * the disk is full. Returns an exit status.
+ */
+int job_write(struct job *job, struct err *e);
+
+/* unflatten.c: -R. Returns an exit status. */
+int job_unflatten(struct job *job, struct err *e);
+
+/* Give back all that a job holds. */
+void job_fini(struct job *job);
+
+/* Fill job->plan and the parts, after classification. */
+int job_plan(struct job *job, struct err *e);
+void job_plan_fini(struct job *job);
+
+/* Pages that the dump calls memory, in whatever state; bytes that all outputs took. */
+uint64_t job_existing_pages(const struct job *job);
+uint64_t job_bytes_written(const struct job *job);
+
+/* filter_report.c: what --show-stats, --json and --explain print, and the closing summary. */
+void job_step(struct job *job, const char *title, double seconds);
+void filter_report(struct job *job);
+void job_report_json(const struct job *job, int status);
+void filter_explain(const struct job *job);
+void job_summary(struct job *job);
+
+#endif

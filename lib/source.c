@@ -315,8 +315,9 @@ size_t source_read_some(struct source *s, uint64_t off, void *to, size_t len, in
 	size_t done = 0;
 
 	*os = 0;
-	if (off > (uint64_t)INT64_MAX - len)
+	if (off > INT64_MAX)
 		return 0; /* beyond any file */
+	len = (size_t)MIN((uint64_t)len, (uint64_t)INT64_MAX - off);
 	if (s->ops)
 		return s->ops->read(s->priv, off, buf, len, os);
 	if (s->memory) {

@@ -114,8 +114,8 @@ int dump_open(struct source *const *sources, unsigned int nr, const struct forma
 	}
 	for (i = 0; i < nr; i++)
 		if (source_is_cut(sources[i])) {
-			log_warn(log, "%s: the %s it comes in is cut off", source_name(sources[i]),
-				 source_kind(sources[i]) ? source_kind(sources[i]) : "stream");
+			log_warn(log, "%s: the %s stream it comes in is cut off",
+				 source_name(sources[i]), source_kind(sources[i]));
 			d->incomplete = true;
 		}
 	*ret = d;

@@ -7,9 +7,10 @@
 
 #include "cleanup.h"
 
-/* Bytes [start, end) of memory, at offset `off` of the file where they are in it. */
+/* Bytes [start, end) of memory, at offset `off` of a source where they are in it. */
 struct extent {
 	uint64_t start, end, off;
+	unsigned int source;
 };
 
 /* What a list of extents says about its bytes. */
@@ -43,15 +44,16 @@ struct extents {
 
 static const struct map_ops extents_ops;
 
-static int list_add(struct list *l, uint64_t start, uint64_t end, uint64_t off, struct err *e)
+static int list_add(struct list *l, const struct extent *x, struct err *e)
 {
 	struct extent *last = l->nr ? &l->e[l->nr - 1] : NULL;
 
-	if (start == end)
+	if (x->start == x->end)
 		return 0;
 	/* Neighbours in memory and in the file are one. */
-	if (last && last->end == start && last->off + (last->end - last->start) == off) {
-		last->end = end;
+	if (last && last->end == x->start && last->source == x->source &&
+	    last->off + (last->end - last->start) == x->off) {
+		last->end = x->end;
 		return 0;
 	}
 	if (l->nr == l->room) {
@@ -64,15 +66,27 @@ static int list_add(struct list *l, uint64_t start, uint64_t end, uint64_t off, 
 		l->e = more;
 		l->room = want;
 	}
-	l->e[l->nr++] = (struct extent){ .start = start, .end = end, .off = off };
+	l->e[l->nr++] = *x;
 	return 0;
+}
+
+static struct source *source_of(const struct dump *d, unsigned int index)
+{
+	return index ? d->sources[index] : d->source;
 }
 
 int extents_add(struct dump *d, uint64_t paddr, uint64_t filesz, uint64_t memsz, uint64_t off,
 		struct err *e)
 {
+	return extents_add_from(d, 0, paddr, filesz, memsz, off, e);
+}
+
+int extents_add_from(struct dump *d, unsigned int source, uint64_t paddr, uint64_t filesz,
+		     uint64_t memsz, uint64_t off, struct err *e)
+{
 	struct extents *x = d->map_data;
-	uint64_t size = source_size(d->source), inside;
+	uint64_t size = source_size(source_of(d, source)), inside;
+	struct extent in = { .start = paddr, .off = off, .source = source };
 
 	if (!x) {
 		x = d->map_data = calloc(1, sizeof(*x));
@@ -92,11 +106,14 @@ int extents_add(struct dump *d, uint64_t paddr, uint64_t filesz, uint64_t memsz,
 	if (__builtin_add_overflow(d->damage.missing_bytes, filesz - inside,
 				   &d->damage.missing_bytes))
 		d->damage.missing_bytes = UINT64_MAX;
-	if (list_add(&x->layer[LAYER_DATA], paddr, paddr + inside, off, e) ||
-	    list_add(&x->layer[LAYER_MISSING], paddr + inside, paddr + filesz, 0, e) ||
-	    list_add(&x->layer[LAYER_EXCLUDED], paddr + filesz, paddr + memsz, 0, e))
+	in.end = paddr + inside;
+	if (list_add(&x->layer[LAYER_DATA], &in, e))
 		return -1;
-	return 0;
+	in = (struct extent){ .start = paddr + inside, .end = paddr + filesz };
+	if (list_add(&x->layer[LAYER_MISSING], &in, e))
+		return -1;
+	in = (struct extent){ .start = paddr + filesz, .end = paddr + memsz };
+	return list_add(&x->layer[LAYER_EXCLUDED], &in, e);
 }
 
 static int compare_extents(const void *a, const void *b)
@@ -111,6 +128,8 @@ static int compare_extents(const void *a, const void *b)
 	 */
 	if (x->end != y->end)
 		return x->end > y->end ? -1 : 1;
+	if (x->source != y->source)
+		return x->source < y->source ? -1 : 1;
 	return x->off < y->off ? -1 : x->off > y->off;
 }
 
@@ -177,13 +196,15 @@ static int list_subtract(struct list *l, const struct list *minus, struct err *e
 			m++;
 		for (j = m; j < minus->nr && minus->e[j].start < x.end; j++) {
 			const struct extent *cut = &minus->e[j];
+			struct extent left = x;
 
-			if (cut->start > x.start && list_add(&rest, x.start, cut->start, x.off, e))
+			left.end = cut->start;
+			if (cut->start > x.start && list_add(&rest, &left, e))
 				goto fail;
 			x.off += MIN(cut->end, x.end) - x.start;
 			x.start = MIN(cut->end, x.end);
 		}
-		if (list_add(&rest, x.start, x.end, x.off, e))
+		if (list_add(&rest, &x, e))
 			goto fail;
 	}
 	free(l->e);
@@ -360,8 +381,9 @@ static int assemble(struct reader *r, const struct list *l, uint64_t addr, size_
 	for (i = find_extent(l, addr); i < l->nr && l->e[i].start < addr + size; i++) {
 		const struct extent *x = &l->e[i];
 		uint64_t from = MAX(addr, x->start), to = MIN(addr + size, x->end);
-		const uint8_t *p = reader_bytes(r, r->dump->source, x->off + (from - x->start),
-						(size_t)(to - from), NULL, e);
+		const uint8_t *p = reader_bytes(r, source_of(r->dump, x->source),
+						x->off + (from - x->start), (size_t)(to - from),
+						NULL, e);
 
 		if (!p)
 			return -1;
@@ -390,8 +412,8 @@ static int extents_view(struct reader *r, enum space space, uint64_t pfn, uint64
 		return 0;
 	}
 	in = &x->layer[LAYER_DATA].e[p->extent];
-	ret->data = reader_bytes(r, r->dump->source, in->off + ((pfn << shift) - in->start), size,
-				 &avail, e);
+	ret->data = reader_bytes(r, source_of(r->dump, in->source),
+				 in->off + ((pfn << shift) - in->start), size, &avail, e);
 	if (!ret->data)
 		return -1;
 	ret->nr = MIN(MIN(nr, p->pfn + p->nr - pfn), (uint64_t)(avail >> shift));
@@ -411,7 +433,8 @@ static int extents_read_page(struct reader *r, enum space space, uint64_t pfn, v
 	for (i = find_extent(l, addr); i < l->nr && l->e[i].start < addr + size; i++) {
 		uint64_t from = MAX(addr, l->e[i].start), to = MIN(addr + size, l->e[i].end);
 
-		if (source_read(r->dump->source, l->e[i].off + (from - l->e[i].start),
+		if (source_read(source_of(r->dump, l->e[i].source),
+				l->e[i].off + (from - l->e[i].start),
 				(uint8_t *)buf + (from - addr), (size_t)(to - from), e))
 			return -1;
 	}

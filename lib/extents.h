@@ -5,6 +5,7 @@
  * A format adds what its headers say, in bytes and in any order, overlapping as they like; when the
  * page size is known the pieces become ascending runs of pages. Where two pieces hold the same
  * memory, the one that begins at the lower address is read: both were taken from the same place.
+ * Files that may disagree are for the format to choose from.
  */
 #ifndef EXTENTS_H
 #define EXTENTS_H
@@ -23,5 +24,9 @@
  */
 int extents_add(struct dump *d, uint64_t paddr, uint64_t filesz, uint64_t memsz, uint64_t off,
 		struct err *e);
+
+/* The same for d->sources[SOURCE], of a dump in several files. */
+int extents_add_from(struct dump *d, unsigned int source, uint64_t paddr, uint64_t filesz,
+		     uint64_t memsz, uint64_t off, struct err *e);
 
 #endif

@@ -83,8 +83,8 @@ static int no_payload(const char *name, uint64_t at, const struct record *r, uin
 /* ---- the index ---- */
 
 /*
- * LEN bytes at OFF of the file that the stream stands for lie at AT of the stream. While records are
- * gathered AT also tells which of two came later.
+ * LEN bytes at OFF of the file that the stream stands for lie at AT of the stream. While records
+ * are gathered AT also tells which of two came later.
  */
 struct piece {
 	uint64_t off, len, at;
@@ -449,7 +449,7 @@ static int flat_open(struct source *under, const struct spool_opts *opts, struct
 	if (!f)
 		return err_set(e, ERR_NOMEM, "%s: out of memory", source_name(under));
 	if (flat_build(under, f, &cut, &why) ||
-	    source_over(under, "flattened stream", &flat_ops, f, f->index.end, ret, &why)) {
+	    source_over(under, "flattened", &flat_ops, f, f->index.end, ret, &why)) {
 		flat_close(f);
 		*e = why;
 		return -1;
@@ -462,7 +462,7 @@ static int flat_open(struct source *under, const struct spool_opts *opts, struct
 }
 
 const struct opener flat_opener = {
-	.name = "flattened stream",
+	.name = "flattened",
 	.magic = FLAT_MAGIC,
 	.magic_len = FLAT_MAGIC_LEN,
 	.open = flat_open,
@@ -512,8 +512,8 @@ static ssize_t stream_read(struct stream *s)
 }
 
 /*
- * Have LEN bytes in the buffer, at most STREAM_PIECE; fewer where the stream ends. Nothing is waited
- * for beyond them: they may be the last ones of a pipe that stays open.
+ * Have LEN bytes in the buffer, at most STREAM_PIECE; fewer where the stream ends. Nothing is
+ * waited for beyond them: they may be the last ones of a pipe that stays open.
  */
 static int stream_want(struct stream *s, size_t len, struct err *e)
 {

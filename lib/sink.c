@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,7 +23,9 @@ enum sink_kind { SINK_KIND_FILE, SINK_KIND_FLAT, SINK_KIND_NULL };
 struct sink {
 	enum sink_kind kind;
 	char *name;
+	char *grows; /* what it is called until it is whole; NULL: by its name */
 	int fd;
+	bool force;	/* what has the name may be replaced */
 	bool own_fd;	/* the descriptor is closed with the sink */
 	bool created;	/* by us, so ours to remove */
 	bool regular;	/* a regular file: has a length, takes reservations */
@@ -58,23 +61,32 @@ static int sink_new(enum sink_kind kind, const char *name, int fd, struct sink *
 	return 0;
 }
 
-int sink_file(const char *path, unsigned int flags, struct sink **ret, struct err *e)
+/* Descriptor of a new file, or with SINK_FORCE of an existing one. */
+static int open_file(const char *path, unsigned int flags, bool *created)
 {
-	bool created = true;
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
 	struct stat st;
-	int fd;
 
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
-	if (fd < 0 && errno == EEXIST && (flags & SINK_FORCE)) {
-		created = false;
-		/* O_NONBLOCK: a FIFO without a reader fails instead of waiting for ever. */
-		fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-		/* A device that is mounted says that it is busy when asked for alone. */
-		if (fd >= 0 && !fstat(fd, &st) && S_ISBLK(st.st_mode)) {
-			close(fd);
-			fd = open(path, O_RDWR | O_EXCL | O_CLOEXEC);
-		}
+	*created = fd >= 0;
+	if (fd >= 0 || errno != EEXIST || !(flags & SINK_FORCE))
+		return fd;
+	/* O_NONBLOCK: a FIFO without a reader fails instead of waiting for ever. */
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	/* A device that is mounted says that it is busy when asked for alone. */
+	if (fd >= 0 && !fstat(fd, &st) && S_ISBLK(st.st_mode)) {
+		close(fd);
+		fd = open(path, O_RDWR | O_EXCL | O_CLOEXEC);
 	}
+	return fd;
+}
+
+/* A file, or device, that is written under the name PATH. */
+static int file_new(const char *path, unsigned int flags, struct sink **ret, struct err *e)
+{
+	struct stat st;
+	bool created;
+	int fd = open_file(path, flags, &created);
+
 	if (fd < 0)
 		return err_sys(e, errno, "%s", path);
 	if (fstat(fd, &st) < 0) {
@@ -86,6 +98,7 @@ int sink_file(const char *path, unsigned int flags, struct sink **ret, struct er
 		(*ret)->own_fd = true;
 		(*ret)->created = created;
 		(*ret)->regular = S_ISREG(st.st_mode);
+		(*ret)->force = flags & SINK_FORCE;
 		if ((created ? fchmod(fd, 0600) : (*ret)->regular ? ftruncate(fd, 0) : 0) == 0)
 			return 0;
 		err_sys(e, errno, "%s", path);
@@ -94,6 +107,44 @@ int sink_file(const char *path, unsigned int flags, struct sink **ret, struct er
 	}
 	close(fd);
 	return -1;
+}
+
+/* A new file that grows as PATH.incomplete; REAL is PATH without symbolic links. */
+static int growing_new(const char *path, const char *real, unsigned int flags, struct sink **ret,
+		       struct err *e)
+{
+	_cleanup_free_ char *grows = malloc(strlen(real) + sizeof(".incomplete"));
+	char *name = strdup(path);
+
+	if (!grows || !name) {
+		free(name);
+		return err_set(e, ERR_NOMEM, "%s: out of memory", path);
+	}
+	stpcpy(stpcpy(grows, real), ".incomplete");
+	/* Never the old stump itself: somebody may be reading it. */
+	if (flags & SINK_FORCE)
+		unlink(grows);
+	if (file_new(grows, 0, ret, e)) {
+		free(name);
+		return -1;
+	}
+	(*ret)->grows = (*ret)->name;
+	(*ret)->name = name;
+	(*ret)->force = flags & SINK_FORCE;
+	return 0;
+}
+
+int sink_file(const char *path, unsigned int flags, struct sink **ret, struct err *e)
+{
+	struct stat st;
+	bool exists = !lstat(path, &st);
+	_cleanup_free_ char *real = exists ? realpath(path, NULL) : NULL;
+
+	if (!(flags & SINK_RENAME) || (exists && !stat(path, &st) && !S_ISREG(st.st_mode)))
+		return file_new(path, flags, ret, e);
+	if (exists && !(flags & SINK_FORCE))
+		return err_sys(e, EEXIST, "%s", path);
+	return growing_new(path, real ? real : path, flags, ret, e);
 }
 
 /* Hand IOV to the descriptor, all of it, at offset OFF or, for a stream, where it is. */
@@ -379,14 +430,51 @@ int sink_sync(struct sink *s, struct err *e)
 	return 0;
 }
 
+/* The path under which the file lies in its directory now. */
+static const char *path_of(const struct sink *s)
+{
+	return s->grows ? s->grows : s->name;
+}
+
+/* rename(), unless TO exists. */
+static int rename_new(const char *from, const char *to)
+{
+	if (!renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE))
+		return 0;
+	/* A file system, or a kernel, that cannot promise it. */
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+	if (!access(to, F_OK)) {
+		errno = EEXIST;
+		return -1;
+	}
+	return rename(from, to);
+}
+
+/* The file is whole: call it by its name. */
+static int take_name(struct sink *s, struct err *e)
+{
+	size_t len = strlen(s->grows) - strlen(".incomplete");
+	_cleanup_free_ char *path = strndup(s->grows, len);
+
+	if (!path)
+		return err_set(e, ERR_NOMEM, "%s: out of memory", s->name);
+	if (s->force ? rename(s->grows, path) : rename_new(s->grows, path))
+		return err_sys(e, errno, "%s: the dump is whole, but still called %s", s->name,
+			       s->grows);
+	free(s->grows);
+	s->grows = NULL;
+	return 0;
+}
+
 /* Make a file durable: its content, then the directory that names it. */
 static int sync_file(struct sink *s, struct err *e)
 {
-	_cleanup_free_ char *dir = strdup(s->name);
+	_cleanup_free_ char *dir = strdup(path_of(s));
 	char *slash = dir ? strrchr(dir, '/') : NULL;
 	int fd;
 
-	if (sink_sync(s, e))
+	if (sink_sync(s, e) || (s->grows && take_name(s, e)))
 		return -1;
 	if (slash)
 		slash[slash == dir] = '\0';
@@ -441,7 +529,7 @@ void sink_discard(struct sink *s)
 	if (s->regular && ftruncate(s->fd, 0) < 0)
 		return; /* nothing more can be done; the file still says that it is incomplete */
 	if (s->created)
-		unlink(s->name);
+		unlink(path_of(s));
 }
 
 void sink_close(struct sink *s)
@@ -452,5 +540,6 @@ void sink_close(struct sink *s)
 		close(s->fd);
 	free(s->buf);
 	free(s->name);
+	free(s->grows);
 	free(s);
 }

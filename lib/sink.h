@@ -25,8 +25,8 @@ struct sink;
 enum {
 	SINK_FORCE = 1, /* overwrite what exists; otherwise ERR_EXISTS */
 	/*
-	 * Nothing in the file can say that it is incomplete: it grows as NAME.incomplete, and
-	 * sink_commit() gives it its name.
+	 * Nothing in the file can say that it is incomplete: it grows as NAME.incomplete, always a
+	 * new file, and sink_commit() gives it its name. A device is written as it is.
 	 */
 	SINK_RENAME = 2,
 };

@@ -520,6 +520,11 @@ int source_unwrap(struct source **s, const struct opener *const *openers,
 			return err_set(e, ERR_UNSUPPORTED,
 				       "%s: is wrapped more than %d times, now in %s", (*s)->name,
 				       MAX_LAYERS, o->name);
+		if (!o->open)
+			return err_set(e, ERR_UNSUPPORTED,
+				       "%s: is compressed as a whole (%s), and this program cannot "
+				       "unpack it: that takes %s",
+				       (*s)->name, o->name, o->missing);
 		if (o->open(*s, opts, s, e))
 			return -1;
 	}

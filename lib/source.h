@@ -73,7 +73,7 @@ struct source_ops {
 
 /*
  * A source of SIZE bytes over UNDER, which it then owns, with its name. KIND is what was taken off,
- * for messages: "flattened stream". On failure (ERR_NOMEM) UNDER and PRIV stay the caller's.
+ * for messages: "flattened". On failure (ERR_NOMEM) UNDER and PRIV stay the caller's.
  */
 int source_over(struct source *under, const char *kind, const struct source_ops *ops, void *priv,
 		uint64_t size, struct source **ret, struct err *e);
@@ -117,7 +117,7 @@ struct spool_opts {
 
 /* One kind of wrapping: a file and a line in tools/link_*.c. */
 struct opener {
-	const char *name;  /* "xz", "flattened stream" */
+	const char *name;  /* "xz", "flattened" */
 	const char *magic; /* at offset 0 */
 	size_t magic_len;
 	/* More than the magic: true when it is this opener's. NULL: the magic decides. */
@@ -129,6 +129,8 @@ struct opener {
 	 */
 	int (*open)(struct source *under, const struct spool_opts *opts, struct source **ret,
 		    struct err *e);
+	/* Instead of open, where it can only be recognised: the library that it takes. */
+	const char *missing;
 };
 
 /* What this link can take off, NULL terminated; defined in tools/link_*.c. */

@@ -5,9 +5,10 @@
 #include "codec.h"
 #include "config.h"
 #include "flat.h"
+#include "ext/unpack.h"
 #include "lastresort.h"
-#include "source.h"
 #include "main.h"
+#include "source.h"
 
 const struct command *const commands[] = {
 	&filter_command,
@@ -34,5 +35,16 @@ const struct format *const link_formats[] = {
 
 const struct opener *const opener_table[] = {
 	&flat_opener,
+	&lzop_opener,  &zstd_opener,
+#ifdef HAVE_GUNZIP
+	&gzip_opener,
+#else
+	&gzip_named,
+#endif
+#ifdef HAVE_LIBARCHIVE
+	&bzip2_opener, &xz_opener, &lz4_opener,
+#else
+	&bzip2_named,  &xz_named,  &lz4_named,
+#endif
 	NULL,
 };

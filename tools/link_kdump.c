@@ -8,8 +8,9 @@
 #include "codec.h"
 #include "config.h"
 #include "flat.h"
-#include "source.h"
 #include "main.h"
+#include "packed.h"
+#include "source.h"
 
 const struct command *const commands[] = {
 	&filter_command,
@@ -30,6 +31,7 @@ const struct format *const link_formats[] = {
 };
 
 const struct opener *const opener_table[] = {
-	&flat_opener,
+	&flat_opener,  &gzip_named, &bzip2_named, &xz_named,
+	&zstd_named, &lz4_named,  &lzop_named,
 	NULL,
 };

@@ -223,6 +223,101 @@ static void test_full(void)
 	unlink(path);
 }
 
+/* ---- files that get their name at the end ---- */
+
+static char growing[80];
+
+static struct sink *open_growing(unsigned int flags)
+{
+	return open_file(SINK_RENAME | flags);
+}
+
+static void test_rename(void)
+{
+	struct err e = ERR_INIT;
+	struct stat st;
+	struct sink *s = open_growing(0);
+
+	ok(size_of(path) == -1 && size_of(growing) == 0 && !strcmp(sink_name(s), path),
+	   "grows under another name, and is spoken of by its own");
+	ok(sink_file(path, SINK_RENAME, &(struct sink *){ NULL }, &e) == -1 &&
+		   e.code == ERR_EXISTS && strstr(e.text, ".incomplete"),
+	   "once at a time: %s", e.text);
+	ok(!sink_write(s, 0, "abc", 3, &e) && !sink_sync(s, &e) && size_of(path) == -1 &&
+		   size_of(growing) == 3,
+	   "also when it is synced");
+	ok(!sink_restart(s, &e) && size_of(growing) == 0, "begun anew under the same name");
+	ok(!sink_write(s, 0, "abcd", 4, &e) && !sink_commit(s, 6, &e) && size_of(path) == 6 &&
+		   size_of(growing) == -1,
+	   "has its name when it is whole");
+	ok(!stat(path, &st) && (st.st_mode & 0777) == 0600, "and is ours alone");
+	sink_close(s);
+	s = open_growing(SINK_FORCE);
+	sink_write(s, 0, "abc", 3, &e);
+	sink_flush(s, &e);
+	sink_close(s);
+	ok(size_of(path) == 6 && size_of(growing) == 3,
+	   "without commit the old file stays, and the stump says what it is");
+	ok(sink_file(path, SINK_RENAME, &s, &e) == -1 && e.code == ERR_EXISTS,
+	   "what exists is not touched: %s", e.text);
+	s = open_growing(SINK_FORCE);
+	ok(size_of(growing) == 0 && !sink_commit(s, 2, &e) && size_of(path) == 2 &&
+		   size_of(growing) == -1,
+	   "unless forced, nor is a stump in the way then");
+	sink_close(s);
+	s = open_growing(SINK_FORCE);
+	sink_discard(s);
+	sink_close(s);
+	ok(size_of(path) == 2 && size_of(growing) == -1, "thrown away, only the stump goes");
+	unlink(path);
+}
+
+/* Somebody takes the name while the file grows. */
+static void test_rename_race(void)
+{
+	struct err e = ERR_INIT;
+	struct sink *s = open_growing(0);
+	FILE *f = fopen(path, "wb");
+
+	if (!f || fputs("theirs", f) < 0 || fclose(f))
+		abort();
+	ok(sink_commit(s, 3, &e) == -1 && e.code == ERR_EXISTS && size_of(path) == 6 &&
+		   size_of(growing) == 3,
+	   "a name that was taken meanwhile stays theirs: %s", e.text);
+	sink_close(s);
+	unlink(path);
+	unlink(growing);
+}
+
+static void test_rename_link(void)
+{
+	_cleanup_free_ char *target = NULL;
+	struct err e = ERR_INIT;
+	struct stat st;
+	struct sink *s;
+
+	if (asprintf(&target, "%s/target", dir) < 0 || symlink("target", path))
+		abort();
+	ok(sink_file(path, SINK_RENAME, &s, &e) == -1 && e.code == ERR_EXISTS,
+	   "a link to nothing is there all the same");
+	s = open_growing(SINK_FORCE);
+	sink_discard(s);
+	sink_close(s);
+	unlink(path);
+	if (symlink("target", path) || close(open(target, O_CREAT | O_RDWR, 0600)))
+		abort();
+	s = open_growing(SINK_FORCE);
+	ok(!sink_commit(s, 5, &e) && !lstat(path, &st) && S_ISLNK(st.st_mode) &&
+		   size_of(target) == 5,
+	   "what a link leads to is replaced, not the link");
+	sink_close(s);
+	unlink(target);
+	unlink(path);
+	ok(sink_file("/dev/null", SINK_FORCE | SINK_RENAME, &s, &e) == -1 &&
+		   e.code == ERR_UNSUPPORTED,
+	   "a character device is refused: %s", e.text);
+}
+
 /* ---- streams ---- */
 
 /* Put a flattened stream together; *records and *twice count records and bytes met again. */
@@ -375,6 +470,7 @@ int main(void)
 	if (!mkdtemp(dir))
 		abort();
 	snprintf(path, sizeof(path), "%s/out", dir);
+	snprintf(growing, sizeof(growing), "%s.incomplete", path);
 	signal(SIGPIPE, SIG_IGN);
 	for (i = 0; i < sizeof(pattern); i++)
 		pattern[i] = (uint8_t)(1 + random_below(255));
@@ -383,6 +479,9 @@ int main(void)
 	test_gather();
 	test_limit();
 	test_full();
+	test_rename();
+	test_rename_race();
+	test_rename_link();
 	test_flat();
 	test_flat_order();
 	test_pipe();

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * kdump-compressed dumps (diskdump family): what reader and writer share. Private to formats.
+ *
+ * In blocks, mostly of the page size: header; sub header and notes; bitmap of memory that exists;
+ * bitmap of pages in the file; a descriptor of 24 bytes for each of these; page data. Everything in
+ * the byte order and the C layout of the machine that was dumped. A part of a split set has all of
+ * that, but descriptors for its own range of pages only.
+ *
+ * Sources: makedumpfile IMPLEMENTATION, diskdump_mod.h; crash diskdump.h, diskdump.c; libkdumpfile
+ * diskdump.c; QEMU include/sysemu/dump.h.
+ */
+#ifndef KDUMP_H
+#define KDUMP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bytes.h"
+#include "format.h"
+
+#define KDUMP_VERSION 6 /* that is written, and the highest known */
+
+/* Status word, beside the codecs. */
+#define KDUMP_INCOMPLETE 8
+
+#define KDUMP_DESC_SIZE 24
+#define KDUMP_SIGNATURE "KDUMP   "
+#define DISKDUMP_SIGNATURE "DISKDUMP" /* before there were sub headers */
+#define KDUMP_UTS_OFF 12
+
+/* The C layouts: word, and alignment of 64-bit members where a word is 32 bits. */
+enum kdump_abi_id { ABI_64, ABI_32_PACKED, ABI_32_ALIGNED, KDUMP_NR_ABIS };
+
+struct kdump_abi {
+	uint8_t word, align64;
+	uint16_t header_size; /* up to the last field; a table of tasks may follow */
+	uint16_t sub_size;
+};
+
+extern const struct kdump_abi kdump_abis[KDUMP_NR_ABIS];
+
+#define KDUMP_HEADER_MAX 464
+#define KDUMP_SUB_MAX 104
+
+/* Numbers of the header, then of the sub header. */
+enum kdump_field {
+	KD_VERSION,
+	KD_TIME,
+	KD_STATUS,
+	KD_BLOCK_SIZE,
+	KD_SUB_BLOCKS,
+	KD_BITMAP_BLOCKS,
+	KD_MAX_MAPNR,
+	KD_NR_CPUS,
+	KD_SUB_HEADER, /* the first of these: */
+	KD_PHYS_BASE = KD_SUB_HEADER,
+	KD_DUMP_LEVEL,
+	KD_SPLIT,
+	KD_START_PFN,
+	KD_END_PFN,
+	KD_VMCOREINFO_OFF,
+	KD_VMCOREINFO_SIZE,
+	KD_NOTES_OFF,
+	KD_NOTES_SIZE,
+	KD_ERASEINFO_OFF,
+	KD_ERASEINFO_SIZE,
+	KD_START_PFN_64,
+	KD_END_PFN_64,
+	KD_MAX_MAPNR_64,
+	KD_NR_FIELDS
+};
+
+struct kdump_field_info {
+	const char *name;
+	uint8_t width;		     /* bytes; 0: a word */
+	uint8_t since;		     /* header version */
+	uint16_t off[KDUMP_NR_ABIS]; /* in the header, or in the sub header */
+};
+
+extern const struct kdump_field_info kdump_fields[KD_NR_FIELDS];
+
+/* The headers as numbers. */
+struct kdump_head {
+	enum kdump_abi_id abi;
+	enum byte_order order;
+	uint64_t f[KD_NR_FIELDS];
+};
+
+/*
+ * Numbers [FROM, TO) out of RAW (a header or a sub header of that ABI), or into it. Those that
+ * version VERSION does not have yet become 0.
+ */
+void kdump_get_fields(struct kdump_head *h, enum kdump_field from, enum kdump_field to,
+		      const uint8_t *raw);
+void kdump_put_fields(const struct kdump_head *h, enum kdump_field from, enum kdump_field to,
+		      uint8_t *raw);
+
+/* The largest number that fits into a field of that ABI. */
+uint64_t kdump_field_max(enum kdump_abi_id abi, enum kdump_field f);
+
+/* Writing: kdump_write.c. See struct format. */
+int kdump_begin(struct part *p, struct err *e);
+int kdump_put(struct part *p, const struct batch *b, struct err *e);
+int kdump_commit(struct part *p, struct err *e);
+void kdump_abandon(struct part *p);
+void kdump_finish(struct part *p);
+
+#endif

@@ -38,6 +38,19 @@ def mapped(path):
         return mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_COPY) if os.path.getsize(path) else b""
 
 
+def written(file, start, end):
+    """The parts of a file that are no holes."""
+    while start < end:
+        try:
+            start = max(start, os.lseek(file.fileno(), start, os.SEEK_DATA))
+            stop = min(end, os.lseek(file.fileno(), start, os.SEEK_HOLE))
+        except OSError:
+            return
+        if start < stop:
+            yield start, stop
+        start = stop
+
+
 class Memory:
     """Pages of memory. spans(): what is there, as ascending pieces [start, end) of addresses."""
 
@@ -94,11 +107,15 @@ class Pieces(Memory):
 
 
 class Raw(Pieces):
+    """Only what is written of a sparse file counts as there."""
+
     holes_are_zeros = True
 
     def __init__(self, path, base):
-        data = mapped(path)
-        super().__init__(data, [(base, len(data), 0)])
+        with open(path, "rb") as f:
+            end = os.path.getsize(path)
+            data = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) if end else b""
+            super().__init__(data, [(base + a, b - a, a) for a, b in written(f, 0, end)])
 
 
 class RawSet(Pieces):
@@ -293,7 +310,7 @@ class Kdump(Memory):
         half = self.bitmap_blocks // 2 * self.page_size
         start, found = self.first_bitmap + which * half, []
         table = [[bit for bit in range(8) if byte >> bit & 1] for byte in range(256)]
-        for low, high in self.written(start, min(start + half, len(self.data))):
+        for low, high in written(self.file, start, min(start + half, len(self.data))):
             raw = self.data[low:high]
             for m in re.finditer(rb"[^\0]+", raw, re.DOTALL):
                 at = (low + m.start() - start) * 8
@@ -301,18 +318,6 @@ class Kdump(Memory):
                     found += [at + bit for bit in table[byte]]
                     at += 8
         return found
-
-    def written(self, start, end):
-        """The parts of the file that are no holes: bitmaps of much memory have some."""
-        while start < end:
-            try:
-                start = max(start, os.lseek(self.file.fileno(), start, os.SEEK_DATA))
-                stop = min(end, os.lseek(self.file.fileno(), start, os.SEEK_HOLE))
-            except OSError:
-                return
-            if start < stop:
-                yield start, stop
-            start = stop
 
     def spans(self):
         size, found = self.page_size, []
@@ -422,7 +427,8 @@ def compare(a, b, size=None):
         only = [(m, n, s) for m, n, s in ((a, b, set_a - set_b), (b, a, set_b - set_a))]
         for (m, other, pages), name in zip(only, ("only in the first", "only in the second")):
             if other.holes_are_zeros or m.holes_are_zeros:
-                pages = {p for p in pages if any(m.page(p, size) or b"\1")}
+                zeros = bytes(size)
+                pages = {p for p in pages if bytes(m.page(p, size) or b"") != zeros}
             complaints += told(name, pages)
     differ, unreadable = [], []
     for number in both:

@@ -310,8 +310,8 @@ static int bind_arch(struct dump *d, const struct arch *const *archs,
 	d->id.uname = a->name;
 	if (!d->id.e_machine)
 		d->id.e_machine = a->e_machine;
-	if (!d->id.align64)
-		d->id.align64 = a->align64 ? a->align64 : 8;
+	/* QEMU's kdump files of Arm have structures packed as i386 has them. */
+	d->id.align64 = a->align64 ? a->align64 : 8;
 	if (force && force->arch)
 		d->id.order = a->order;
 	return 0;

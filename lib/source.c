@@ -238,6 +238,18 @@ int source_get_fd(const struct source *s)
 	return s->fd;
 }
 
+uint64_t source_next_data(struct source *s, uint64_t off)
+{
+	off_t data;
+
+	if (s->fd < 0 || off > INT64_MAX)
+		return off;
+	data = lseek(s->fd, (off_t)off, SEEK_DATA);
+	if (data >= 0)
+		return (uint64_t)data;
+	return errno == ENXIO ? UINT64_MAX : off;
+}
+
 struct source *source_memory(const char *name, const void *data, size_t len)
 {
 	struct source *s = source_new(name);

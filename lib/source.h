@@ -102,6 +102,12 @@ bool source_is_cut(const struct source *s);
 void source_set_base(struct source *s, uint64_t addr);
 bool source_base(const struct source *s, uint64_t *ret);
 
+/*
+ * Offset of the next byte at or after OFF that may be something else than a hole of a file; UINT64_MAX
+ * when nothing but a hole follows. OFF where holes cannot be found.
+ */
+uint64_t source_next_data(struct source *s, uint64_t off);
+
 /* The descriptor of a plain file, or -1. For libraries that want one; it stays the source's. */
 int source_get_fd(const struct source *s);
 

@@ -19,6 +19,7 @@
 
 #include "bytes.h"
 #include "format.h"
+#include "rankset.h"
 
 #define KDUMP_VERSION 6 /* that is written, and the highest known */
 
@@ -99,6 +100,89 @@ void kdump_put_fields(const struct kdump_head *h, enum kdump_field from, enum kd
 
 /* The largest number that fits into a field of that ABI. */
 uint64_t kdump_field_max(enum kdump_abi_id abi, enum kdump_field f);
+
+/*
+ * ---- reading ----
+ *
+ * A unit is what a bit of the bitmaps stands for: block_size bytes, counted from where the bitmaps
+ * begin. Mostly that is a page of the dump; QEMU has units of 64 KiB whatever the pages are.
+ */
+
+/* A file: the whole dump, or a part of a split set. */
+struct kdump_part {
+	struct source *source;
+	uint64_t size;	     /* of the source */
+	uint64_t start, end; /* units that it has descriptors of */
+	uint64_t rank;	     /* kept units before them */
+	uint64_t nr;	     /* descriptors */
+	uint64_t table;	     /* where they lie */
+};
+
+struct kdump_desc {
+	uint64_t off;
+	uint32_t size, flags;
+};
+
+struct kdump {
+	struct kdump_head head; /* of the part that the bitmaps are read from */
+	unsigned int unit_shift;
+	uint64_t nr_units;
+	uint64_t bias; /* added to a unit of the bitmaps: where they begin, in memory */
+	struct rankset exist, kept;
+	struct rankset bad;	  /* kept, but the page is not there */
+	bool one_bitmap;	  /* for both: exist is empty */
+	struct kdump_part *parts; /* ascending */
+	unsigned int nr_parts;
+	unsigned int page_shift;
+	uint64_t counted; /* pages that were added to the dump's damage */
+	char machine[UTS_LEN];
+};
+
+extern const struct map_ops kdump_map_ops;
+
+/* Where the page data of a part may begin. */
+static inline uint64_t kdump_data_start(const struct kdump_part *p)
+{
+	return p->table + p->nr * KDUMP_DESC_SIZE;
+}
+
+/* A descriptor that no writer filled in. */
+static inline bool kdump_desc_empty(const struct kdump_desc *desc)
+{
+	return !desc->off || !desc->size;
+}
+
+static inline struct kdump_desc kdump_parse_desc(const uint8_t *raw, enum byte_order order)
+{
+	return (struct kdump_desc){ .off = load_u64(raw, order),
+				    .size = load_u32(raw + 8, order),
+				    .flags = load_u32(raw + 12, order) };
+}
+
+/* Could a page lie there? Not: is the file long enough. */
+static inline bool kdump_desc_sane(const struct kdump *k, const struct kdump_part *p,
+				   const struct kdump_desc *desc)
+{
+	return desc->off >= kdump_data_start(p) && desc->off < (uint64_t)1 << 53 &&
+	       desc->size <= (uint32_t)1 << k->unit_shift &&
+	       !(desc->flags & ~(uint32_t)CODEC_ALL) && !(desc->flags & (desc->flags - 1));
+}
+
+static inline bool kdump_desc_inside(const struct kdump_part *p, const struct kdump_desc *desc)
+{
+	return desc->off <= p->size && desc->size <= p->size - desc->off;
+}
+
+/*
+ * Find the pages that are not there: those of missing parts, and those of parts that are not whole.
+ * kdump_scan.c
+ */
+int kdump_scan(struct dump *d, struct kdump *k, struct err *e);
+
+/* See struct format. kdump_read.c */
+int kdump_probe(struct source *s);
+int kdump_open(struct dump *d, struct err *e);
+void kdump_close(struct dump *d);
 
 /* Writing: kdump_write.c. See struct format. */
 int kdump_begin(struct part *p, struct err *e);

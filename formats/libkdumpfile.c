@@ -699,14 +699,13 @@ static void libkdumpfile_close(struct dump *d)
 
 /*
  * What the library is asked about at all. It tries formats one after the other, and takes its time
- * and what it finds; a file without one of these is none of its.
+ * and what it finds; a file without one of these is none of its. Not SADUMP: all versions up to
+ * 0.5.6 give the first page of a run of neighbours for every page of it (sadump_read_page()).
  */
 static const struct magic known_magic[] = {
 	{ 0, "\xed\x23\x8f\x61\x73\x01\x19\xa8", 8 }, /* LKCD */
 	{ 0, "\xa8\x19\x01\x73\x61\x8f\x23\xed", 8 },
 	{ 0, "\xa8\x19\x01\x73\x61\x8f\x23\xfd", 8 }, /* S390DUMP */
-	{ 0, "sadump\0", 8 },			      /* SADUMP */
-	{ 4096, "sadump\0", 8 },
 	{ 0, "KDUMP   ", 8 },
 	{ 0, "DISKDUMP", 8 },
 	{ 0, "\177ELF", 4 }, /* Xen dump-core */

@@ -449,7 +449,7 @@ static int flat_open(struct source *under, const struct spool_opts *opts, struct
 	if (!f)
 		return err_set(e, ERR_NOMEM, "%s: out of memory", source_name(under));
 	if (flat_build(under, f, &cut, &why) ||
-	    source_over(under, "flattened stream", &flat_ops, f, f->index.end, ret, &why)) {
+	    source_over(under, "flattened", &flat_ops, f, f->index.end, ret, &why)) {
 		flat_close(f);
 		*e = why;
 		return -1;
@@ -462,7 +462,7 @@ static int flat_open(struct source *under, const struct spool_opts *opts, struct
 }
 
 const struct opener flat_opener = {
-	.name = "flattened stream",
+	.name = "flattened",
 	.magic = FLAT_MAGIC,
 	.magic_len = FLAT_MAGIC_LEN,
 	.open = flat_open,

@@ -74,9 +74,12 @@ bool packed_lz4(struct source *s)
 	       (magic == 0x184d2204 && peek(s, at + 4, &flags, 1) && (flags & 0xc0) == 0x40);
 }
 
+/* No library: whatever it takes is in the full program. */
+#define ONLY_FULL "the full program, dumptool"
+
 const struct opener gzip_named = { PACKED_GZIP, .missing = "zlib" };
 const struct opener bzip2_named = { PACKED_BZIP2, .missing = "libarchive" };
 const struct opener xz_named = { PACKED_XZ, .missing = "libarchive" };
-const struct opener zstd_named = { PACKED_ZSTD, .missing = "libarchive" };
+const struct opener zstd_named = { PACKED_ZSTD, .missing = ONLY_FULL };
 const struct opener lz4_named = { PACKED_LZ4, .missing = "libarchive" };
-const struct opener lzop_named = { PACKED_LZOP, .missing = "the lzop reader of dumptool" };
+const struct opener lzop_named = { PACKED_LZOP, .missing = ONLY_FULL };

@@ -238,6 +238,18 @@ int source_get_fd(const struct source *s)
 	return s->fd;
 }
 
+uint64_t source_next_data(struct source *s, uint64_t off)
+{
+	off_t data;
+
+	if (s->fd < 0 || off > INT64_MAX)
+		return off;
+	data = lseek(s->fd, (off_t)off, SEEK_DATA);
+	if (data >= 0)
+		return (uint64_t)data;
+	return errno == ENXIO ? UINT64_MAX : off;
+}
+
 struct source *source_memory(const char *name, const void *data, size_t len)
 {
 	struct source *s = source_new(name);
@@ -522,8 +534,8 @@ int source_unwrap(struct source **s, const struct opener *const *openers,
 				       MAX_LAYERS, o->name);
 		if (!o->open)
 			return err_set(e, ERR_UNSUPPORTED,
-				       "%s: is compressed as a whole (%s); to read it takes %s, which "
-				       "this program was built without",
+				       "%s: is compressed as a whole (%s), and this program cannot "
+				       "unpack it: that takes %s",
 				       (*s)->name, o->name, o->missing);
 		if (o->open(*s, opts, s, e))
 			return -1;

@@ -73,7 +73,7 @@ struct source_ops {
 
 /*
  * A source of SIZE bytes over UNDER, which it then owns, with its name. KIND is what was taken off,
- * for messages: "flattened stream". On failure (ERR_NOMEM) UNDER and PRIV stay the caller's.
+ * for messages: "flattened". On failure (ERR_NOMEM) UNDER and PRIV stay the caller's.
  */
 int source_over(struct source *under, const char *kind, const struct source_ops *ops, void *priv,
 		uint64_t size, struct source **ret, struct err *e);
@@ -102,6 +102,12 @@ bool source_is_cut(const struct source *s);
 void source_set_base(struct source *s, uint64_t addr);
 bool source_base(const struct source *s, uint64_t *ret);
 
+/*
+ * Offset of the next byte at or after OFF that may be something else than a hole of a file; UINT64_MAX
+ * when nothing but a hole follows. OFF where holes cannot be found.
+ */
+uint64_t source_next_data(struct source *s, uint64_t off);
+
 /* The descriptor of a plain file, or -1. For libraries that want one; it stays the source's. */
 int source_get_fd(const struct source *s);
 
@@ -117,7 +123,7 @@ struct spool_opts {
 
 /* One kind of wrapping: a file and a line in tools/link_*.c. */
 struct opener {
-	const char *name;  /* "xz", "flattened stream" */
+	const char *name;  /* "xz", "flattened" */
 	const char *magic; /* at offset 0 */
 	size_t magic_len;
 	/* More than the magic: true when it is this opener's. NULL: the magic decides. */

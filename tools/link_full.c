@@ -35,16 +35,16 @@ const struct format *const link_formats[] = {
 
 const struct opener *const opener_table[] = {
 	&flat_opener,
-	&lzop_opener,
+	&lzop_opener,  &zstd_opener,
 #ifdef HAVE_GUNZIP
 	&gzip_opener,
 #else
 	&gzip_named,
 #endif
 #ifdef HAVE_LIBARCHIVE
-	&bzip2_opener, &xz_opener, &zstd_opener, &lz4_opener,
+	&bzip2_opener, &xz_opener, &lz4_opener,
 #else
-	&bzip2_named,  &xz_named,  &zstd_named,	 &lz4_named,
+	&bzip2_named,  &xz_named,  &lz4_named,
 #endif
 	NULL,
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * bzip2, xz, zstd and lz4, by libarchive: one filter, chosen by us, over an archive that is one
+ * bzip2, xz and lz4, by libarchive: one filter, chosen by us, over an archive that is one
  * file
  * ("raw"). A filter that libarchive was built without would start a program instead
  * (archive_read_filter(3): "external"); it says so by ARCHIVE_WARN, and is not used then.
@@ -50,8 +50,8 @@ static int complain(struct archive *a, const struct feed *f, struct err *e)
 		return -1;
 	}
 	return err_set(e, archive_errno(a) == ENOMEM ? ERR_NOMEM : ERR_CORRUPT,
-		       "%s, at offset 0x%" PRIx64 " or up to 1 MiB before",
-		       text ? text : "breaks off", f->u->in + f->given);
+		       "%s before offset 0x%" PRIx64, text ? text : "breaks off",
+		       f->u->in + f->given);
 }
 
 static int copy_all(struct archive *a, struct feed *f, struct err *e)
@@ -68,8 +68,7 @@ static int copy_all(struct archive *a, struct feed *f, struct err *e)
 		if (rc == ARCHIVE_OK && unpack_put(f->u, data, len, e))
 			return -1;
 	}
-	/* What cannot be decoded at all is an empty archive to libarchive, with an error text. */
-	if (rc != ARCHIVE_EOF || (!f->u->out && archive_error_string(a)))
+	if (rc != ARCHIVE_EOF)
 		return complain(a, f, e);
 	unpack_seek(f->u, (uint64_t)archive_filter_bytes(a, -1)); /* where the filter has stopped */
 	return 0;
@@ -89,7 +88,8 @@ static int decode(struct unpack *u, int filter, struct err *e)
 	else if (archive_read_append_filter(a, filter) != ARCHIVE_OK ||
 		 archive_read_support_format_empty(a) != ARCHIVE_OK ||
 		 archive_read_support_format_raw(a) != ARCHIVE_OK ||
-		 archive_read_open2(a, &f, NULL, feed_read, NULL, NULL) != ARCHIVE_OK)
+		 archive_read_open2(a, &f, NULL, feed_read, NULL, NULL) != ARCHIVE_OK ||
+		 archive_error_string(a)) /* it takes what it cannot decode at all for empty */
 		rc = complain(a, &f, e);
 	else
 		rc = copy_all(a, &f, e);
@@ -111,5 +111,4 @@ static int decode(struct unpack *u, int filter, struct err *e)
 
 FILTER(bzip2, ARCHIVE_FILTER_BZIP2, PACKED_BZIP2);
 FILTER(xz, ARCHIVE_FILTER_XZ, PACKED_XZ);
-FILTER(zstd, ARCHIVE_FILTER_ZSTD, PACKED_ZSTD);
 FILTER(lz4, ARCHIVE_FILTER_LZ4, PACKED_LZ4);

@@ -3,77 +3,54 @@
  * gzip, by zlib: libarchive does not look at the checksums, and loses the last 64 KiB before a
  * break.
  */
-#include <inttypes.h>
 #include <limits.h>
-#include <stdlib.h>
-#include <string.h>
 #include <zlib.h>
 
 #include "cleanup.h"
 #include "unpack.h"
 
-#define OUT_SIZE ((size_t)256 << 10)
-
-/* Does another member follow? */
-static int next_member(struct unpack *u, bool *ret, struct err *e)
+static int gzip_step(void *state, struct unpack_io *io, struct err *e)
 {
-	size_t have;
-	const uint8_t *in = unpack_want(u, 2, &have, e);
-
-	*ret = in && have >= 2 && in[0] == 0x1f && in[1] == 0x8b;
-	return in ? 0 : -1;
-}
-
-/* Decode until a member ends (1), or as far as the input at hand reaches (0). */
-static int gunzip_some(struct unpack *u, z_stream *z, uint8_t *out, struct err *e)
-{
-	size_t have;
-	const uint8_t *in = unpack_want(u, 1, &have, e);
+	z_stream *z = state;
 	int rc;
 
-	if (!in)
-		return -1;
-	if (!have)
-		return unpack_ended(u, e);
-	z->next_in = (z_const Bytef *)in;
-	z->avail_in = (uInt)MIN(have, (size_t)UINT_MAX);
-	z->next_out = out;
-	z->avail_out = (uInt)OUT_SIZE;
+	z->next_in = (z_const Bytef *)io->in;
+	z->avail_in = (uInt)MIN(io->in_len, (size_t)UINT_MAX);
+	z->next_out = io->out;
+	z->avail_out = (uInt)MIN(io->out_len, (size_t)UINT_MAX);
 	rc = inflate(z, Z_NO_FLUSH);
-	unpack_take(u, (size_t)(z->next_in - in));
-	if (unpack_put(u, out, OUT_SIZE - z->avail_out, e))
-		return -1;
-	if (rc == Z_OK || rc == Z_STREAM_END)
-		return rc == Z_STREAM_END;
-	return err_set(e, rc == Z_MEM_ERROR ? ERR_NOMEM : ERR_CORRUPT, "%s at offset 0x%" PRIx64,
-		       z->msg ? z->msg : zError(rc), u->in);
-}
-
-static int gunzip_all(struct unpack *u, z_stream *z, uint8_t *out, struct err *e)
-{
-	bool more = true;
-
-	while (more) {
-		int rc = gunzip_some(u, z, out, e);
-
-		if (rc < 0 || (rc > 0 && next_member(u, &more, e)))
-			return -1;
-		if (rc > 0)
-			inflateReset(z);
+	io->in_len -= (size_t)(z->next_in - io->in);
+	io->in = z->next_in;
+	io->out_len -= (size_t)(z->next_out - io->out);
+	io->out = z->next_out;
+	switch (rc) {
+	case Z_OK:
+	case Z_BUF_ERROR: /* no more without more input */
+		return 0;
+	case Z_STREAM_END:
+		inflateReset(z);
+		return 1;
+	default:
+		return err_set(e, rc == Z_MEM_ERROR ? ERR_NOMEM : ERR_CORRUPT, "%s",
+			       z->msg ? z->msg : zError(rc));
 	}
-	return 0;
 }
 
-static int gunzip(struct unpack *u, struct err *e)
+static bool gzip_follows(const uint8_t *in)
 {
-	_cleanup_free_ uint8_t *out = malloc(OUT_SIZE);
+	return in[0] == 0x1f && in[1] == 0x8b;
+}
+
+static int gzip_decode(struct unpack *u, struct err *e)
+{
+	static const struct unpack_codec codec = { .step = gzip_step, .follows = gzip_follows };
 	z_stream z = { .next_in = NULL };
 	int rc;
 
 	/* 16: a gzip header, nothing else */
-	if (!out || inflateInit2(&z, MAX_WBITS + 16) != Z_OK)
+	if (inflateInit2(&z, MAX_WBITS + 16) != Z_OK)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	rc = gunzip_all(u, &z, out, e);
+	rc = unpack_stream(u, &codec, &z, e);
 	inflateEnd(&z);
 	return rc;
 }
@@ -81,7 +58,7 @@ static int gunzip(struct unpack *u, struct err *e)
 static int gzip_open(struct source *under, const struct spool_opts *opts, struct source **ret,
 		     struct err *e)
 {
-	return unpack_run(under, "gzip", opts, gunzip, ret, e);
+	return unpack_run(under, "gzip", opts, gzip_decode, ret, e);
 }
 
 const struct opener gzip_opener = { PACKED_GZIP, .open = gzip_open };

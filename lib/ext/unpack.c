@@ -88,6 +88,64 @@ int unpack_ended(const struct unpack *u, struct err *e)
 	return -1;
 }
 
+/* ---- decoders of streams ---- */
+
+#define OUT_SIZE ((size_t)256 << 10)
+
+/*
+ * One step over what is at hand, and what comes of it into the spool. FULL: the last step has
+ * filled its buffer, so that there may be more without any more input.
+ */
+static int stream_step(struct unpack *u, const struct unpack_codec *c, void *state, uint8_t *out,
+		       bool *full, struct err *e)
+{
+	struct unpack_io io = { .out = out, .out_len = OUT_SIZE };
+	struct err why = ERR_INIT;
+	size_t have;
+	int rc;
+
+	io.in = unpack_want(u, 1, &have, e);
+	if (!io.in)
+		return -1;
+	if (!have && !*full)
+		return unpack_ended(u, e);
+	io.in_len = have;
+	rc = c->step(state, &io, &why);
+	*full = !io.out_len;
+	unpack_take(u, have - io.in_len);
+	if (unpack_put(u, out, OUT_SIZE - io.out_len, e))
+		return -1;
+	if (rc >= 0)
+		return rc;
+	return err_set(e, why.code, "%s at offset 0x%" PRIx64, why.text, u->in);
+}
+
+int unpack_stream(struct unpack *u, const struct unpack_codec *c, void *state, struct err *e)
+{
+	_cleanup_free_ uint8_t *out = malloc(OUT_SIZE);
+	bool full = false;
+
+	if (!out)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	for (;;) {
+		int rc = stream_step(u, c, state, out, &full, e);
+		const uint8_t *in;
+		size_t have;
+
+		if (rc < 0)
+			return -1;
+		if (!rc)
+			continue;
+		in = unpack_want(u, 4, &have, e);
+		if (!in)
+			return -1;
+		if (have < 4 || !c->follows(in))
+			return 0;
+	}
+}
+
+/* ---- the job ---- */
+
 /* Padding is zeros; anything else may be the rest of a file whose middle was damaged. */
 static void look_behind(struct unpack *u, const char *kind)
 {

@@ -43,6 +43,28 @@ int unpack_put(struct unpack *u, const void *data, size_t len, struct err *e);
 /* The input ended too early: sets ERR_CORRUPT, with the place. */
 int unpack_ended(const struct unpack *u, struct err *e);
 
+/* What a decoder of streams is given, and takes from: it moves all four. */
+struct unpack_io {
+	const uint8_t *in;
+	size_t in_len;
+	uint8_t *out;
+	size_t out_len;
+};
+
+/* A library that decodes piece by piece. */
+struct unpack_codec {
+	/*
+	 * Go on with STATE. Returns 1 when what was begun (a member, a frame) is at its end, 0 to
+	 * go on, -1 and E (without the place) when it cannot be decoded.
+	 */
+	int (*step)(void *state, struct unpack_io *io, struct err *e);
+	/* Does another one begin with these four bytes? */
+	bool (*follows)(const uint8_t *in);
+};
+
+/* Decode with C until nothing more follows. */
+int unpack_stream(struct unpack *u, const struct unpack_codec *c, void *state, struct err *e);
+
 /*
  * Let DECODE run over UNDER for an opener's open(). It returns 0 at the end of what it decodes,
  * with u->in behind it; -1 and ERR_CORRUPT keeps what came out until then as a source that is cut,

@@ -40,13 +40,20 @@ static bool is_kdump(const uint8_t *raw)
 	return has_sub_header(raw) || !memcmp(raw, DISKDUMP_SIGNATURE, 8);
 }
 
-/* As many of LEN bytes as there are; the others are zero. */
+/*
+ * As many of LEN bytes as there are; the others are zero. There may be more behind a gap: a flattened
+ * stream that broke off has a header without its status word, which comes last.
+ */
 static void read_some(struct source *s, uint64_t off, uint8_t *buf, size_t len)
 {
+	size_t at = 0;
 	int os;
-	size_t have = source_read_some(s, off, buf, len, &os);
 
-	memset(buf + have, 0, len - have);
+	while (at < len) {
+		at += source_read_some(s, off + at, buf + at, len - at, &os);
+		if (at < len)
+			buf[at++] = 0;
+	}
 }
 
 static uint64_t bitmaps_off(const struct kdump_head *h)
@@ -165,6 +172,20 @@ int kdump_probe(struct source *s)
 
 	/* One that makes no sense is still one: open() says what is wrong with it. */
 	return 64 + find_head(s, raw, &h);
+}
+
+bool kdump_mark(struct source *s, uint64_t *off, uint8_t ret[4])
+{
+	struct bytes_out o = { .data = ret, .size = 4 };
+	uint8_t raw[KDUMP_HEADER_MAX];
+	struct kdump_head h;
+
+	if (!find_head(s, raw, &h))
+		return false;
+	o.order = h.order;
+	out_uint(&o, h.f[KD_STATUS] | KDUMP_INCOMPLETE, 4);
+	*off = kdump_fields[KD_STATUS].off[h.abi];
+	return true;
 }
 
 static int read_head(struct file *f, struct err *e)

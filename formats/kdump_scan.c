@@ -215,8 +215,6 @@ static void report_part(struct dump *d, const struct cursor *c, uint64_t lost)
 			 "%s: is cut off: %" PRIu64
 			 " bytes that its page descriptors announce are missing",
 			 source_name(p->source), end - p->size);
-	} else if (lost && !d->incomplete) {
-		d->damage.bad_structures++;
 	}
 	if (lost)
 		log_warn(d->log, "%s: %" PRIu64 " of %" PRIu64 " pages are not in the file",
@@ -247,7 +245,6 @@ static int miss_range(struct dump *d, struct marks *m, uint64_t from, uint64_t t
 	if (!rankset_rank(&m->k->kept, from, &before) || !rankset_rank(&m->k->kept, to, &after) ||
 	    before == after)
 		return 0;
-	d->damage.bad_structures++;
 	log_warn(d->log,
 		 "%s: the part(s) with pages 0x%" PRIx64 "-0x%" PRIx64 " missing: %" PRIu64
 		 " pages cannot be read",

@@ -421,7 +421,7 @@ int kdump_commit(struct part *p, struct err *e)
 
 	/* Everything else first: the mark must not be cleared while data is still on its way. */
 	if (flush_descriptors(p, w, e) || sink_sync(p->sink, e) ||
-	    write_status(p, w, p->plan->codecs, e))
+	    write_status(p, w, p->plan->codecs | (p->plan->incomplete ? KDUMP_INCOMPLETE : 0), e))
 		return -1;
 	return sink_commit(p->sink, w->data, e);
 }

@@ -57,6 +57,7 @@ struct plan {
 	uint64_t max_pfn;	   /* one past the highest page that is told to exist */
 	uint32_t page_size;
 	int dump_level;
+	bool incomplete; /* the input is: the mark stays set, however whole the output is */
 	uint32_t codecs; /* CODEC ids that may occur, or-ed: the same in all parts */
 	uint64_t phys_base;
 	int64_t crash_time;   /* seconds since 1970, 0 when unknown: outputs do not depend on the

@@ -264,10 +264,10 @@ static bool input_damaged(struct job *job)
 	if (d->incomplete)
 		log_warn(&job->talk.log, "%s: says itself that it is incomplete", job->opts.inputs[0]);
 	if (d->damage.unreadable_pages)
-		log_warn(&job->talk.log, "%s: %" PRIu64 " pages were beyond its end",
+		log_warn(&job->talk.log, "%s: %" PRIu64 " pages of it are missing",
 			 job->opts.inputs[0], d->damage.unreadable_pages);
 	return p->unreadable_pages || d->incomplete || d->damage.missing_bytes ||
-	       d->damage.bad_structures;
+	       d->damage.unreadable_pages || d->damage.bad_structures;
 }
 
 /* Is there an output that holds at least its header? Otherwise nothing is worth keeping. */

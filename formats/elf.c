@@ -378,12 +378,27 @@ static int elf_open(struct dump *d, struct err *e)
 	return 0;
 }
 
+static bool elf_mark(struct source *s, uint64_t *off, uint8_t ret[4])
+{
+	struct bytes_out o = { .data = ret, .size = 4 };
+	struct err ignored = ERR_INIT;
+	struct ehdr h;
+
+	if (!read_ehdr(s, &h, &ignored))
+		return false;
+	o.order = h.order;
+	out_uint(&o, h.flags | EF_INCOMPLETE, 4);
+	*off = h.word == 8 ? 48 : 36;
+	return true;
+}
+
 const struct format elf_format = {
 	.name = "elf",
 	.title = "ELF core",
 	.magic = elf_magic,
 	.probe = elf_probe,
 	.open = elf_open,
+	.mark = elf_mark,
 	.begin = elf_begin,
 	.put = elf_put,
 	.commit = elf_commit,

@@ -542,7 +542,7 @@ static int make_plan(struct part *p, struct writer *w, struct err *e)
 int elf_begin(struct part *p, struct err *e)
 {
 	struct writer *w = calloc(1, sizeof(*w));
-	uint32_t mark = sink_can_patch(p->sink) ? EF_INCOMPLETE : 0;
+	uint32_t mark = sink_can_patch(p->sink) || p->plan->incomplete ? EF_INCOMPLETE : 0;
 
 	if (!w)
 		return err_set(e, ERR_NOMEM, "out of memory");
@@ -661,7 +661,8 @@ int elf_commit(struct part *p, struct err *e)
 		return -1;
 	/* The mark must not be cleared while data is still on its way. */
 	if (sink_can_patch(p->sink) &&
-	    (sink_sync(p->sink, e) || (whole && write_flags(w, p->sink, 0, e))))
+	    (sink_sync(p->sink, e) ||
+	     (whole && !p->plan->incomplete && write_flags(w, p->sink, 0, e))))
 		return -1;
 	return sink_commit(p->sink, w->data + (w->nr_pages << w->shift), e);
 }

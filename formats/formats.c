@@ -6,8 +6,11 @@
 const struct format *const formats[] = {
 	&elf_format,
 	&kdump_format,
-	&flat_format,
 	&raw_format,
+	&lkcd_format,
+	&s390dump_format,
+	&sadump_format,
+	&xencore_format,
 	NULL,
 };
 

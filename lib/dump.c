@@ -114,8 +114,8 @@ int dump_open(struct source *const *sources, unsigned int nr, const struct forma
 	}
 	for (i = 0; i < nr; i++)
 		if (source_is_cut(sources[i])) {
-			log_warn(log, "%s: the %s it comes in is cut off", source_name(sources[i]),
-				 source_kind(sources[i]) ? source_kind(sources[i]) : "stream");
+			log_warn(log, "%s: the %s stream it comes in is cut off",
+				 source_name(sources[i]), source_kind(sources[i]));
 			d->incomplete = true;
 		}
 	*ret = d;
@@ -310,8 +310,8 @@ static int bind_arch(struct dump *d, const struct arch *const *archs,
 	d->id.uname = a->name;
 	if (!d->id.e_machine)
 		d->id.e_machine = a->e_machine;
-	if (!d->id.align64)
-		d->id.align64 = a->align64 ? a->align64 : 8;
+	/* QEMU's kdump files of Arm have structures packed as i386 has them. */
+	d->id.align64 = a->align64 ? a->align64 : 8;
 	if (force && force->arch)
 		d->id.order = a->order;
 	return 0;

@@ -132,6 +132,7 @@ struct told {
 	int level;	 /* dump level */
 	uint32_t codecs; /* CODEC ids that the header announces, or-ed */
 	uint32_t version; /* of the format */
+	char title[64];	  /* what it is, where the format's own title does not say: "" */
 	char uts[UTS_FIELDS][UTS_LEN];
 	int64_t time; /* seconds since 1970 */
 	uint64_t phys_base;

@@ -57,6 +57,7 @@ struct plan {
 	uint64_t max_pfn;	   /* one past the highest page that is told to exist */
 	uint32_t page_size;
 	int dump_level;
+	bool incomplete; /* the input is: the mark stays set, however whole the output is */
 	uint32_t codecs; /* CODEC ids that may occur, or-ed: the same in all parts */
 	uint64_t phys_base;
 	int64_t crash_time;   /* seconds since 1970, 0 when unknown: outputs do not depend on the
@@ -88,6 +89,8 @@ struct format {
 	const char *title; /* "ELF core": for sentences */
 	/* A dump may be several files: open() gets them in d->sources, in the order they were named. */
 	bool is_set;
+	bool no_notes;	     /* holds pages and nothing else */
+	bool holes_are_zero; /* a page that was never written reads as zeros */
 
 	/*
 	 * Reading. open NULL: the format is recognised by name only; probe NULL: the magic decides.
@@ -113,6 +116,11 @@ struct format {
 	 * needed.
 	 */
 	int (*complete)(struct dump *d, struct err *e);
+	/*
+	 * Where file S of this format says that it is incomplete: the offset, and what the four bytes
+	 * there are when they say so. False when its header cannot be read. NULL: it has no such mark.
+	 */
+	bool (*mark)(struct source *s, uint64_t *off, uint8_t ret[4]);
 	/* Free d->format_data. NULL: there is none. */
 	void (*close)(struct dump *d);
 

@@ -20,12 +20,43 @@ struct guard {
 	struct reader pages; /* struct pages */
 	uint64_t reserved;   /* mask of PG_reserved, 0 when it could not be learned */
 	const char *what;
+	/* the block that a page was put back into last */
+	uint64_t block, block_pages;
+	enum page_kind kind;
 };
+
+/*
+ * PFN was counted as left out and is not. Its kind is found out once more instead of being
+ * remembered for all pages: hardly any page is put back.
+ */
+static void uncount(struct guard *g, uint64_t pfn)
+{
+	uint64_t *dropped = g->c->dropped;
+	enum page_kind k;
+
+	if (pfn - g->block >= g->block_pages) {
+		struct verdict v = scan_dropped_by(g->c, &g->pages, pfn, &g->block);
+
+		g->kind = v.kind;
+		g->block_pages = v.kind == KIND_KEPT ? 0 : v.nr;
+	}
+	k = g->kind;
+	/* Blocks that overlap: it was counted, as whatever came first. */
+	if (!dropped[k])
+		for (k = 0; k < NR_KINDS - 1 && !dropped[k]; k++)
+			;
+	dropped[k] -= dropped[k] != 0;
+}
 
 static void guard_pages(struct guard *g, uint64_t pfn, uint64_t nr)
 {
-	uint64_t back = pfnset_set(g->c->keep, pfn, nr);
 	struct explanation *x = g->c->explain;
+	uint64_t back, i;
+
+	for (i = 0; i < nr; i++)
+		if (pfnset_covers(g->c->keep, pfn + i) && !pfnset_test(g->c->keep, pfn + i))
+			uncount(g, pfn + i);
+	back = pfnset_set(g->c->keep, pfn, nr);
 
 	g->c->guarded += back;
 	if (back)
@@ -45,29 +76,32 @@ static void guard_phys(struct guard *g, uint64_t paddr, uint64_t len)
 	guard_pages(g, pfn, end - pfn);
 }
 
+struct guard_range {
+	struct guard *g;
+	uint64_t start, end; /* virtual addresses, the last one included */
+};
+
+static int guard_range_mapping(void *priv, const struct mapping *m)
+{
+	const struct guard_range *range = priv;
+	uint64_t from = MAX(m->vaddr, range->start), to = MIN(m->vaddr + (m->len - 1), range->end);
+
+	if (from <= to)
+		guard_phys(range->g, m->paddr + (from - m->vaddr), to - from + 1);
+	return 0;
+}
+
 /*
- * Physical memory behind LEN bytes at VADDR, bounded by the caller; what is not mapped is passed
- * over.
+ * Physical memory behind LEN bytes at VADDR. What is not mapped is passed over, since behind a
+ * guard page of a stack there may be more of it; a whole table at a time, since LEN may be a lie.
  */
 static void guard_virt(struct guard *g, uint64_t vaddr, uint64_t len)
 {
-	while (len) {
-		struct err ignored = ERR_INIT;
-		struct mapping m;
-		uint64_t n;
+	struct guard_range range = { g, vaddr, vaddr + MIN(len - 1, UINT64_MAX - vaddr) };
+	struct xlat_visitor v = { .mapping = guard_range_mapping, .priv = &range };
 
-		uint64_t page = g->c->dump->id.page_size;
-
-		/* Behind a guard page of a stack there may be more of it. */
-		if (xlat_lookup(g->c->xlat, &g->r, vaddr, &m, &ignored)) {
-			n = MIN(len, page - vaddr % page);
-		} else {
-			n = MIN(len, m.len - (vaddr - m.vaddr));
-			guard_phys(g, m.paddr + (vaddr - m.vaddr), n);
-		}
-		vaddr += n;
-		len -= n;
-	}
+	if (len)
+		xlat_walk(g->c->xlat, &g->r, range.start, range.end, MAX_STEPS, &v);
 }
 
 static int guard_log_region(void *priv, uint64_t vaddr, uint64_t len, struct err *e)
@@ -96,7 +130,7 @@ static uint64_t learn_reserved(struct guard *g)
 			     (m.paddr + (stext - m.vaddr)) >> dump_page_shift(g->c->dump), page,
 			     &ignored))
 		return 0;
-	rules_fields(rules, 0, page, NULL, &f);
+	rules_fields(rules, 0, 0, page, NULL, &f);
 	low = f.flags & 0xffffff;
 	return low && !(low & (low - 1)) ? low : 0;
 }
@@ -116,7 +150,7 @@ static int guard_image_mapping(void *priv, const struct mapping *m)
 		if (!pfnset_covers(g->c->keep, pfn) || pfnset_test(g->c->keep, pfn) ||
 		    scan_struct_page(g->c, &g->pages, pfn, page, &ignored))
 			continue;
-		rules_fields(&g->c->rules, 0, page, NULL, &f);
+		rules_fields(&g->c->rules, 0, 0, page, NULL, &f);
 		if (f.flags & g->reserved)
 			guard_pages(g, pfn, 1);
 	}

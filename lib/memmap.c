@@ -14,6 +14,9 @@
 #define SECTION_PRESENT 1ULL
 #define SECTION_FLAGS 0xffULL
 
+/* FLATMEM has no sections: pages that are looked at together. No buddy block crosses one. */
+#define FLAT_CHUNK (1ULL << 15)
+
 struct sparse {
 	const struct kernel *k;
 	const struct xlat *x;
@@ -181,17 +184,31 @@ static int init_sparse(struct memmap *m, struct sparse *s, const struct pfnset *
 		       m->bad_sections);
 }
 
+/*
+ * One array for all pages, but ranges only around those of PAGES: work follows what there is, not
+ * the highest address. Whole chunks, since what is not held still tells about what is: the struct
+ * page behind the last one makes that a compound head or not.
+ */
 static int init_flat(struct memmap *m, struct sparse *s, const struct pfnset *pages, struct err *e)
 {
-	const struct pfn_range *last = &pages->ranges[pages->nr_ranges - 1];
-	uint64_t symbol, vaddr;
+	uint64_t symbol, vaddr, next = 0;
+	size_t i;
 
 	if (kernel_need(s->k, FACT_SYMBOL, "mem_map", &symbol, e) ||
 	    xlat_read_uint(s->x, s->r, symbol, s->word, &vaddr, e))
 		return -1;
 	m->model = "FLATMEM";
-	m->section_pages = 1 << 15;
-	return add_range(m, 0, last->pfn + last->nr, vaddr, e);
+	m->section_pages = FLAT_CHUNK;
+	for (i = 0; i < pages->nr_ranges; i++) {
+		const struct pfn_range *r = &pages->ranges[i];
+		uint64_t from = MAX(next, r->pfn / FLAT_CHUNK * FLAT_CHUNK);
+
+		next = (r->pfn + r->nr + FLAT_CHUNK - 1) / FLAT_CHUNK * FLAT_CHUNK;
+		if (from < next &&
+		    add_range(m, from, next - from, vaddr + from * m->struct_size, e))
+			return -1;
+	}
+	return 0;
 }
 
 int memmap_init(struct memmap *m, const struct kernel *k, const struct xlat *x, struct reader *r,

@@ -262,8 +262,10 @@ void rules_init(struct rules *r, const struct dump *d, const struct kernel *k, i
 	r->mapping = (uint32_t)mapping.value;
 	r->private_off = member(r, k, "page.private", r->word);
 	r->compound_head = member(r, k, "page.compound_head", r->word);
-	if (!r->compound_head.known) /* v7.1 */
+	if (!r->compound_head.known) { /* v7.1 */
 		r->compound_head = member(r, k, "page.compound_info", r->word);
+		r->head_by_mask = r->compound_head.known;
+	}
 	/* Nothing larger than 16 GiB is one page (ppc64 hash; 1 GiB on x86-64). */
 	r->max_order = 34 - r->page_shift;
 	init_types(r, k);
@@ -328,7 +330,29 @@ static bool is_typed(const struct rules *r, uint32_t mapcount)
 	return false;
 }
 
-static unsigned int compound_order(const struct rules *r, uint64_t pfn, const uint8_t *next)
+/*
+ * Is NEXT a tail of the compound page of ORDER whose head is at VADDR? Otherwise that is no head,
+ * or one in the making, and its neighbours are others' pages: a head without a tail, or a fake
+ * head, whose next page is a tail of the real one (hugetlb pages without struct pages of their own,
+ * HVO). A mask is that of head = tail & mask, in kernels whose hugetlb pages share tails (v7.1).
+ * Before v4.4 there is nothing exported to go by, and NEXT is believed.
+ */
+static bool is_tail_of(const struct rules *r, uint64_t vaddr, uint64_t order, const uint8_t *next)
+{
+	uint64_t all = r->word == 8 ? UINT64_MAX : UINT32_MAX, head;
+
+	if (!r->compound_head.known)
+		return true;
+	head = load_word(r, next + r->compound_head.value);
+	if (!(head & 1))
+		return false;
+	head -= 1;
+	return head == (vaddr & all) ||
+	       (r->head_by_mask && head == (-((uint64_t)r->struct_size << order) & all));
+}
+
+static unsigned int compound_order(const struct rules *r, uint64_t pfn, uint64_t vaddr,
+				   const uint8_t *next)
 {
 	uint64_t order = 0;
 
@@ -336,8 +360,8 @@ static unsigned int compound_order(const struct rules *r, uint64_t pfn, const ui
 		order = load_uint(next + r->order_off, r->order_width, r->order);
 	else if (r->order_place == ORDER_IN_NEXT_FLAGS)
 		order = load_word(r, next + r->flags) & 0xff;
-	/* A fake head of a hugetlb page without its own struct pages (HVO) fails the alignment. */
-	if (order > r->max_order || (pfn & ((1ULL << order) - 1)))
+	if (order > r->max_order || (pfn & ((1ULL << order) - 1)) ||
+	    !is_tail_of(r, vaddr, order, next))
 		return 0;
 	return (unsigned int)order;
 }
@@ -360,8 +384,8 @@ static bool is_hugetlb(const struct rules *r, uint32_t mapcount, const uint8_t *
 	return false;
 }
 
-void rules_fields(const struct rules *r, uint64_t pfn, const uint8_t *page, const uint8_t *next,
-		  struct page_fields *f)
+void rules_fields(const struct rules *r, uint64_t pfn, uint64_t vaddr, const uint8_t *page,
+		  const uint8_t *next, struct page_fields *f)
 {
 	f->flags = load_word(r, page + r->flags);
 	f->mapping = load_word(r, page + r->mapping);
@@ -370,7 +394,7 @@ void rules_fields(const struct rules *r, uint64_t pfn, const uint8_t *page, cons
 	f->compound_head = r->compound_head.known ? load_word(r, page + r->compound_head.value) : 0;
 	f->is_tail = f->compound_head & 1;
 	f->is_head = next && (f->flags & r->head) && !f->is_tail;
-	f->order = f->is_head ? compound_order(r, pfn, next) : 0;
+	f->order = f->is_head ? compound_order(r, pfn, vaddr, next) : 0;
 	f->is_hugetlb = is_hugetlb(r, f->mapcount, next, f->is_head && f->order);
 }
 
@@ -401,14 +425,14 @@ static struct verdict drop_free(uint64_t pfn, uint64_t order, const char *why)
 	return drop(KIND_FREE, 1ULL << order, why);
 }
 
-struct verdict rules_judge(const struct rules *r, uint64_t pfn, const uint8_t *page,
+struct verdict rules_judge(const struct rules *r, uint64_t pfn, uint64_t vaddr, const uint8_t *page,
 			   const uint8_t *next)
 {
 	struct page_fields f;
 	bool slab, anon, cache;
 	uint64_t nr;
 
-	rules_fields(r, pfn, page, next, &f);
+	rules_fields(r, pfn, vaddr, page, next, &f);
 	if (f.is_tail)
 		return keep("tail of a compound page: goes with its head");
 	slab = r->slab_type.known ? has_type(r, f.mapcount, &r->slab_type)

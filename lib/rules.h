@@ -77,6 +77,7 @@ struct rules {
 	/* offsets in struct page */
 	uint32_t flags, mapping;
 	struct maybe mapcount, private_off, compound_head;
+	bool head_by_mask; /* compound_head of a tail may be a mask instead (v7.1) */
 	/* masks of flags; 0 where not known */
 	uint64_t lru, private_flag, swapcache, swapbacked, slab_flag, hwpoison, head;
 	bool swapcache_alone; /* PG_swapcache needs no PG_swapbacked beside it */
@@ -109,20 +110,20 @@ struct verdict {
 };
 
 /*
- * Judge PFN by its struct page, of rules->struct_size bytes; NEXT is the struct page of PFN + 1, or
- * NULL when there is none.
+ * Judge PFN by its struct page, of rules->struct_size bytes, which the kernel knows at VADDR; NEXT
+ * is the struct page of PFN + 1, or NULL when there is none.
  */
-struct verdict rules_judge(const struct rules *rules, uint64_t pfn, const uint8_t *page,
-			   const uint8_t *next);
+struct verdict rules_judge(const struct rules *rules, uint64_t pfn, uint64_t vaddr,
+			   const uint8_t *page, const uint8_t *next);
 
 /* Fields of a struct page, for who explains a verdict. */
 struct page_fields {
 	uint64_t flags, mapping, private_value, compound_head;
 	uint32_t mapcount;
-	unsigned int order; /* of a compound head */
+	unsigned int order; /* of a compound head, where it can be believed */
 	bool is_head, is_tail, is_hugetlb;
 };
-void rules_fields(const struct rules *rules, uint64_t pfn, const uint8_t *page, const uint8_t *next,
-		  struct page_fields *ret);
+void rules_fields(const struct rules *rules, uint64_t pfn, uint64_t vaddr, const uint8_t *page,
+		  const uint8_t *next, struct page_fields *ret);
 
 #endif

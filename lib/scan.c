@@ -64,8 +64,8 @@ static bool take_chunk(struct scan *s, uint64_t *pfn, uint64_t *nr)
 	return got;
 }
 
-static void explain_page(struct worker *w, uint64_t pfn, const uint8_t *page, const uint8_t *next,
-			 const struct verdict *v)
+static void explain_page(struct worker *w, uint64_t pfn, uint64_t vaddr, const uint8_t *page,
+			 const uint8_t *next, const struct verdict *v)
 {
 	struct classify *c = w->scan->c;
 	struct explanation *x = c->explain;
@@ -75,8 +75,8 @@ static void explain_page(struct worker *w, uint64_t pfn, const uint8_t *page, co
 	pthread_mutex_lock(&w->scan->lock);
 	if (x->pfn == pfn) {
 		x->has_struct_page = true;
-		x->struct_vaddr = memmap_vaddr(&c->memmap, pfn);
-		rules_fields(&c->rules, pfn, page, next, &x->fields);
+		x->struct_vaddr = vaddr;
+		rules_fields(&c->rules, pfn, vaddr, page, next, &x->fields);
 		x->own = *v;
 	}
 	if (v->kind != KIND_KEPT && !x->dropped) {
@@ -88,13 +88,14 @@ static void explain_page(struct worker *w, uint64_t pfn, const uint8_t *page, co
 }
 
 /* Judge one page; returns how many pages the verdict covers. */
-static uint64_t judge(struct worker *w, uint64_t pfn, const uint8_t *page, const uint8_t *next)
+static uint64_t judge(struct worker *w, uint64_t pfn, uint64_t vaddr, const uint8_t *page,
+		      const uint8_t *next)
 {
 	struct classify *c = w->scan->c;
-	struct verdict v = rules_judge(&c->rules, pfn, page, next);
+	struct verdict v = rules_judge(&c->rules, pfn, vaddr, page, next);
 
 	if (c->explain)
-		explain_page(w, pfn, page, next, &v);
+		explain_page(w, pfn, vaddr, page, next, &v);
 	if (v.kind == KIND_KEPT)
 		return 1;
 	w->dropped[v.kind] += pfnset_clear(c->keep, pfn, v.nr);
@@ -112,6 +113,30 @@ int scan_struct_page(const struct classify *c, struct reader *r, uint64_t pfn, v
 	return xlat_read(c->xlat, r, vaddr, buf, c->rules.struct_size, e);
 }
 
+struct verdict scan_dropped_by(const struct classify *c, struct reader *r, uint64_t pfn,
+			       uint64_t *ret_pfn)
+{
+	uint64_t order, last = MAX(c->rules.max_order, c->rules.max_free_order), head = pfn + 1;
+
+	for (order = 0; order <= last; order++) {
+		uint8_t page[MAX_STRUCT_PAGE], next[MAX_STRUCT_PAGE];
+		struct err ignored = ERR_INIT;
+		struct verdict v;
+
+		if (pfn >> order << order == head)
+			continue;
+		head = pfn >> order << order;
+		if (!pfnset_covers(c->keep, head) || scan_struct_page(c, r, head, page, &ignored))
+			continue;
+		v = rules_judge(&c->rules, head, memmap_vaddr(&c->memmap, head), page,
+				scan_struct_page(c, r, head + 1, next, &ignored) ? NULL : next);
+		*ret_pfn = head;
+		if (v.kind != KIND_KEPT && pfn - head < v.nr)
+			return v;
+	}
+	return (struct verdict){ .kind = KIND_KEPT };
+}
+
 /* The slow way, for struct pages that do not lie in one piece. */
 static uint64_t judge_alone(struct worker *w, uint64_t pfn)
 {
@@ -123,12 +148,13 @@ static uint64_t judge_alone(struct worker *w, uint64_t pfn)
 		w->unjudged += pfnset_covers(c->keep, pfn);
 		return 1;
 	}
-	return judge(w, pfn, page,
+	return judge(w, pfn, memmap_vaddr(&c->memmap, pfn), page,
 		     scan_struct_page(c, &w->data, pfn + 1, next, &ignored) ? NULL : next);
 }
 
-/* NR struct pages in a row at P; returns the first page frame that was not judged. */
-static uint64_t judge_row(struct worker *w, uint64_t pfn, const uint8_t *p, uint64_t nr)
+/* NR struct pages in a row, VADDR is at P; returns the first page frame that was not judged. */
+static uint64_t judge_row(struct worker *w, uint64_t pfn, uint64_t vaddr, const uint8_t *p,
+			  uint64_t nr)
 {
 	const struct classify *c = w->scan->c;
 	uint32_t size = c->rules.struct_size;
@@ -147,11 +173,12 @@ static uint64_t judge_row(struct worker *w, uint64_t pfn, const uint8_t *p, uint
 		if (r->pfn > pfn)
 			step = MIN(end, r->pfn) - pfn;
 		else if (pfn + 1 < end)
-			step = judge(w, pfn, p, p + size);
+			step = judge(w, pfn, vaddr, p, p + size);
 		else
 			step = judge_alone(w, pfn);
 		pfn += step;
 		p += step * size;
+		vaddr += step * size;
 	}
 	return pfn;
 }
@@ -220,7 +247,7 @@ static void scan_chunk(struct worker *w, uint64_t pfn, uint64_t nr)
 
 		rows = struct_pages_at(w, vaddr, end - pfn, &p, &unreadable);
 		if (rows)
-			pfn = judge_row(w, pfn, p, rows);
+			pfn = judge_row(w, pfn, vaddr, p, rows);
 		else if (unreadable)
 			pfn += skip_unreadable(w, pfn, vaddr, end - pfn);
 		else

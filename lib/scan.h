@@ -11,6 +11,14 @@
  */
 int scan_run(struct classify *c, struct err *e);
 
+/*
+ * The verdict that dropped PFN, found again: its own, or that of the first page of a block around
+ * it. The page it was about is *RET_PFN. KIND_KEPT when there is none, which only a dump that
+ * contradicts itself can bring about.
+ */
+struct verdict scan_dropped_by(const struct classify *c, struct reader *r, uint64_t pfn,
+			       uint64_t *ret_pfn);
+
 /* Copy the struct page of PFN into BUF. ERR_MISSING when there is none. */
 int scan_struct_page(const struct classify *c, struct reader *r, uint64_t pfn, void *buf,
 		     struct err *e);

@@ -14,6 +14,7 @@
 
 #include "bytes.h"
 #include "cleanup.h"
+#include "flat.h"
 #include "progress.h"
 #include "source.h"
 
@@ -219,12 +220,14 @@ static int emit(struct sink *s, uint64_t off, struct iovec *iov, int nr_iov, str
 
 static int write_flat_header(struct sink *s, struct err *e)
 {
-	uint8_t head[4096] = "makedumpfile";
+	uint8_t head[FLAT_HEADER_SIZE] = FLAT_MAGIC;
 	struct iovec iov = { .iov_base = head, .iov_len = sizeof(head) };
-	struct bytes_out o = { .data = head, .size = sizeof(head), .pos = 16, .order = ORDER_BE };
+	struct bytes_out o = {
+		.data = head, .size = sizeof(head), .pos = FLAT_MAGIC_LEN, .order = ORDER_BE
+	};
 
-	out_uint(&o, 1, 8); /* type: flattened */
-	out_uint(&o, 1, 8); /* version */
+	out_uint(&o, FLAT_TYPE, 8);
+	out_uint(&o, FLAT_VERSION, 8);
 	return write_all(s, 0, &iov, 1, e);
 }
 

@@ -58,24 +58,33 @@ static size_t host_page;
 
 /* SIGBUS is delivered to the thread that touched the page. */
 static _Thread_local volatile uint64_t my_faults;
+static _Thread_local volatile bool guarded;
+
+/* Does ADDR lie in a live window? */
+static bool in_window(uintptr_t addr)
+{
+	size_t i;
+
+	for (i = 0; i < NR_SLOTS; i++) {
+		uintptr_t base = atomic_load(&slots[i].base);
+
+		if (base && addr >= base && addr - base < slots[i].len)
+			return true;
+	}
+	return false;
+}
 
 /* A page of a mapping is gone: put zeros in its place and count it. */
 static void on_sigbus(int sig, siginfo_t *info, void *context)
 {
 	uintptr_t addr = (uintptr_t)info->si_addr;
+	void *page = (void *)(addr & ~(uintptr_t)(host_page - 1));
 	int saved = errno;
-	size_t i;
 
 	(void)context;
-	for (i = 0; i < NR_SLOTS; i++) {
-		uintptr_t base = atomic_load(&slots[i].base);
-		void *page = (void *)(addr & ~(uintptr_t)(host_page - 1));
-
-		if (!base || addr < base || addr - base >= slots[i].len)
-			continue;
-		if (mmap(page, host_page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-			 0) == MAP_FAILED)
-			break;
+	if ((guarded || in_window(addr)) &&
+	    mmap(page, host_page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
+		    MAP_FAILED) {
 		my_faults++;
 		errno = saved;
 		return;
@@ -229,6 +238,18 @@ int source_get_fd(const struct source *s)
 	return s->fd;
 }
 
+uint64_t source_next_data(struct source *s, uint64_t off)
+{
+	off_t data;
+
+	if (s->fd < 0 || off > INT64_MAX)
+		return off;
+	data = lseek(s->fd, (off_t)off, SEEK_DATA);
+	if (data >= 0)
+		return (uint64_t)data;
+	return errno == ENXIO ? UINT64_MAX : off;
+}
+
 struct source *source_memory(const char *name, const void *data, size_t len)
 {
 	struct source *s = source_new(name);
@@ -278,20 +299,25 @@ bool source_is_path(const struct source *s, const char *path)
 	return false;
 }
 
+void source_guard(bool on)
+{
+	guarded = on;
+}
+
 uint64_t source_my_faults(void)
 {
 	return my_faults;
 }
 
-/*
- * Like pread() until LEN bytes, the end, or an error; returns what was read and sets *os to 0 or
- * errno.
- */
-static size_t read_fully(struct source *s, uint64_t off, uint8_t *buf, size_t len, int *os)
+size_t source_read_some(struct source *s, uint64_t off, void *to, size_t len, int *os)
 {
+	uint8_t *buf = to;
 	size_t done = 0;
 
 	*os = 0;
+	if (off > INT64_MAX)
+		return 0; /* beyond any file */
+	len = (size_t)MIN((uint64_t)len, (uint64_t)INT64_MAX - off);
 	if (s->ops)
 		return s->ops->read(s->priv, off, buf, len, os);
 	if (s->memory) {
@@ -318,10 +344,10 @@ int source_read(struct source *s, uint64_t off, void *buf, size_t len, struct er
 	size_t done;
 	int os;
 
-	if (off > INT64_MAX - len)
+	if (off > (uint64_t)INT64_MAX - len)
 		return err_set(e, ERR_UNREADABLE, "%s: offset 0x%" PRIx64 " is beyond any file",
 			       s->name, off);
-	done = read_fully(s, off, buf, len, &os);
+	done = source_read_some(s, off, buf, len, &os);
 	if (done == len)
 		return 0;
 	if (os)
@@ -388,7 +414,7 @@ static int window_read(struct source *s, uint64_t start, size_t len, struct wind
 		return err_set(e, ERR_NOMEM, "%s: no memory for a window of %zu bytes", s->name,
 			       len);
 	while (done < len) {
-		size_t step, n = read_fully(s, start + done, buf + done, len - done, &os);
+		size_t step, n = source_read_some(s, start + done, buf + done, len - done, &os);
 
 		done += n;
 		if (done == len)
@@ -416,7 +442,7 @@ int source_get(struct source *s, uint64_t off, struct window *ret, struct err *e
 {
 	uint64_t start = off - off % s->cell;
 
-	if (off >= s->size || off > INT64_MAX - s->cell - SOURCE_SLACK)
+	if (off >= s->size || off > (uint64_t)INT64_MAX - s->cell - SOURCE_SLACK)
 		return err_set(e, ERR_UNREADABLE, "%s: offset 0x%" PRIx64 " is past the end",
 			       s->name, off);
 	*ret = (struct window){ .source = s, .off = start };
@@ -507,6 +533,11 @@ int source_unwrap(struct source **s, const struct opener *const *openers,
 			return err_set(e, ERR_UNSUPPORTED,
 				       "%s: is wrapped more than %d times, now in %s", (*s)->name,
 				       MAX_LAYERS, o->name);
+		if (!o->open)
+			return err_set(e, ERR_UNSUPPORTED,
+				       "%s: is compressed as a whole (%s), and this program cannot "
+				       "unpack it: that takes %s",
+				       (*s)->name, o->name, o->missing);
 		if (o->open(*s, opts, s, e))
 			return -1;
 	}

@@ -102,6 +102,12 @@ bool source_is_cut(const struct source *s);
 void source_set_base(struct source *s, uint64_t addr);
 bool source_base(const struct source *s, uint64_t *ret);
 
+/*
+ * Offset of the next byte at or after OFF that may be something else than a hole of a file; UINT64_MAX
+ * when nothing but a hole follows. OFF where holes cannot be found.
+ */
+uint64_t source_next_data(struct source *s, uint64_t off);
+
 /* The descriptor of a plain file, or -1. For libraries that want one; it stays the source's. */
 int source_get_fd(const struct source *s);
 
@@ -129,6 +135,8 @@ struct opener {
 	 */
 	int (*open)(struct source *under, const struct spool_opts *opts, struct source **ret,
 		    struct err *e);
+	/* Instead of open, where it can only be recognised: the library that it takes. */
+	const char *missing;
 };
 
 /* What this link can take off, NULL terminated; defined in tools/link_*.c. */
@@ -157,10 +165,23 @@ bool source_is_path(const struct source *s, const char *path);
 uint64_t source_my_faults(void);
 
 /*
+ * Between source_guard(true) and source_guard(false) a page of any mapping that is lost under the
+ * calling thread's hands becomes zeros and is counted, not only one of our windows: for calls into a
+ * library that maps files itself. What it mapped must be thrown away when the count moved.
+ */
+void source_guard(bool on);
+
+/*
  * Copy LEN bytes from offset OFF into BUF, by read(), not through a window. ERR_UNREADABLE names
  * the first byte that cannot be had (end of the source, or an error of the system).
  */
 int source_read(struct source *s, uint64_t off, void *buf, size_t len, struct err *e);
+
+/*
+ * The same for who can do with less: returns how many bytes from OFF on could be had, and sets *os
+ * to 0 or to the errno value that says why there are not more. For sources over others.
+ */
+size_t source_read_some(struct source *s, uint64_t off, void *buf, size_t len, int *os);
 
 /*
  * Touch every page of LEN bytes at DATA: what is lost of a mapping shows now, in the fault count.

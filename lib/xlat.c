@@ -139,7 +139,8 @@ int xlat_walk(const struct xlat *x, struct reader *r, uint64_t start, uint64_t e
 	uint64_t vaddr = start;
 	int stop = 0;
 
-	if (!p)
+	/* A start that no CPU accepts would find the mappings of another address. */
+	if (!p || !canonical(p, start))
 		return 0;
 	w.table[0] = x->root;
 	if (v->table)
@@ -155,6 +156,11 @@ int xlat_walk(const struct xlat *x, struct reader *r, uint64_t start, uint64_t e
 		while (level && index_at(&p->level[level], next) == 0)
 			level--;
 		vaddr = next;
+		/* Past the lower half: on to the upper one, over what no address can be. */
+		if (!canonical(p, vaddr)) {
+			vaddr = ~0ULL << (p->va_bits - 1);
+			level = 0;
+		}
 	}
 	return stop;
 }

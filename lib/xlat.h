@@ -58,7 +58,8 @@ int xlat_lookup(const struct xlat *x, struct reader *r, uint64_t vaddr, struct m
  * Walk what is mapped in [START, END], ascending, tables before what they map. Either function may
  * be NULL; a return other than 0 ends the walk and is returned. TABLE gets the physical address and
  * level of each table that is read (level 0 is the root). Tables that cannot be read are skipped.
- * At most MAX_STEPS entries are looked at; then, or at the end, returns 0.
+ * At most MAX_STEPS entries are looked at; then, or at the end, or when START is no address of the
+ * machine, returns 0.
  */
 struct xlat_visitor {
 	int (*table)(void *priv, uint64_t paddr, unsigned int level);

@@ -55,11 +55,14 @@ static int run_job(struct job *job, struct err *e)
 {
 	int status;
 
+	if (job->opts.unflatten)
+		return job_unflatten(job, e);
 	if (session_open(&job->session, job->opts.inputs, job->opts.nr_inputs, &job->opts.in,
 			 &job->talk.log, e))
 		return STATUS_FAILED;
 	show_vmcoreinfo(job);
-	if (!job->session.dump->vmcoreinfo && job->opts.levels[0] & ~LEVEL_ZERO)
+	if (!job->session.dump->vmcoreinfo && !job->opts.keep_all &&
+	    job->opts.levels[0] & ~LEVEL_ZERO)
 		log_warn(&job->talk.log,
 			 "%s: has no VMCOREINFO note: nothing is known about its kernel",
 			 job->opts.inputs[0]);
@@ -110,7 +113,8 @@ static int run_native(struct job *job, int argc, char **argv, struct err *e)
 		err_add(e, "%s: the dump is incomplete, and %s",
 			job->opts.nr_outputs ? job->opts.outputs[0] : "standard output",
 			job->opts.flat ? "has no end" : "marked so");
-	else if (status != STATUS_FAILED && !job->opts.explain_set && !job->opts.dump_dmesg)
+	else if (status != STATUS_FAILED && !job->opts.explain_set && !job->opts.dump_dmesg &&
+		 !job->opts.unflatten)
 		job_summary(job);
 	if (e->code == ERR_USAGE)
 		return STATUS_USAGE;

@@ -7,9 +7,10 @@
 #include "json.h"
 #include "main.h"
 
-static void step(struct talk *t, const char *title, double seconds)
+void job_step(struct job *job, const char *title, double seconds)
 {
-	talk_say(t, TALK_REPORT, "STEP [%-27s] : %.6f seconds\n", title, seconds);
+	if (!job->opts.explain_set)
+		talk_say(&job->talk, TALK_REPORT, "STEP [%-27s] : %.6f seconds\n", title, seconds);
 }
 
 /* The table of makedumpfile --show-stats: scripts look for its labels. */
@@ -21,8 +22,6 @@ void filter_report(struct job *job)
 		 max = dump_max_pfn(job->session.dump);
 	uint64_t zero = job->pipeline.zero_pages, kept = pfnset_count(&job->keep, 0, max) - zero;
 
-	step(t, "Excluding unnecessary pages", job->classify_seconds);
-	step(t, "Copying data", job->copy_seconds);
 	talk_say(t, TALK_REPORT, "\nOriginal pages  : 0x%016" PRIx64 "\n", original);
 	talk_say(t, TALK_REPORT, "  Excluded pages   : 0x%016" PRIx64 "\n", original - kept);
 	talk_say(t, TALK_REPORT, "    Pages filled with zero  : 0x%016" PRIx64 "\n", zero);

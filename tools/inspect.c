@@ -1,38 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* dumptool inspect: what a dump is, as far as the file goes. */
+#include "inspect.h"
+
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "arch.h"
+#include "budget.h"
 #include "cleanup.h"
 #include "format.h"
-#include "formats.h"
 #include "json.h"
 #include "main.h"
 #include "printk.h"
-#include "session.h"
-#include "talk.h"
-#include "zero.h"
-
-struct inspect {
-	struct session session;
-	struct talk talk;
-	char *const *files;
-	unsigned int nr_files;
-	struct input_opts in;
-	bool json, quick;
-	char release[65], version[65], machine[65], build_id[65];
-	int64_t crash_time;
-	char panic[256]; /* the line of the log that tells why */
-	uint64_t pages[PAGE_UNREADABLE + 1];
-	uint64_t zero; /* of the pages with data */
-	bool zero_known;
-	uint64_t lost; /* pages that turned out to be unreadable */
-};
+#include "walk.h"
 
 /* ---- gathering ---- */
 
@@ -119,306 +101,106 @@ static void count_states(struct inspect *in)
 		in->pages[run.state] += run.nr;
 }
 
-/*
- * Zero pages among NR that the system could not all deliver; the others are not present after all.
- */
-static uint64_t count_exactly(struct inspect *in, struct reader *r, uint64_t pfn, uint64_t nr)
+/* ---- all pages ---- */
+
+static void *census_begin(void *priv, unsigned int number)
 {
-	size_t size = in->session.dump->id.page_size;
-	_cleanup_free_ uint8_t *page = malloc(size);
-	uint64_t zero = 0;
-
-	for (; page && nr; nr--, pfn++) {
-		struct err ignored = ERR_INIT;
-
-		if (!reader_page(r, SPACE_PHYS, pfn, page, &ignored)) {
-			zero += is_zero(page, size);
-			continue;
-		}
-		in->pages[PAGE_DATA]--;
-		in->pages[PAGE_UNREADABLE]++;
-		in->lost++;
-	}
-	return zero;
+	(void)priv;
+	(void)number;
+	return calloc(1, sizeof(struct census));
 }
 
-/* How many pages hold only zeros: the one thing that needs all of the file. */
-static int count_zero(struct inspect *in, struct err *e)
+/* Keep the lowest PFNs, whichever thread met them. */
+static void tell_bad(struct census *c, const struct bad_page *bad)
+{
+	unsigned int at = c->nr_told;
+
+	while (at && c->bad[at - 1].pfn > bad->pfn)
+		at--;
+	if (at == MAX_BAD)
+		return;
+	c->nr_told = MIN(c->nr_told + 1, (unsigned int)MAX_BAD);
+	memmove(&c->bad[at + 1], &c->bad[at], (c->nr_told - at - 1) * sizeof(*bad));
+	c->bad[at] = *bad;
+}
+
+static int census_page(void *state, const struct walk_page *p, struct err *e)
+{
+	struct census *c = state;
+	struct bad_page bad = { .pfn = p->pfn };
+
+	(void)e;
+	if (p->why) {
+		c->nr_bad++;
+		snprintf(bad.why, sizeof(bad.why), "%.*s", (int)sizeof(bad.why) - 1, p->why->text);
+		tell_bad(c, &bad);
+		return 0;
+	}
+	c->zero += p->zero;
+	c->codec[p->codec ? __builtin_ctz(p->codec) + 1 : 0]++;
+	return 0;
+}
+
+static void census_end(void *priv, void *state)
+{
+	struct inspect *in = priv;
+	struct census *c = state, *all = &in->census;
+	unsigned int i;
+
+	all->zero += c->zero;
+	all->nr_bad += c->nr_bad;
+	for (i = 0; i < ARRAY_SIZE(c->codec); i++)
+		all->codec[i] += c->codec[i];
+	for (i = 0; i < c->nr_told; i++)
+		tell_bad(all, &c->bad[i]);
+	free(c);
+}
+
+/* Read all pages: the one thing that needs all of the file. */
+static int take_census(struct inspect *in, struct err *e)
 {
 	struct dump *d = in->session.dump;
 	struct progress *progress = talk_progress(&in->talk);
-	uint64_t pfn = 0, done = 0;
-	struct reader r;
-	struct run run;
+	struct walk w = { .dump = d,
+			  .threads = budget_threads(in->threads, budget_available(), 4 << 20,
+						    2 << 20),
+			  .interrupted = &interrupted,
+			  .progress = progress,
+			  .priv = in,
+			  .begin = census_begin,
+			  .page = census_page,
+			  .end = census_end };
 
-	progress_start(progress, "Looking for zero pages", in->pages[PAGE_DATA]);
-	reader_init(&r, d);
-	for (; dump_next_run(d, SPACE_PHYS, pfn, &run) && !interrupted; pfn = run.pfn + run.nr) {
-		struct err ignored = ERR_INIT;
-		uint64_t i, zero, before;
-		struct view v;
-		int failed;
-
-		if (run.state != PAGE_DATA)
-			continue;
-		before = source_my_faults();
-		failed = reader_view(&r, SPACE_PHYS, run.pfn, run.nr, &v, &ignored);
-		if (failed)
-			v.nr = 1;
-		for (i = zero = 0; !failed && i < v.nr; i++)
-			zero += is_zero(v.data + i * d->id.page_size, d->id.page_size);
-		if (failed || source_my_faults() != before)
-			zero = count_exactly(in, &r, run.pfn, v.nr);
-		in->zero += zero;
-		run.nr = v.nr;
-		progress_at(progress, done += v.nr);
-	}
-	reader_fini(&r);
+	progress_start(progress, in->verify ? "Verifying pages" : "Looking for zero pages",
+		       in->pages[PAGE_DATA] + in->pages[PAGE_ZERO]);
+	if (walk_run(&w, e))
+		return -1;
 	progress_end(progress);
-	in->zero_known = true;
-	return interrupted ? err_set(e, ERR_INTERRUPTED, "interrupted") : 0;
+	in->counted = true;
+	/* What could not be had is not present after all. */
+	in->pages[PAGE_DATA] -= in->census.nr_bad;
+	in->pages[PAGE_UNREADABLE] += in->census.nr_bad;
+	return 0;
 }
 
-/* ---- telling ---- */
-
-static const char *order_name(const struct dump *d)
-{
-	return d->id.order == ORDER_LE ? "little-endian" : "big-endian";
-}
-
-static bool is_complete(const struct inspect *in)
+bool inspect_is_complete(const struct inspect *in)
 {
 	const struct dump *d = in->session.dump;
 
 	return !d->incomplete && !d->damage.missing_bytes && !d->damage.bad_structures &&
-	       !d->damage.unreadable_pages && !in->lost;
+	       !d->damage.unreadable_pages && !in->census.nr_bad;
 }
 
-static void print_complete(const struct inspect *in)
+/* ---- the command ---- */
+
+/* A format that is known by name only: say that much. */
+static int name_format(struct inspect *in, struct source *s, bool vmcoreinfo, struct err *e)
 {
-	const struct dump *d = in->session.dump;
-
-	printf("complete:      %s\n", is_complete(in) ? "yes" : "NO");
-	if (d->incomplete)
-		printf("               it says so itself: its writer did not finish\n");
-	if (d->damage.missing_bytes)
-		printf("               it is cut off, %" PRIu64 " bytes (%" PRIu64
-		       " pages) are missing\n",
-		       d->damage.missing_bytes, d->damage.unreadable_pages);
-	if (in->lost)
-		printf("               %" PRIu64 " pages cannot be read\n", in->lost);
-	if (d->damage.bad_structures)
-		printf("               %" PRIu64 " of its headers or notes make no sense\n",
-		       d->damage.bad_structures);
-}
-
-static void print_kernel(const struct inspect *in)
-{
-	const struct dump *d = in->session.dump;
-	char when[64] = "";
-	time_t t = (time_t)in->crash_time;
-	struct tm tm;
-
-	if (!d->vmcoreinfo)
-		printf("kernel:        unknown, there is no VMCOREINFO note\n");
-	else
-		printf("kernel:        %s%s%s\n", in->release[0] ? in->release : "unknown",
-		       in->version[0] ? " " : "", in->version);
-	if (in->build_id[0])
-		printf("build-id:      %s\n", in->build_id);
-	if (in->crash_time && gmtime_r(&t, &tm) &&
-	    strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S UTC", &tm))
-		printf("crash time:    %s\n", when);
-	if (in->panic[0])
-		printf("panic:         %s\n", in->panic);
-	if (!in->session.xlat.paging)
-		printf("translation:   none: %s\n", in->session.no_xlat.text);
-	else
-		printf("translation:   %s, root 0x%" PRIx64 ", phys_base 0x%" PRIx64 "\n",
-		       in->session.xlat.paging->name, in->session.xlat.root,
-		       in->session.xlat.phys_base);
-}
-
-static void print_cpus(const struct dump *d)
-{
-	unsigned int i;
-
-	printf("CPUs:          %u\n", d->nr_cpus);
-	for (i = 0; i < d->nr_cpus; i++) {
-		uint64_t pc = 0, sp = 0;
-
-		cpu_reg(&d->cpus[i], d->arch->pc, &pc);
-		cpu_reg(&d->cpus[i], d->arch->sp, &sp);
-		printf("  %-4u         pid %d, %s 0x%" PRIx64 ", %s 0x%" PRIx64 "\n", i,
-		       d->cpus[i].pid, d->arch->pc, pc, d->arch->sp, sp);
-	}
-}
-
-#define MAX_SHOWN_RANGES 64
-
-static const char *const state_name[] = { "absent", "present", "zero", "excluded", "unreadable" };
-
-static void print_memory(const struct dump *d)
-{
-	unsigned int shift = dump_page_shift(d), shown = 0;
-	uint64_t pfn = 0, more = 0;
-	struct run run;
-
-	printf("memory:\n");
-	for (; dump_next_run(d, SPACE_PHYS, pfn, &run); pfn = run.pfn + run.nr) {
-		if (shown++ >= MAX_SHOWN_RANGES) {
-			more++;
-			continue;
-		}
-		printf("  0x%012" PRIx64 "-0x%012" PRIx64 "  %" PRIu64 " pages %s\n",
-		       run.pfn << shift, ((run.pfn + run.nr) << shift) - 1, run.nr,
-		       state_name[run.state]);
-	}
-	if (more)
-		printf("  and %" PRIu64 " more ranges (--json has all)\n", more);
-}
-
-static void print_text(const struct inspect *in)
-{
-	const struct dump *d = in->session.dump;
-
-	printf("file:          %s\n", in->files[0]);
-	printf("format:        %s\n", d->format->title);
-	printf("architecture:  %s, %s, %u-bit, page size %u\n",
-	       d->arch ? d->arch->title : "unknown", order_name(d), 8u * d->id.word,
-	       d->id.page_size);
-	print_complete(in);
-	printf("dump level:    not told by this format\n");
-	printf("codec:         none\n");
-	print_kernel(in);
-	if (d->arch && d->arch->notes)
-		print_cpus(d);
-	print_memory(d);
-	printf("pages:         %" PRIu64 " present", in->pages[PAGE_DATA]);
-	if (in->zero_known)
-		printf(" (%" PRIu64 " of them zero)", in->zero);
-	printf(", %" PRIu64 " excluded, %" PRIu64 " unreadable\n", in->pages[PAGE_EXCLUDED],
-	       in->pages[PAGE_UNREADABLE]);
-}
-
-static void json_cpus(struct json *j, const struct dump *d)
-{
-	unsigned int i, k;
-
-	json_array(j, "cpus");
-	for (i = 0; i < d->nr_cpus; i++) {
-		json_object(j, NULL);
-		json_int(j, "pid", d->cpus[i].pid);
-		json_object(j, "registers");
-		for (k = 0; k < d->cpus[i].nr_regs; k++)
-			json_hex(j, d->cpus[i].regs[k].name, d->cpus[i].regs[k].value);
-		json_end(j);
-		json_end(j);
-	}
-	json_end(j);
-}
-
-static void json_memory(struct json *j, const struct dump *d)
-{
-	unsigned int shift = dump_page_shift(d);
-	uint64_t pfn = 0;
-	struct run run;
-
-	json_array(j, "memory");
-	for (; dump_next_run(d, SPACE_PHYS, pfn, &run); pfn = run.pfn + run.nr) {
-		json_object(j, NULL);
-		json_hex(j, "start", run.pfn << shift);
-		json_uint(j, "pages", run.nr);
-		json_string(j, "state", state_name[run.state]);
-		json_end(j);
-	}
-	json_end(j);
-}
-
-static void json_kernel(struct json *j, const struct inspect *in)
-{
-	const struct xlat *x = &in->session.xlat;
-
-	json_object(j, "kernel");
-	json_string(j, "release", in->release);
-	json_string(j, "version", in->version);
-	json_string(j, "machine", in->machine);
-	json_string(j, "build_id", in->build_id);
-	json_int(j, "crash_time", in->crash_time);
-	json_string(j, "panic", in->panic);
-	if (x->paging) {
-		json_string(j, "translation", x->paging->name);
-		json_hex(j, "page_table", x->root);
-		json_hex(j, "phys_base", x->phys_base);
-	}
-	json_end(j);
-}
-
-static void print_json(const struct inspect *in)
-{
-	const struct dump *d = in->session.dump;
+	const struct format *f = recognise(s);
+	char format[256];
 	struct json j;
 
-	json_begin(&j, stdout);
-	json_document(&j, "inspect", 1);
-	json_string(&j, "file", in->files[0]);
-	json_string(&j, "format", d->format->name);
-	json_string(&j, "architecture", d->arch ? d->arch->name : "unknown");
-	json_int(&j, "e_machine", d->id.e_machine);
-	json_string(&j, "byte_order", order_name(d));
-	json_uint(&j, "word_bits", 8u * d->id.word);
-	json_uint(&j, "page_size", d->id.page_size);
-	json_bool(&j, "complete", is_complete(in));
-	json_bool(&j, "marked_incomplete", d->incomplete);
-	json_uint(&j, "missing_bytes", d->damage.missing_bytes);
-	json_uint(&j, "bad_structures", d->damage.bad_structures);
-	json_kernel(&j, in);
-	json_cpus(&j, d);
-	json_memory(&j, d);
-	json_object(&j, "pages");
-	json_uint(&j, "present", in->pages[PAGE_DATA]);
-	if (in->zero_known)
-		json_uint(&j, "zero", in->zero);
-	json_uint(&j, "excluded", in->pages[PAGE_EXCLUDED]);
-	json_uint(&j, "unreadable", in->pages[PAGE_UNREADABLE]);
-	json_end(&j);
-	if (d->vmcoreinfo)
-		json_string_n(&j, "vmcoreinfo", d->vmcoreinfo, d->vmcoreinfo_len);
-	json_finish(&j);
-}
-
-/* The text of the note, control characters escaped. */
-static int print_vmcoreinfo(const struct dump *d, struct err *e)
-{
-	size_t i;
-
-	if (!d->vmcoreinfo)
-		return err_set(e, ERR_MISSING, "%s: has no VMCOREINFO note",
-			       source_name(d->source));
-	for (i = 0; i < d->vmcoreinfo_len; i++) {
-		unsigned char c = (unsigned char)d->vmcoreinfo[i];
-
-		if (c == '\n' || (c >= ' ' && c < 0x7f))
-			putchar(c);
-		else if (c)
-			printf("\\x%02x", c);
-	}
-	return 0;
-}
-
-/* A format that is known by name only: say that much. -1 when it can be read, or is not known. */
-static int name_format(struct inspect *in, bool vmcoreinfo, struct err *e)
-{
-	const struct format *f;
-	struct source *s;
-	struct json j;
-
-	if (open_sources(in->files, 1, &in->in, &in->talk.log, &s, e))
-		return STATUS_FAILED;
-	f = recognise(s);
-	source_close(s);
-	if (!f || f->open)
-		return -1;
+	inspect_format_text(s, f->title, format, sizeof(format));
 	if (vmcoreinfo) {
 		/* nothing of what was asked for */
 	} else if (in->json) {
@@ -426,54 +208,126 @@ static int name_format(struct inspect *in, bool vmcoreinfo, struct err *e)
 		json_document(&j, "inspect", 1);
 		json_string(&j, "file", in->files[0]);
 		json_string(&j, "format", f->name);
+		inspect_json_wrapping(&j, s);
 		json_bool(&j, "readable", false);
 		json_finish(&j);
 	} else {
-		printf("file:          %s\nformat:        %s\n", in->files[0], f->title);
+		printf("file:          %s\nformat:        %s\n", in->files[0], format);
 	}
-	err_set(e, ERR_UNSUPPORTED, "%s: is a %s: recognised, but cannot be looked into yet",
-		in->files[0], f->title);
-	return STATUS_FAILED;
+	return err_set(e, ERR_UNSUPPORTED,
+		       "%s: is a %s: recognised, but cannot be looked into yet", in->files[0],
+		       f->title);
+}
+
+static int open_session(struct inspect *in, bool vmcoreinfo, struct err *e)
+{
+	_cleanup_free_ struct source **sources = calloc(in->nr_files, sizeof(*sources));
+	const struct format *f;
+
+	if (!sources)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	if (open_sources(in->files, in->nr_files, &in->in, &in->talk.log, sources, e))
+		return -1;
+	f = recognise(sources[0]);
+	if (f && !f->open) {
+		name_format(in, sources[0], vmcoreinfo, e);
+	} else if (!session_use(&in->session, sources, in->nr_files, &in->in, &in->talk.log, e)) {
+		return 0;
+	}
+	close_sources(sources, in->nr_files);
+	return -1;
 }
 
 static const char help[] =
-	"Usage: dumptool inspect [OPTION...] FILE\n"
+	"Usage: dumptool inspect [OPTION...] FILE...\n"
+	"       dumptool inspect --compare [OPTION...] FILE FILE2\n"
 	"Tell what a dump is and what is in it, as far as the file goes.\n\n"
-	"      --vmcoreinfo   print the VMCOREINFO note instead\n"
-	"      --json         print everything as JSON\n"
-	"      --quick        headers and kernel only, do not look for zero pages\n"
-	"      --progress HOW auto, tty, plain, json or none\n"
-	"  -h, --help         this text\n\n"
-	"Exit status: 0 complete, 4 cut off or damaged. Manual: dumptool-inspect(1)\n";
+	"      --vmcoreinfo        print the VMCOREINFO note instead\n"
+	"      --verify            read and expand every page, list what is damaged\n"
+	"      --compare           page by page, note by note: what differs\n"
+	"      --json              print everything as JSON\n"
+	"      --quick             headers and kernel only, do not read the pages\n"
+	"      --num-threads N     work with N threads instead of one for each CPU\n"
+	"      --arch NAME         the dump is of that architecture\n"
+	"      --page-size N       its pages have N bytes (4K, 64K)\n"
+	"      --spool-dir DIR     unpack compressed or piped input there\n"
+	"      --spool-limit SIZE  use at most SIZE there\n"
+	"      --progress HOW      auto, tty, plain, json or none\n"
+	"  -h, --help              this text\n\n"
+	"Exit status: 0 complete, 4 cut off or damaged; with --verify 3 for a dump that is not\n"
+	"complete, 4 for damaged pages; with --compare 5 for a difference.\n"
+	"Manual: dumptool-inspect(1)\n";
+
+static int inspect_status(const struct inspect *in)
+{
+	if (inspect_is_complete(in))
+		return STATUS_OK;
+	return in->verify && (in->session.dump->incomplete ||
+			      in->session.dump->damage.missing_bytes ||
+			      in->session.dump->damage.unreadable_pages)
+		       ? STATUS_INCOMPLETE
+		       : STATUS_DAMAGED;
+}
 
 static int inspect(struct inspect *in, bool vmcoreinfo, struct err *e)
 {
-	struct dump *d;
-	int status = name_format(in, vmcoreinfo, e);
+	int status = STATUS_OK;
 
-	if (status >= 0)
-		return status;
-	if (session_open(&in->session, in->files, in->nr_files, &in->in, &in->talk.log, e))
+	if (open_session(in, vmcoreinfo, e))
 		return STATUS_FAILED;
-	d = in->session.dump;
-	status = STATUS_OK;
 	if (vmcoreinfo) {
-		if (print_vmcoreinfo(d, e))
+		if (inspect_print_vmcoreinfo(in->session.dump, e))
 			status = STATUS_FAILED;
 	} else {
 		find_kernel(in);
 		count_states(in);
-		if (!in->quick && count_zero(in, e))
+		if (!in->quick && take_census(in, e))
 			status = STATUS_FAILED;
 		else if (in->json)
-			print_json(in);
+			inspect_print_json(in);
 		else
-			print_text(in);
+			inspect_print_text(in);
 	}
-	if (!status && !is_complete(in))
-		status = STATUS_DAMAGED;
+	if (!status)
+		status = inspect_status(in);
 	session_close(&in->session);
 	return status;
+}
+
+enum { OPT_COMPARE = 256 };
+
+static int take_option(struct inspect *in, int id, const char *arg, struct err *e)
+{
+	switch (id) {
+	case 'j':
+		in->json = true;
+		return 0;
+	case 'q':
+		in->quick = true;
+		return 0;
+	case 'V':
+		in->verify = true;
+		return 0;
+	case 't':
+		in->threads = (unsigned int)strtoul(arg, NULL, 10);
+		return in->threads && in->threads <= 65536
+			       ? 0
+			       : err_set(e, ERR_USAGE, "'%s' is not a number of threads", arg);
+	case 'p':
+		return progress_mode_parse(arg, &in->talk.mode)
+			       ? 0
+			       : err_set(e, ERR_USAGE,
+					 "'%s': progress is auto, tty, plain, json or none", arg);
+	default:
+		return input_option(&in->in, id, arg, e);
+	}
+}
+
+static int wrong_usage(struct err *e)
+{
+	struct err what = *e;
+
+	return usage_error(e, "inspect", "%s", what.text);
 }
 
 static int inspect_run(int argc, char **argv, struct err *e)
@@ -482,50 +336,49 @@ static int inspect_run(int argc, char **argv, struct err *e)
 		{ "vmcoreinfo", no_argument, NULL, 'v' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "quick", no_argument, NULL, 'q' },
+		{ "verify", no_argument, NULL, 'V' },
+		{ "compare", no_argument, NULL, OPT_COMPARE },
+		{ "num-threads", required_argument, NULL, 't' },
+		{ "arch", required_argument, NULL, INPUT_OPT_ARCH },
+		{ "page-size", required_argument, NULL, INPUT_OPT_PAGE_SIZE },
+		{ "spool-dir", required_argument, NULL, INPUT_OPT_SPOOL_DIR },
+		{ "spool-limit", required_argument, NULL, INPUT_OPT_SPOOL_LIMIT },
 		{ "progress", required_argument, NULL, 'p' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct inspect in = { .files = NULL };
-	bool vmcoreinfo = false;
+	static struct inspect in; /* large, and there is only one */
+	bool vmcoreinfo = false, compare = false;
 	int id;
 
+	in = (struct inspect){ .files = NULL };
 	talk_init(&in.talk, "dumptool inspect", false);
 	while ((id = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
-		switch (id) {
-		case 'v':
-			vmcoreinfo = true;
-			break;
-		case 'j':
-			in.json = true;
-			break;
-		case 'q':
-			in.quick = true;
-			break;
-		case 'p':
-			if (!progress_mode_parse(optarg, &in.talk.mode))
-				return usage_error(
-					e, "inspect",
-					"'%s': progress is auto, tty, plain, json or none", optarg);
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return STATUS_OK;
-		default:
+		if (id == 'h')
+			return fputs(help, stdout), STATUS_OK;
+		if (id == '?')
 			return usage_error(e, "inspect", "wrong option");
-		}
+		vmcoreinfo |= id == 'v';
+		compare |= id == OPT_COMPARE;
+		if (id != 'v' && id != OPT_COMPARE && take_option(&in, id, optarg, e))
+			return wrong_usage(e);
 	}
-	if (argc - optind < 1)
-		return usage_error(e, "inspect", "a file is needed");
+	if (argc - optind < 1 || (compare && argc - optind != 2))
+		return usage_error(e, "inspect",
+				   compare ? "--compare wants two files" : "a file is needed");
 	if (vmcoreinfo && in.json)
 		return usage_error(e, "inspect", "--vmcoreinfo prints text; --json has it too");
+	if (vmcoreinfo + compare + in.verify + in.quick > 1)
+		return usage_error(
+			e, "inspect",
+			"--vmcoreinfo, --compare, --verify, --quick: one of them at a time");
 	in.files = argv + optind;
 	in.nr_files = (unsigned int)(argc - optind);
-	return inspect(&in, vmcoreinfo, e);
+	return compare ? inspect_compare(&in, e) : inspect(&in, vmcoreinfo, e);
 }
 
 const struct command inspect_command = {
 	.name = "inspect",
-	.summary = "tell what a dump is and what is in it",
+	.summary = "tell what a dump is and what is in it; verify; compare",
 	.run = inspect_run,
 };

@@ -128,9 +128,11 @@ static int classify_pages(struct job *job, int level, struct err *e)
 	}
 	progress_start(progress, "Excluding unnecessary pages", 0);
 	ret = classify_run(&job->classify, e);
-	if (!ret)
-		progress_end(progress);
 	job->classify_seconds = progress_clock() - start;
+	if (!ret && job->classify.rules.scan) {
+		progress_end(progress);
+		job_step(job, "Excluding unnecessary pages", job->classify_seconds);
+	}
 	return ret;
 }
 
@@ -182,6 +184,8 @@ static int try_level(struct job *job, int level, struct err *e)
 	if (ret)
 		abandon(job);
 	job->copy_seconds = progress_clock() - start;
+	if (!ret)
+		job_step(job, "Copying data", job->copy_seconds);
 	return ret;
 }
 
@@ -260,10 +264,10 @@ static bool input_damaged(struct job *job)
 	if (d->incomplete)
 		log_warn(&job->talk.log, "%s: says itself that it is incomplete", job->opts.inputs[0]);
 	if (d->damage.unreadable_pages)
-		log_warn(&job->talk.log, "%s: %" PRIu64 " pages were beyond its end",
+		log_warn(&job->talk.log, "%s: %" PRIu64 " pages of it are missing",
 			 job->opts.inputs[0], d->damage.unreadable_pages);
 	return p->unreadable_pages || d->incomplete || d->damage.missing_bytes ||
-	       d->damage.bad_structures;
+	       d->damage.unreadable_pages || d->damage.bad_structures;
 }
 
 /* Is there an output that holds at least its header? Otherwise nothing is worth keeping. */
@@ -277,9 +281,23 @@ static bool anything_written(const struct job *job)
 	return job->opts.flat && !job->opts.dry_run;
 }
 
+/* What memory there is: a step of its own to makedumpfile, of which scripts know the lines. */
+static int find_memory(struct job *job, struct err *e)
+{
+	struct progress *progress = job->talk.makedumpfile ? talk_progress(&job->talk) : NULL;
+	double start = progress_clock();
+
+	progress_start(progress, "Checking for memory holes", 0);
+	if (pfnset_init(&job->keep, job->session.dump, e))
+		return -1;
+	progress_end(progress);
+	job_step(job, "Checking for memory holes", progress_clock() - start);
+	return 0;
+}
+
 int job_write(struct job *job, struct err *e)
 {
-	if (pfnset_init(&job->keep, job->session.dump, e))
+	if (find_memory(job, e))
 		return STATUS_FAILED;
 	replace_codec(job);
 	choose_threads(job);

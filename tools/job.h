@@ -43,6 +43,9 @@ void job_close_outputs(struct job *job, bool keep_files);
  */
 int job_write(struct job *job, struct err *e);
 
+/* unflatten.c: -R. Returns an exit status. */
+int job_unflatten(struct job *job, struct err *e);
+
 /* Give back all that a job holds. */
 void job_fini(struct job *job);
 
@@ -55,6 +58,7 @@ uint64_t job_existing_pages(const struct job *job);
 uint64_t job_bytes_written(const struct job *job);
 
 /* filter_report.c: what --show-stats, --json and --explain print, and the closing summary. */
+void job_step(struct job *job, const char *title, double seconds);
 void filter_report(struct job *job);
 void job_report_json(const struct job *job, int status);
 void filter_explain(const struct job *job);

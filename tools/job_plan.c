@@ -212,6 +212,9 @@ int job_plan(struct job *job, struct err *e)
 				   .page_size = s->dump->id.page_size,
 				   .dump_level = plan_level(job),
 				   .codecs = plan_codecs(job),
+				   .incomplete = s->dump->incomplete ||
+						 s->dump->damage.missing_bytes ||
+						 s->dump->damage.unreadable_pages,
 				   .phys_base = plan_phys_base(job),
 				   .crash_time = s->dump->told.has_time ? s->dump->told.time
 									: crash_time(&s->kernel),

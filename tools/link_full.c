@@ -4,8 +4,11 @@
 
 #include "codec.h"
 #include "config.h"
-#include "source.h"
+#include "flat.h"
+#include "ext/unpack.h"
+#include "lastresort.h"
 #include "main.h"
+#include "source.h"
 
 const struct command *const commands[] = {
 	&filter_command,
@@ -24,9 +27,24 @@ const struct codec *const codec_table[] = {
 };
 
 const struct format *const link_formats[] = {
+#ifdef HAVE_LIBKDUMPFILE
+	&libkdumpfile_format,
+#endif
 	NULL,
 };
 
 const struct opener *const opener_table[] = {
+	&flat_opener,
+	&lzop_opener,  &zstd_opener,
+#ifdef HAVE_GUNZIP
+	&gzip_opener,
+#else
+	&gzip_named,
+#endif
+#ifdef HAVE_LIBARCHIVE
+	&bzip2_opener, &xz_opener, &lz4_opener,
+#else
+	&bzip2_named,  &xz_named,  &lz4_named,
+#endif
 	NULL,
 };

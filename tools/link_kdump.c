@@ -7,8 +7,10 @@
 
 #include "codec.h"
 #include "config.h"
-#include "source.h"
+#include "flat.h"
 #include "main.h"
+#include "packed.h"
+#include "source.h"
 
 const struct command *const commands[] = {
 	&filter_command,
@@ -29,5 +31,7 @@ const struct format *const link_formats[] = {
 };
 
 const struct opener *const opener_table[] = {
+	&flat_opener,  &gzip_named, &bzip2_named, &xz_named,
+	&zstd_named, &lz4_named,  &lzop_named,
 	NULL,
 };

@@ -174,23 +174,41 @@ int open_sources(char *const *names, unsigned int nr, const struct input_opts *o
 
 /* ---- the session ---- */
 
-const struct format *recognise(struct source *s)
+/*
+ * The table's formats come before the last resort; those that it knows by name only give way to one
+ * that reads them.
+ */
+static const struct format *const *table_for(struct source *s)
 {
 	const struct format *f = dump_recognise(s, formats);
 
-	return f ? f : dump_recognise(s, link_formats);
+	return f && (f->open || !dump_recognise(s, link_formats)) ? formats : link_formats;
+}
+
+const struct format *recognise(struct source *s)
+{
+	return dump_recognise(s, table_for(s));
 }
 
 static int open_dump(struct session *s, struct source **sources, unsigned int nr, struct log *log,
 		     struct err *e)
 {
-	const struct format *f = dump_recognise(sources[0], formats);
+	return dump_open(sources, nr, table_for(sources[0]), log, &s->dump, e);
+}
 
-	/* The table's formats, even those it only knows by name, come before the last resort. */
-	return dump_open(sources, nr,
-			 f && (f->open || !dump_recognise(sources[0], link_formats)) ? formats
-										      : link_formats,
-			 log, &s->dump, e);
+int session_use(struct session *s, struct source **sources, unsigned int nr,
+		const struct input_opts *o, struct log *log, struct err *e)
+{
+	*s = (struct session){ .no_xlat = ERR_INIT };
+	if (open_dump(s, sources, nr, log, e))
+		return -1;
+	if (dump_bind(s->dump, archs, &o->force, e)) {
+		s->dump->nr_sources = 0; /* they stay the caller's */
+		session_close(s);
+		return -1;
+	}
+	setup_kernel(s, log);
+	return 0;
 }
 
 int session_open(struct session *s, char *const *names, unsigned int nr,
@@ -203,16 +221,10 @@ int session_open(struct session *s, char *const *names, unsigned int nr,
 		return err_set(e, ERR_NOMEM, "out of memory");
 	if (open_sources(names, nr, o, log, sources, e))
 		return -1;
-	if (open_dump(s, sources, nr, log, e)) {
-		close_sources(sources, nr);
-		return -1;
-	}
-	if (dump_bind(s->dump, archs, &o->force, e)) {
-		session_close(s);
-		return -1;
-	}
-	setup_kernel(s, log);
-	return 0;
+	if (!session_use(s, sources, nr, o, log, e))
+		return 0;
+	close_sources(sources, nr);
+	return -1;
 }
 
 void session_close(struct session *s)

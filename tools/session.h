@@ -63,6 +63,9 @@ const struct format *recognise(struct source *s);
  */
 int session_open(struct session *s, char *const *names, unsigned int nr,
 		 const struct input_opts *o, struct log *log, struct err *e);
+/* The same with sources that are open; they stay the caller's after a failure. */
+int session_use(struct session *s, struct source **sources, unsigned int nr,
+		const struct input_opts *o, struct log *log, struct err *e);
 void session_close(struct session *s);
 
 /* Is PATH one of the files that are read here? Then it must not be written. */

@@ -8,6 +8,7 @@ import dataclasses
 import filecmp
 import json
 import os
+import re
 import struct
 import sys
 
@@ -195,6 +196,51 @@ def check_guards(tap, tool, folder):
                   f"--explain names {what}", text)
 
 
+KINDS = ("cache", "private_cache", "user", "free", "hwpoison", "offline")
+
+
+def counts(bench):
+    """The numbers of pages in the report of a run at level 31."""
+    run = bench.tool.filter("-d", 31, "--json", "--dry-run", bench.input, bench.path("absent"))
+    return json.loads(run.out)["pages"] if run.status == harness.OK else {}
+
+
+def check_guarded_counts(tap, tool, folder):
+    """What was put back is not counted with what is left out."""
+    bench = Bench(tap, tool, folder, "all", "6.12")
+    image, plain = bench.image, counts(bench)
+    tables = [page // 4096 for page in image.tables.pages]
+    image.lie(tables[1], eras.Kind("anon"))
+    image.lie(image.stack // 4096 + 3, eras.Kind("cache", frozenset(["private"])))
+    image.write(bench.input)
+    tap.equal(counts(bench), {**plain, "guarded": 2},
+              "lies about indispensable pages: the counts are as they were")
+    block = tables[1] & ~7  # more than one of its pages is put back, and not by its head's own
+    image.lie(block, eras.Kind("free", order=3))
+    image.write(bench.input)
+    got = counts(bench)
+    tap.equal(got["memory"] - got["kept"], sum(got[kind] for kind in KINDS),
+              "a lie about a block: the kinds add up", got)
+    tap.equal(got["free"] - plain["free"], 8 - (got["guarded"] - 1),
+              "a lie about a block: only what is left out of it counts as free", got)
+
+
+def check_orders(tap, tool, folder):
+    """A compound head is alone when the page behind it is no tail, where that can be told."""
+    pfn = 0xb00
+    for era in eras.ERAS.values():
+        bench = Bench(tap, tool, folder, "all", era, vmemmap="2m")
+        image, kind = bench.image, eras.Kind("anon", order=4)
+        image.lie(pfn, kind)
+        image.lie_order(pfn, kind)
+        image.write(bench.input)
+        if bench.filter("-d", 31):
+            gone = range(pfn, pfn + (16 if era.order == "lru" else 1))
+            same_set(tap, kdumpread.Dump(bench.path("dump")).kept(),
+                     set(image.kept(31)) - set(gone),
+                     f"{era.name}: a head without tails takes no neighbours along")
+
+
 def check_counters(tap, tool, folder):
     """Free pages are compared with the zone counters."""
     bench = Bench(tap, tool, folder, "free", "6.12")
@@ -266,11 +312,24 @@ def check_reports(tap, tool, folder):
               (len(image.text.pages()), len(kept), sum(not any(image.page(p)) for p in kept)),
               "--json: pages of memory, kept and zero")
     tap.equal(pages["memory"] - pages["kept"],
-              sum(pages[k] for k in ("cache", "private_cache", "user", "free", "hwpoison",
-                                     "offline")), "--json: the kinds add up")
+              sum(pages[kind] for kind in KINDS), "--json: the kinds add up")
     for label in ("Original pages  : 0x", "    Free pages              : 0x", "Write bytes     : ",
                   "  Remaining pages  : 0x", "Memory Hole     : 0x", "Total pages     : 0x"):
         tap.check(label in run.err, f"--show-stats says {label!r}")
+    check_steps(bench)
+
+
+def check_steps(bench):
+    """Lines of the steps, as makedumpfile prints them."""
+    tap, name = bench.tap, os.path.join(bench.folder, "makedumpfile")
+    os.symlink(os.path.abspath(bench.tool.path), name)
+    run = harness.Tool(name).run("-f", "-d", 31, "--message-level", 31, bench.input,
+                                 bench.path("dump"))
+    steps = re.findall(r"^STEP \[(.*)\] : \d+\.\d{6} seconds$", run.out.decode(), re.M)
+    titles = ["Checking for memory holes", "Excluding unnecessary pages", "Copying data"]
+    tap.equal(steps, [title.ljust(27) for title in titles], "makedumpfile: the steps", run)
+    shown = re.findall(r"^(.{50}): \[100\.0 %\]", run.err.replace("\r", "\n"), re.M)
+    tap.equal(shown, [title.ljust(50) for title in titles], "makedumpfile: progress of them", run)
 
 
 # ---- ways of writing ----
@@ -393,8 +452,9 @@ def check_log(tap, tool, folder):
 
 def test(tap, tool, folder):
     checks = {f.__name__[6:]: f for f in (
-        check_eras, check_giant, check_guards, check_counters, check_explain, check_reports,
-        check_codecs, check_threads, check_streams, check_split, check_small_program, check_log)}
+        check_eras, check_giant, check_guards, check_guarded_counts, check_orders, check_counters,
+        check_explain, check_reports, check_codecs, check_threads, check_streams, check_split,
+        check_small_program, check_log)}
     for name in harness.selected(checks):
         checks[name](tap, tool, folder)
 

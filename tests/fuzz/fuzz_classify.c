@@ -428,7 +428,7 @@ static void check_books(const struct classify *c, uint64_t universe)
 
 	for (k = 0; k < NR_KINDS; k++)
 		dropped += c->dropped[k];
-	must(kept + dropped - c->guarded == universe);
+	must(kept + dropped == universe);
 	must(c->unjudged <= universe);
 	for (; pfnset_next(s, pfn, UINT64_MAX, 100, &pfn, &nr); pfn += nr) {
 		must(pfnset_covers(s, pfn) && pfnset_covers(s, pfn + nr - 1));
@@ -442,7 +442,7 @@ static void check_plain(const struct classify *c)
 {
 	must(!c->degraded && !c->unjudged);
 	must(c->dropped[KIND_FREE] == (c->level & LEVEL_FREE ? 64 : 0));
-	must((c->level & LEVEL_USER) ? c->dropped[KIND_USER] >= 32 : !c->dropped[KIND_USER]);
+	must((c->level & LEVEL_USER) ? c->dropped[KIND_USER] >= 28 : !c->dropped[KIND_USER]);
 	must((c->level & LEVEL_CACHE_PRIVATE) == 0 || c->dropped[KIND_CACHE_PRIVATE] == 20);
 	must(c->guarded == (c->level & LEVEL_USER ? 4 : 0)); /* a stack among user pages */
 }

@@ -248,10 +248,10 @@ static void judge(const struct kernel *k, struct dump *d, const uint8_t *data, s
 			struct_page(data, len, rules.struct_size, rules.struct_size);
 		uint64_t pfn = len % 3 ? 0x100000 : len;
 
-		v = rules_judge(&rules, pfn, page, next);
+		v = rules_judge(&rules, pfn, 0xffffea0004000000, page, next);
 		must(v.kind < NR_KINDS && v.why && v.nr && !(v.nr & (v.nr - 1)));
 		must(v.nr <= 1ULL << 34 && (v.kind != KIND_KEPT || v.nr == 1));
-		v = rules_judge(&rules, pfn, page, NULL);
+		v = rules_judge(&rules, pfn, 0xffffea0004000000, page, NULL);
 		must(v.why && v.nr);
 	}
 }

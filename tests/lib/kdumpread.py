@@ -212,6 +212,8 @@ class Dump:
          self.notes_off, self.notes_len, self.erase_off, self.erase_len, self.start_pfn,
          self.end_pfn, self.max_pfn) = struct.unpack_from(lay.sub_header(), self.data,
                                                           self.block_size)
+        # On Arm the first bit is the first page of memory (crash diskdump.h, ARCH_PFN_OFFSET).
+        self.bias = self.phys_base // self.block_size if self.utsname[4].startswith("arm") else 0
         self.table = (1 + self.sub_blocks + self.bitmap_blocks) * self.block_size
 
     @property
@@ -250,7 +252,7 @@ class Dump:
         base, found = bitmap[0], []
         for start, stop in self.written(*bitmap):
             for m in re.finditer(rb"[^\0]", memoryview(self.data)[start:stop], re.DOTALL):
-                first, bits = (start - base + m.start()) * 8, m.group()[0]
+                first, bits = (start - base + m.start()) * 8 + self.bias, m.group()[0]
                 found += [first + bit for bit in range(8) if bits >> bit & 1]
         return found
 
@@ -264,7 +266,8 @@ class Dump:
     def held(self):
         """Page frames with a descriptor in this file."""
         kept = self.kept()
-        return [p for p in kept if self.start_pfn <= p < self.end_pfn] if self.split else kept
+        first, last = self.start_pfn + self.bias, self.end_pfn + self.bias
+        return [p for p in kept if first <= p < last] if self.split else kept
 
     def places(self):
         """Page frame -> number of its descriptor."""

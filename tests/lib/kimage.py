@@ -457,6 +457,12 @@ class Image:
         f.flags |= eras.flag_mask(self.era, *also)
         self.memory.write(self.struct_page_paddr(pfn), eras.pack(self.era, f))
 
+    def lie_order(self, pfn, kind):
+        """The struct page after that of PFN tells the order of KIND as a tail would, but is none."""
+        f = eras.Fields()
+        eras.first_tail(self.era, kind, f)
+        self.memory.write(self.struct_page_paddr(pfn + 1), eras.pack(self.era, f))
+
     def tell_free(self, pages):
         """Let the zone counter say so."""
         self.memory.word(self.zone_free, pages)

@@ -136,8 +136,14 @@ static void encode(uint8_t *raw, const struct page *p)
 	put(raw, 48, p->mapcount, 4);
 }
 
+#define HEAD_PAGE 0xffffea0000400000ULL /* where the kernel knows the struct page that is judged \
+					 */
+
 static struct rules rules;
 static const struct era *era;
+
+/* compound_head of the second struct page, in eras that have one. */
+static uint64_t tail_of;
 
 /* The verdict on P at PFN; the next struct page says ORDER_SAID and, for HUGETLB, what makes it
  * one. */
@@ -148,11 +154,12 @@ static struct verdict judge(uint64_t pfn, const struct page *p, unsigned int ord
 	struct verdict v;
 
 	encode(page, p);
-	encode(next, &(struct page){ .mapcount = UINT32_MAX });
+	encode(next, &(struct page){ .mapcount = UINT32_MAX,
+				     .head = strstr(era->facts, "compound_") ? tail_of : 0 });
 	put(next, era->order_off, order_said, era->order_width);
 	if (hugetlb && era->mark_width)
 		put(next, era->mark_off, era->mark, era->mark_width);
-	v = rules_judge(&rules, pfn, page, next);
+	v = rules_judge(&rules, pfn, HEAD_PAGE, page, next);
 	free(page);
 	free(next);
 	return v;
@@ -239,6 +246,34 @@ static void check_user(void)
 		one(STRUCT(NONE, .mapping = 1, .head = 0xffffea0000040001), KIND_KEPT, "a tail");
 }
 
+/* An order is believed if the next page is a tail of this head, where that can be told. */
+static void check_tails(void)
+{
+	bool told = strstr(era->facts, "compound_"), mask = strstr(era->facts, "compound_info");
+	enum page_kind kind = KIND(LEVEL_USER, KIND_USER);
+	uint64_t whole = kind == KIND_USER ? 512 : 1;
+	const struct {
+		uint64_t head;
+		bool believed;
+		const char *what;
+	} next[] = {
+		{ 0, !told, "a head whose next page is no tail" },
+		{ HEAD_PAGE, !told, "bit 0 of compound_head makes a tail" },
+		{ (HEAD_PAGE - 64 * 64) | 1, !told, "a fake head: a tail of another" },
+		{ (HEAD_PAGE + 64) | 1, !told, "a tail of itself" },
+		{ -(64ULL << 9) | 1, !told || mask, "a mask for its order" },
+		{ -(64ULL << 8) | 1, !told, "a mask for another order" },
+		{ HEAD_PAGE | 1, true, "a tail" },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(next); i++) {
+		tail_of = next[i].head;
+		block(512, STRUCT(NONE, .mapping = 1, .flags = F_HEAD), 9, false, kind,
+		      next[i].believed ? whole : 1, next[i].what);
+	}
+}
+
 static void check_always(void)
 {
 	one(STRUCT(NONE, .flags = F_HWPOISON), KIND_HWPOISON, "hardware poison");
@@ -261,6 +296,7 @@ static void check_era(int level)
 	check_cache();
 	check_user();
 	check_always();
+	check_tails();
 }
 
 static void test_eras(void)
@@ -372,14 +408,14 @@ static void test_fields(void)
 	snprintf(info, sizeof(info), "%s%s", COMMON, era->facts);
 	build(&rules, info, 31);
 	encode(page, STRUCT(5, .flags = F_HEAD | F_LRU, .mapping = 7, .private_value = 9));
-	encode(next, STRUCT(NONE, .flags = 0));
+	encode(next, STRUCT(NONE, .head = HEAD_PAGE | 1));
 	put(next, 16, 2, 1);
 	put(next, 17, 4, 1);
-	rules_fields(&rules, 32, page, next, &f);
+	rules_fields(&rules, 32, HEAD_PAGE, page, next, &f);
 	ok(f.flags == (F_HEAD | F_LRU) && f.mapping == 7 && f.private_value == 9 &&
 		   f.mapcount == 5 && f.is_head && !f.is_tail && f.is_hugetlb && f.order == 4,
 	   "fields of a head");
-	rules_fields(&rules, 32, page, NULL, &f);
+	rules_fields(&rules, 32, HEAD_PAGE, page, NULL, &f);
 	ok(!f.is_head && !f.order && !f.is_hugetlb, "no next struct page: not known to be a head");
 }
 
@@ -387,6 +423,7 @@ int main(void)
 {
 	word = 8;
 	order = ORDER_LE;
+	tail_of = HEAD_PAGE | 1;
 	test_eras();
 	test_unaccepted();
 	test_missing();

@@ -285,6 +285,24 @@ static void test_walk(unsigned int levels)
 	reader_fini(&r);
 }
 
+/* From one half to the other; and what would be found where no address can be. */
+static void test_halves(unsigned int levels)
+{
+	uint64_t low_end = 1ULL << (levels == 4 ? 47 : 56);
+	struct seen s = { .nr = 0 };
+
+	start(levels);
+	map_page(low_end - PAGE, 5 * GIB, PAGE, 0);
+	map_page(-low_end, 6 * GIB, PAGE, 0);
+	ok(!walk(&s, 0, UINT64_MAX, 100000, true) && s.nr == 2 && s.m[0].vaddr == low_end - PAGE &&
+		   s.m[1].vaddr == -low_end,
+	   "%u levels: both halves, each once", levels);
+	s = (struct seen){ .nr = 0 };
+	ok(!walk(&s, low_end, UINT64_MAX, 100000, true) && !s.nr && !reads,
+	   "nothing from an address on that cannot be");
+	reader_fini(&r);
+}
+
 /* Tables that point at themselves and each other: it ends when it was said to. */
 static void test_self(unsigned int levels)
 {
@@ -339,6 +357,7 @@ int main(void)
 	for (levels = 4; levels <= 5; levels++) {
 		test_lookup(levels);
 		test_walk(levels);
+		test_halves(levels);
 		test_self(levels);
 		test_garbage(levels);
 	}

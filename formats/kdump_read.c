@@ -1,0 +1,717 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Opening a kdump dump, or the parts of a split set. Nothing in the file names word size and byte
+ * order: they are those in which most of the headers makes sense.
+ */
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "kdump.h"
+#include "note.h"
+
+#define MIN_BLOCK 1024u
+#define MAX_VERSION 255 /* that could ever be */
+#define MAX_CPUS 65536
+#define MAX_SUB_BLOCKS ((uint64_t)1 << 20)
+#define MAX_ERASEINFO ((size_t)16 << 20)
+#define MAX_VMCOREINFO ((size_t)1 << 20)
+
+/* One of the files, while they are opened. */
+struct file {
+	struct source *source;
+	struct kdump_head head;
+	uint8_t raw[KDUMP_HEADER_MAX];
+	uint64_t start, end; /* of its range, in units */
+	bool has_bitmaps;    /* is it long enough for them */
+};
+
+/* ---- headers ---- */
+
+static bool has_sub_header(const uint8_t *raw)
+{
+	return !memcmp(raw, KDUMP_SIGNATURE, 8);
+}
+
+static bool is_kdump(const uint8_t *raw)
+{
+	return has_sub_header(raw) || !memcmp(raw, DISKDUMP_SIGNATURE, 8);
+}
+
+/* As many of LEN bytes as there are; the others are zero. */
+static void read_some(struct source *s, uint64_t off, uint8_t *buf, size_t len)
+{
+	int os;
+	size_t have = source_read_some(s, off, buf, len, &os);
+
+	memset(buf + have, 0, len - have);
+}
+
+static uint64_t bitmaps_off(const struct kdump_head *h)
+{
+	return (1 + h->f[KD_SUB_BLOCKS]) * h->f[KD_BLOCK_SIZE];
+}
+
+/* Where the bitmaps end and the descriptors begin. */
+static uint64_t table_off(const struct kdump_head *h)
+{
+	return bitmaps_off(h) + h->f[KD_BITMAP_BLOCKS] * h->f[KD_BLOCK_SIZE];
+}
+
+/* Bits in so many blocks of bitmap. */
+static uint64_t capacity(const struct kdump_head *h, uint64_t blocks)
+{
+	return blocks * h->f[KD_BLOCK_SIZE] * 8;
+}
+
+/* Do the old and the new number of units agree? */
+static bool units_agree(const struct kdump_head *h)
+{
+	return MIN(h->f[KD_MAX_MAPNR_64], UINT32_MAX) == h->f[KD_MAX_MAPNR];
+}
+
+/* Does the place that OFF, and the field behind it, tell make sense? Nothing is possible, too. */
+static int place_score(const struct kdump_head *h, enum kdump_field off, uint64_t size)
+{
+	uint64_t at = h->f[off], len = h->f[off + 1];
+
+	if (!at && !len)
+		return 1;
+	return at > h->f[KD_BLOCK_SIZE] && at < size && len && len <= size - at ? 2 : 0;
+}
+
+static int sub_header_score(const struct kdump_head *h, uint64_t size)
+{
+	uint64_t version = h->f[KD_VERSION];
+	int score = (h->f[KD_DUMP_LEVEL] <= 31) + (h->f[KD_SPLIT] <= 1);
+
+	if (version >= 3)
+		score += place_score(h, KD_VMCOREINFO_OFF, size);
+	if (version >= 4)
+		score += place_score(h, KD_NOTES_OFF, size);
+	if (version >= 5)
+		score += place_score(h, KD_ERASEINFO_OFF, size);
+	if (version >= 6)
+		score += (units_agree(h) ? 4 : 0) + (h->f[KD_START_PFN_64] <= h->f[KD_END_PFN_64]);
+	return score;
+}
+
+static int header_score(const struct kdump_head *h, uint64_t size)
+{
+	const uint64_t *f = h->f;
+
+	return (f[KD_VERSION] <= KDUMP_VERSION) + (f[KD_BLOCK_SIZE] >= 4096) +
+	       (f[KD_SUB_BLOCKS] && f[KD_SUB_BLOCKS] <= MAX_SUB_BLOCKS) +
+	       (f[KD_MAX_MAPNR] && f[KD_MAX_MAPNR] <= capacity(h, f[KD_BITMAP_BLOCKS])) +
+	       (f[KD_NR_CPUS] <= MAX_CPUS) + (table_off(h) <= size);
+}
+
+/* Can the header be meant so at all? */
+static bool is_possible(const struct kdump_head *h)
+{
+	uint64_t block = h->f[KD_BLOCK_SIZE];
+
+	return h->f[KD_VERSION] <= MAX_VERSION && block >= MIN_BLOCK && block <= SOURCE_SLACK &&
+	       !(block & (block - 1));
+}
+
+/* Read the headers as if they were of that ABI and byte order; 0: impossible, else how likely. */
+static int try_head(struct source *s, const uint8_t *raw, enum kdump_abi_id abi,
+		    enum byte_order order, struct kdump_head *h)
+{
+	uint8_t sub[KDUMP_SUB_MAX];
+	int score;
+
+	*h = (struct kdump_head){ .abi = abi, .order = order };
+	kdump_get_fields(h, 0, KD_SUB_HEADER, raw);
+	if (!is_possible(h))
+		return 0;
+	score = 1 + header_score(h, source_size(s));
+	if (!has_sub_header(raw))
+		return score;
+	read_some(s, h->f[KD_BLOCK_SIZE], sub, sizeof(sub));
+	kdump_get_fields(h, KD_SUB_HEADER, KD_NR_FIELDS, sub);
+	return score + sub_header_score(h, source_size(s));
+}
+
+/* The best way to read the headers; 0: there is none. RAW: the header's bytes. */
+static int find_head(struct source *s, uint8_t *raw, struct kdump_head *ret)
+{
+	static const enum byte_order orders[] = { ORDER_LE, ORDER_BE };
+	enum kdump_abi_id abi;
+	int best = 0;
+	size_t i;
+
+	read_some(s, 0, raw, KDUMP_HEADER_MAX);
+	for (abi = 0; is_kdump(raw) && abi < KDUMP_NR_ABIS; abi++)
+		for (i = 0; i < ARRAY_SIZE(orders); i++) {
+			struct kdump_head h;
+			int score = try_head(s, raw, abi, orders[i], &h);
+
+			if (score > best) {
+				best = score;
+				*ret = h;
+			}
+		}
+	return best;
+}
+
+int kdump_probe(struct source *s)
+{
+	uint8_t raw[KDUMP_HEADER_MAX];
+	struct kdump_head h;
+
+	/* One that makes no sense is still one: open() says what is wrong with it. */
+	return 64 + find_head(s, raw, &h);
+}
+
+static int read_head(struct file *f, struct err *e)
+{
+	const uint8_t *raw = f->raw;
+	const char *name = source_name(f->source);
+	uint16_t at = kdump_fields[KD_BLOCK_SIZE].off[ABI_64],
+		 at32 = kdump_fields[KD_BLOCK_SIZE].off[ABI_32_PACKED];
+
+	if (find_head(f->source, f->raw, &f->head))
+		return 0;
+	if (!is_kdump(raw))
+		return err_set(e, ERR_CORRUPT, "%s: is no kdump-compressed dump, as the others are",
+			       name);
+	if (source_size(f->source) < KDUMP_HEADER_MAX)
+		return err_set(e, ERR_CORRUPT,
+			       "%s: ends inside of its header, after %" PRIu64 " bytes", name,
+			       source_size(f->source));
+	return err_set(e, ERR_CORRUPT,
+		       "%s: the header makes no sense: block_size is 0x%" PRIx32 " at offset %u, "
+		       "or 0x%" PRIx32
+		       " at offset %u in a 32-bit dump; expected a power of two from "
+		       "%u to %u, and a header_version of at most %d, not 0x%" PRIx32,
+		       name, load_u32(raw + at, ORDER_LE), at, load_u32(raw + at32, ORDER_LE), at32,
+		       MIN_BLOCK, SOURCE_SLACK, MAX_VERSION, load_u32(raw + 8, ORDER_LE));
+}
+
+static bool is_split(const struct kdump_head *h)
+{
+	return h->f[KD_SPLIT] != 0;
+}
+
+/* The old fields are cut to a word; the new ones came with version 6. */
+static void read_range(struct file *f)
+{
+	const uint64_t *v = f->head.f;
+	bool wide = v[KD_END_PFN_64] != 0;
+
+	f->start = 0;
+	f->end = UINT64_MAX;
+	if (!is_split(&f->head))
+		return;
+	f->start = wide ? v[KD_START_PFN_64] : v[KD_START_PFN];
+	f->end = wide ? v[KD_END_PFN_64] : v[KD_END_PFN];
+}
+
+/* ---- sets ---- */
+
+static int compare_files(const void *a, const void *b)
+{
+	const struct file *x = a, *y = b;
+
+	if (x->start != y->start)
+		return x->start < y->start ? -1 : 1;
+	return x->end < y->end ? -1 : x->end > y->end;
+}
+
+/* Fields that are a part's own. */
+static bool is_own_field(enum kdump_field f)
+{
+	switch (f) {
+	case KD_STATUS:
+	case KD_START_PFN:
+	case KD_END_PFN:
+	case KD_START_PFN_64:
+	case KD_END_PFN_64:
+	case KD_ERASEINFO_OFF:
+	case KD_ERASEINFO_SIZE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int differ(const struct file *a, const struct file *b, const char *what, struct err *e)
+{
+	return err_set(e, ERR_CORRUPT, "%s and %s are not parts of one dump: their %s differ",
+		       source_name(a->source), source_name(b->source), what);
+}
+
+/* Do both files hold the same there? What cannot be read may be the same. */
+static bool same_bytes(struct source *a, struct source *b, uint64_t off, uint64_t len)
+{
+	uint8_t x[4096], y[4096];
+	uint64_t end = off + len;
+
+	while (off < end) {
+		struct err ignored = ERR_INIT;
+		size_t n;
+
+		off = MAX(off, MIN(source_next_data(a, off), source_next_data(b, off)));
+		if (off >= end)
+			break;
+		n = (size_t)MIN(end - off, sizeof(x));
+		if (!source_read(a, off, x, n, &ignored) && !source_read(b, off, y, n, &ignored) &&
+		    memcmp(x, y, n))
+			return false;
+		off += n;
+	}
+	return true;
+}
+
+static int check_same_dump(const struct file *a, const struct file *b, struct err *e)
+{
+	enum kdump_field f;
+	uint64_t notes = a->head.f[KD_NOTES_SIZE];
+
+	if (a->head.abi != b->head.abi || a->head.order != b->head.order)
+		return differ(a, b, "word sizes or byte orders", e);
+	for (f = 0; f < KD_NR_FIELDS; f++)
+		if (!is_own_field(f) && a->head.f[f] != b->head.f[f])
+			return err_set(e, ERR_CORRUPT,
+				       "%s and %s are not parts of one dump: %s is 0x%" PRIx64
+				       " in one, 0x%" PRIx64 " in the other",
+				       source_name(a->source), source_name(b->source),
+				       kdump_fields[f].name, a->head.f[f], b->head.f[f]);
+	if (memcmp(a->raw + KDUMP_UTS_OFF, b->raw + KDUMP_UTS_OFF, UTS_FIELDS * UTS_LEN))
+		return differ(a, b, "utsnames", e);
+	if (!same_bytes(a->source, b->source, a->head.f[KD_NOTES_OFF], MIN(notes, DUMP_MAX_NOTES)))
+		return differ(a, b, "notes", e);
+	return 0;
+}
+
+/* Ranges, in ascending order by now. */
+static int check_ranges(const struct file *files, unsigned int nr, struct err *e)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		const struct file *f = &files[i];
+
+		if (nr > 1 && !is_split(&f->head))
+			return err_set(e, ERR_CORRUPT,
+				       "%s: is a whole dump, no part of a split one",
+				       source_name(f->source));
+		if (f->start > f->end)
+			return err_set(e, ERR_CORRUPT,
+				       "%s: its range of pages begins at 0x%" PRIx64
+				       " and ends at 0x%" PRIx64,
+				       source_name(f->source), f->start, f->end);
+		if (i && f->start < f[-1].end)
+			return err_set(e, ERR_CORRUPT,
+				       "%s and %s overlap: pages 0x%" PRIx64 "-0x%" PRIx64
+				       " and 0x%" PRIx64 "-0x%" PRIx64,
+				       source_name(f[-1].source), source_name(f->source),
+				       f[-1].start, f[-1].end - 1, f->start, f->end - 1);
+	}
+	return 0;
+}
+
+/* Read the headers of all files, and put them in order. */
+static int read_files(struct dump *d, struct file *files, struct err *e)
+{
+	unsigned int i;
+
+	for (i = 0; i < d->nr_sources; i++) {
+		struct file *f = &files[i];
+
+		f->source = d->sources[i];
+		if (read_head(f, e))
+			return -1;
+		read_range(f);
+		f->has_bitmaps = table_off(&f->head) <= source_size(f->source);
+	}
+	qsort(files, d->nr_sources, sizeof(*files), compare_files);
+	if (check_ranges(files, d->nr_sources, e))
+		return -1;
+	for (i = 0; i < d->nr_sources; i++) {
+		d->sources[i] = files[i].source;
+		if (i && check_same_dump(&files[0], &files[i], e))
+			return -1;
+	}
+	d->source = d->sources[0];
+	return 0;
+}
+
+/* The first file that has its bitmaps. */
+static const struct file *find_bitmaps(const struct dump *d, const struct file *files,
+				       struct err *e)
+{
+	const struct kdump_head *h = &files[0].head;
+	unsigned int i;
+
+	for (i = 0; i < d->nr_sources; i++)
+		if (files[i].has_bitmaps)
+			return &files[i];
+	err_set(e, ERR_CORRUPT,
+		"%s: %" PRIu64 " blocks of bitmaps at offset 0x%" PRIx64 " end at 0x%" PRIx64
+		", the file ends at 0x%" PRIx64,
+		source_name(d->source), h->f[KD_BITMAP_BLOCKS], bitmaps_off(h), table_off(h),
+		source_size(d->source));
+	return NULL;
+}
+
+/* ---- bitmaps ---- */
+
+static void suspect(struct dump *d, const char *what, uint64_t found, uint64_t expected)
+{
+	d->damage.bad_structures++;
+	log_warn(d->log, "%s: %s is 0x%" PRIx64 ", expected at most 0x%" PRIx64,
+		 source_name(d->source), what, found, expected);
+}
+
+/* Blocks of one bitmap for so many units. */
+static uint64_t blocks_for(const struct kdump_head *h, uint64_t units)
+{
+	uint64_t per_block = capacity(h, 1);
+
+	return units / per_block + (units % per_block != 0);
+}
+
+/* How many units the header tells of. */
+static uint64_t told_units(const struct kdump_head *h)
+{
+	uint64_t old = h->f[KD_MAX_MAPNR], new = h->f[KD_MAX_MAPNR_64];
+
+	if (h->f[KD_VERSION] < 6 || !new)
+		return old;
+	if (units_agree(h) || blocks_for(h, old) * 2 != h->f[KD_BITMAP_BLOCKS])
+		return new;
+	return old;
+}
+
+/*
+ * There are two bitmaps, unless all there are blocks for is one (crash diskdump.c,
+ * dump_is_partial(); old diskdump without a level). Nobody has written that since there is a
+ * version 6.
+ */
+static int read_bitmaps(struct dump *d, struct kdump *k, struct source *s, struct err *e)
+{
+	const struct kdump_head *h = &k->head;
+	uint64_t blocks = h->f[KD_BITMAP_BLOCKS], off = bitmaps_off(h), bits;
+
+	k->nr_units = told_units(h);
+	k->one_bitmap = h->f[KD_VERSION] < 6 && blocks_for(h, k->nr_units) * 2 > blocks &&
+			blocks_for(h, k->nr_units) <= blocks;
+	bits = capacity(h, k->one_bitmap ? blocks : blocks / 2);
+	if (!k->nr_units || k->nr_units > bits) {
+		suspect(d, "max_mapnr", k->nr_units, bits);
+		k->nr_units = bits;
+	}
+	if (k->one_bitmap)
+		return rankset_read(&k->kept, s, off, bits, e);
+	return rankset_read(&k->exist, s, off, bits, e) ||
+	       rankset_read(&k->kept, s, off + bits / 8, bits, e);
+}
+
+/* Pages behind the last one that the header tells of are believed, since they are marked. */
+static void check_end(struct dump *d, struct kdump *k)
+{
+	uint64_t end = k->kept.nr_bits, below;
+
+	if (rankset_rank(&k->kept, k->nr_units, &below) && below != k->kept.total) {
+		suspect(d, "the end of the bitmap of pages", end, k->nr_units);
+		k->nr_units = end;
+	}
+}
+
+/* Parts tell their own pages by their own bitmaps, and they must be the same as those that are
+ * used. */
+static int check_same_bitmaps(const struct kdump *k, const struct file *files, unsigned int nr,
+			      const struct file *used, struct err *e)
+{
+	uint64_t off = bitmaps_off(&k->head), bytes = k->kept.nr_bits / 8;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		const struct file *f = &files[i];
+		uint64_t from = MIN(f->start / 8, bytes), to = MIN(f->end / 8 + 1, bytes);
+
+		if (f == used || !f->has_bitmaps)
+			continue;
+		if (!same_bytes(used->source, f->source, off + from, to - from) ||
+		    (!k->one_bitmap &&
+		     !same_bytes(used->source, f->source, off + bytes + from, to - from)))
+			return differ(used, f, "bitmaps", e);
+	}
+	return 0;
+}
+
+static int make_parts(const struct dump *d, struct kdump *k, const struct file *files,
+		      struct err *e)
+{
+	unsigned int i;
+
+	k->parts = calloc(d->nr_sources, sizeof(*k->parts));
+	if (!k->parts)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	for (i = 0; i < d->nr_sources; i++) {
+		struct kdump_part *p = &k->parts[k->nr_parts++];
+		uint64_t end;
+
+		*p = (struct kdump_part){ .source = files[i].source,
+					  .size = source_size(files[i].source),
+					  .start = MIN(files[i].start, k->nr_units),
+					  .end = MIN(files[i].end, k->nr_units),
+					  .table = table_off(&k->head) };
+		if (!rankset_rank(&k->kept, p->start, &p->rank) ||
+		    !rankset_rank(&k->kept, p->end, &end))
+			return err_set(e, ERR_UNREADABLE, "%s: changes while it is read",
+				       source_name(p->source));
+		p->nr = end - p->rank;
+	}
+	return 0;
+}
+
+/* ---- what the headers tell ---- */
+
+/* A string of printable characters that ends inside its LEN bytes. */
+static bool is_sane(const uint8_t *text, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len && text[i]; i++)
+		if (text[i] < ' ' || text[i] > '~')
+			return false;
+	return i < len;
+}
+
+static void tell_uts(struct dump *d, struct kdump *k, const uint8_t *raw)
+{
+	size_t i, j;
+
+	for (i = 0; i < UTS_FIELDS; i++) {
+		const uint8_t *text = raw + KDUMP_UTS_OFF + i * UTS_LEN;
+
+		if (!is_sane(text, UTS_LEN))
+			continue;
+		strcpy(d->told.uts[i], (const char *)text);
+		d->told.has_uts |= text[0] != 0;
+	}
+	/* QEMU: "Unknown" for what it has no name for, capital letters for some others. */
+	for (j = 0; j + 1 < sizeof(k->machine); j++)
+		k->machine[j] = (char)tolower((unsigned char)d->told.uts[4][j]);
+	if (k->machine[0] && strcmp(k->machine, "unknown"))
+		d->id.uname = k->machine;
+}
+
+static void tell_set(struct dump *d, const struct file *files)
+{
+	const struct file *last = &files[d->nr_sources - 1];
+
+	d->told.split = is_split(&files[0].head);
+	if (!d->told.split)
+		return;
+	d->told.nr_parts = d->nr_sources;
+	d->told.start_pfn = files[0].start;
+	d->told.end_pfn = last->end;
+}
+
+/* Of diskdump the status is another one (makedumpfile diskdump_mod.h): 1 incomplete, 8 zlib. */
+static void tell_status(struct dump *d, const struct file *f)
+{
+	uint64_t status = f->head.f[KD_STATUS];
+
+	if (has_sub_header(f->raw)) {
+		d->told.codecs |= (uint32_t)status & CODEC_ALL;
+		d->incomplete |= (status & KDUMP_INCOMPLETE) != 0;
+	} else {
+		d->told.codecs |= status & 8 ? CODEC_ZLIB : CODEC_RAW;
+		d->incomplete |= status & 1;
+	}
+}
+
+static void tell(struct dump *d, struct kdump *k, const struct file *files, const struct file *used)
+{
+	const uint64_t *f = k->head.f;
+	unsigned int i;
+
+	d->id.word = kdump_abis[k->head.abi].word;
+	d->id.align64 = kdump_abis[k->head.abi].align64;
+	d->id.order = k->head.order;
+	d->id.page_size = 1u << k->unit_shift;
+	d->told.version = (uint32_t)f[KD_VERSION];
+	d->told.has_phys_base = has_sub_header(used->raw);
+	d->told.phys_base = f[KD_PHYS_BASE];
+	d->told.has_level = d->told.has_phys_base && f[KD_VERSION] >= 1 && f[KD_DUMP_LEVEL] <= 31;
+	d->told.level = d->told.has_level ? (int)f[KD_DUMP_LEVEL] : 0;
+	d->told.time = (int64_t)f[KD_TIME];
+	d->told.has_time = d->told.time > 0 && d->told.time < (int64_t)1 << 40;
+	for (i = 0; i < d->nr_sources; i++)
+		tell_status(d, &files[i]);
+	tell_uts(d, k, used->raw);
+	tell_set(d, files);
+	if (f[KD_VERSION] > KDUMP_VERSION)
+		suspect(d, "header_version", f[KD_VERSION], KDUMP_VERSION);
+}
+
+/* ---- notes ---- */
+
+/* Bytes that the file has of a place in it; too many are none. */
+static uint64_t clip(struct dump *d, const struct file *f, enum kdump_field off, uint64_t most)
+{
+	uint64_t at = f->head.f[off], len = f->head.f[off + 1], size = source_size(f->source);
+	uint64_t have = at < size ? MIN(len, size - at) : 0;
+
+	if (!at || !len)
+		return 0;
+	if (have == len && len <= most)
+		return len;
+	d->damage.bad_structures++;
+	log_warn(d->log,
+		 "%s: %s is 0x%" PRIx64 ", %s 0x%" PRIx64
+		 ": not in the file, which ends at 0x%" PRIx64 ", or too much",
+		 source_name(f->source), kdump_fields[off].name, at, kdump_fields[off + 1].name,
+		 len, size);
+	return have <= most ? have : 0;
+}
+
+static int get_notes(struct dump *d, const struct file *f, struct err *e)
+{
+	uint64_t len = clip(d, f, KD_NOTES_OFF, DUMP_MAX_NOTES), before = source_my_faults();
+
+	if (!len)
+		return 0;
+	if (source_get_exact(f->source, f->head.f[KD_NOTES_OFF], (size_t)len, &d->notes_window, e))
+		return -1;
+	touch_pages(d->notes_window.data, d->notes_window.len);
+	if (source_my_faults() != before) {
+		d->damage.bad_structures++;
+		log_warn(d->log, "%s: parts of the notes cannot be read, they are taken for zeros",
+			 source_name(f->source));
+	}
+	d->notes = d->notes_window.data;
+	d->notes_len = d->notes_window.len;
+	d->notes_off = f->head.f[KD_NOTES_OFF];
+	return 0;
+}
+
+static bool has_vmcoreinfo(const struct dump *d)
+{
+	struct bytes b = bytes_init(d->notes, d->notes_len, d->id.order, "notes", d->notes_off);
+	struct note n;
+
+	while (note_next(&b, &n))
+		if (note_owner_is(&n, "VMCOREINFO"))
+			return true;
+	return false;
+}
+
+/* Up to version 3 there is the text only: make a note of it, which other formats can hold. */
+static int make_note(struct dump *d, const struct file *f, struct err *e)
+{
+	uint64_t len = has_vmcoreinfo(d) ? 0 : clip(d, f, KD_VMCOREINFO_OFF, MAX_VMCOREINFO);
+	_cleanup_free_ uint8_t *text = len ? malloc((size_t)len) : NULL, *notes = NULL;
+	struct err why = ERR_INIT;
+	size_t notes_len = d->notes_len;
+
+	if (!len)
+		return 0;
+	if (text && source_read(f->source, f->head.f[KD_VMCOREINFO_OFF], text, (size_t)len, &why)) {
+		d->damage.bad_structures++;
+		log_warn(d->log, "VMCOREINFO: %s", why.text);
+		return 0;
+	}
+	notes = malloc(ALIGN_UP(notes_len, 4) + 4);
+	if (!text || !notes)
+		return err_set(e, ERR_NOMEM, "no memory for notes");
+	memset(notes, 0, ALIGN_UP(notes_len, 4));
+	if (notes_len)
+		memcpy(notes, d->notes, notes_len);
+	notes_len = ALIGN_UP(notes_len, 4);
+	if (!note_append(&notes, &notes_len, d->id.order, "VMCOREINFO", 0, text, (size_t)len))
+		return err_set(e, ERR_NOMEM, "no memory for notes");
+	source_put(&d->notes_window);
+	d->notes = d->notes_copy = notes;
+	d->notes_len = notes_len;
+	notes = NULL;
+	return 0;
+}
+
+/* What was erased, of all parts; those that tell the same tell it once. */
+static int add_eraseinfo(struct dump *d, const struct file *f, struct err *e)
+{
+	size_t len = (size_t)clip(d, f, KD_ERASEINFO_OFF, MAX_ERASEINFO - d->eraseinfo_len);
+	struct err why = ERR_INIT;
+	uint8_t *more;
+
+	if (!len)
+		return 0;
+	more = realloc(d->eraseinfo_copy, d->eraseinfo_len + len);
+	if (!more)
+		return err_set(e, ERR_NOMEM, "no memory for what was erased");
+	d->eraseinfo = d->eraseinfo_copy = more;
+	if (source_read(f->source, f->head.f[KD_ERASEINFO_OFF], more + d->eraseinfo_len, len,
+			&why)) {
+		d->damage.bad_structures++;
+		log_warn(d->log, "what was erased: %s", why.text);
+		return 0;
+	}
+	if (!memmem(more, d->eraseinfo_len, more + d->eraseinfo_len, len))
+		d->eraseinfo_len += len;
+	return 0;
+}
+
+static int read_notes(struct dump *d, const struct file *files, const struct file *used,
+		      struct err *e)
+{
+	unsigned int i;
+
+	if (get_notes(d, used, e) || make_note(d, used, e))
+		return -1;
+	dump_read_notes(d);
+	for (i = 0; i < d->nr_sources; i++)
+		if (add_eraseinfo(d, &files[i], e))
+			return -1;
+	return 0;
+}
+
+/* ---- opening ---- */
+
+void kdump_close(struct dump *d)
+{
+	struct kdump *k = d->format_data;
+
+	if (!k)
+		return;
+	rankset_fini(&k->bad); /* shares bits with kept */
+	rankset_fini(&k->kept);
+	rankset_fini(&k->exist);
+	free(k->parts);
+	free(k);
+}
+
+int kdump_open(struct dump *d, struct err *e)
+{
+	_cleanup_free_ struct file *files = calloc(d->nr_sources, sizeof(*files));
+	struct kdump *k = d->format_data = calloc(1, sizeof(*k));
+	const struct file *used;
+
+	if (!files || !k)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	if (read_files(d, files, e))
+		return -1;
+	used = find_bitmaps(d, files, e);
+	if (!used)
+		return -1;
+	k->head = used->head;
+	k->unit_shift = k->page_shift = (unsigned int)__builtin_ctzll(k->head.f[KD_BLOCK_SIZE]);
+	tell(d, k, files, used);
+	if (read_bitmaps(d, k, used->source, e))
+		return -1;
+	check_end(d, k);
+	if (check_same_bitmaps(k, files, d->nr_sources, used, e) || make_parts(d, k, files, e) ||
+	    kdump_scan(d, k, e) || read_notes(d, files, used, e))
+		return -1;
+	d->map_data = k;
+	d->map = &kdump_map_ops;
+	return 0;
+}

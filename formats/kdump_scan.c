@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a kdump dump lacks: pages of parts that were not given, and pages of files whose writer did
+ * not finish, or that were cut off. Found when it is opened, so that its map tells the truth; whole
+ * files are not looked through.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "kdump.h"
+
+#define WORDS (RANKSET_BLOCK / 64)
+
+/* ---- marking ---- */
+
+/* The block that is being marked; whole rows go past it. */
+struct marks {
+	struct kdump *k;
+	uint64_t block;
+	uint64_t words[WORDS];
+	bool any;
+	uint64_t total; /* units marked so far */
+};
+
+static int flush_marks(struct marks *m, struct err *e)
+{
+	if (m->any && rankset_add(&m->k->bad, m->block, m->words, e))
+		return -1;
+	memset(m->words, 0, sizeof(m->words));
+	m->any = false;
+	return 0;
+}
+
+static int mark_word(struct marks *m, uint64_t word, uint64_t bits, struct err *e)
+{
+	if (!bits)
+		return 0;
+	if (m->any && m->block != word / WORDS && flush_marks(m, e))
+		return -1;
+	m->block = word / WORDS;
+	m->words[word % WORDS] |= bits;
+	m->any = true;
+	m->total += (unsigned int)__builtin_popcountll(bits);
+	return 0;
+}
+
+/* Kept units of one word, those of [FROM, TO). */
+static uint64_t kept_word(const struct kdump *k, uint64_t word, uint64_t from, uint64_t to)
+{
+	uint64_t bits = rankset_word(&k->kept, word), first = word * 64;
+
+	if (from > first)
+		bits = from - first < 64 ? bits & UINT64_MAX << (from - first) : 0;
+	if (to < first + 64)
+		bits = to > first ? bits & UINT64_MAX >> (first + 64 - to) : 0;
+	return bits;
+}
+
+/* All kept units in [FROM, TO), inside one block. */
+static int mark_in_block(struct marks *m, uint64_t from, uint64_t to, struct err *e)
+{
+	uint64_t word;
+
+	for (word = from / 64; word * 64 < to; word++)
+		if (mark_word(m, word, kept_word(m->k, word, from, to), e))
+			return -1;
+	return 0;
+}
+
+/* All kept units in [FROM, TO). */
+static int mark_range(struct marks *m, uint64_t from, uint64_t to, struct err *e)
+{
+	uint64_t first = from / RANKSET_BLOCK + (from % RANKSET_BLOCK != 0),
+		 end = to / RANKSET_BLOCK, before;
+
+	if (first >= end) {
+		uint64_t middle = MIN(first * RANKSET_BLOCK, to);
+
+		return from < to && (mark_in_block(m, from, middle, e) ||
+				     mark_in_block(m, middle, to, e))
+			       ? -1
+			       : 0;
+	}
+	if (mark_in_block(m, from, first * RANKSET_BLOCK, e) || flush_marks(m, e))
+		return -1;
+	before = m->k->bad.total;
+	if (rankset_share(&m->k->bad, &m->k->kept, first, end, e))
+		return -1;
+	m->total += m->k->bad.total - before;
+	return mark_in_block(m, end * RANKSET_BLOCK, to, e);
+}
+
+/* ---- descriptors ---- */
+
+/* Descriptors of a part, one after the other. */
+struct cursor {
+	const struct kdump *k;
+	const struct kdump_part *part;
+	uint64_t off; /* of the next one */
+	uint64_t hole_end;
+	struct window w;
+	uint64_t data_end; /* where the last page ends, as far as that is plausible */
+};
+
+/* Bytes of the next descriptor; NULL when they are a hole, or cannot be had. */
+static const uint8_t *next_raw(struct cursor *c)
+{
+	struct err ignored = ERR_INIT;
+	uint64_t off = c->off, data;
+
+	c->off += KDUMP_DESC_SIZE;
+	if (c->off <= c->hole_end)
+		return NULL;
+	if (c->w.data && c->off - c->w.off <= c->w.len)
+		return c->w.data + (off - c->w.off);
+	source_put(&c->w);
+	data = source_next_data(c->part->source, off);
+	if (data >= c->off) {
+		c->hole_end = data;
+		return NULL;
+	}
+	if (!source_get(c->part->source, off, &c->w, &ignored) && c->off - c->w.off <= c->w.len)
+		return c->w.data + (off - c->w.off);
+	c->hole_end = off + 4096; /* do not try each of them */
+	source_put(&c->w);
+	return NULL;
+}
+
+/* Does the next descriptor lead to a page? */
+static bool next_leads(struct cursor *c)
+{
+	const struct kdump_part *p = c->part;
+	const uint8_t *raw = next_raw(c);
+	uint64_t most = kdump_data_start(p) + ((p->nr + 1) << c->k->unit_shift);
+	struct kdump_desc desc;
+
+	if (!raw)
+		return false;
+	desc = kdump_parse_desc(raw, c->k->head.order);
+	if (kdump_desc_empty(&desc) || !kdump_desc_sane(c->k, p, &desc))
+		return false;
+	if (kdump_desc_inside(p, &desc))
+		return true;
+	if (desc.off + desc.size <= most)
+		c->data_end = MAX(c->data_end, desc.off + desc.size);
+	return false;
+}
+
+/* The units of one word; those whose descriptors are behind the end of the file are bad. */
+static int scan_word(struct marks *m, struct cursor *c, uint64_t word, struct err *e)
+{
+	uint64_t left = kept_word(m->k, word, c->part->start, c->part->end), bad = 0;
+
+	for (; left; left &= left - 1)
+		if (!next_leads(c))
+			bad |= left & -left;
+	return mark_word(m, word, bad, e);
+}
+
+static int scan_part(struct marks *m, struct cursor *c, struct err *e)
+{
+	const struct kdump_part *p = c->part;
+	uint64_t unit = p->start, end;
+	bool kept;
+
+	while (unit < p->end) {
+		uint64_t block_end = MIN((unit / RANKSET_BLOCK + 1) * RANKSET_BLOCK, p->end), word;
+
+		if (rankset_alike(&m->k->kept, unit, &kept, &end) && !kept) {
+			unit = end;
+			continue;
+		}
+		if (c->off + KDUMP_DESC_SIZE > p->size)
+			return mark_range(m, unit, p->end, e);
+		for (word = unit / 64; word * 64 < block_end; word++)
+			if (scan_word(m, c, word, e))
+				return -1;
+		unit = block_end;
+	}
+	return 0;
+}
+
+/* Do the last descriptors lead to pages inside the file? Then it is hardly cut off. */
+static bool end_is_whole(const struct kdump *k, const struct kdump_part *p)
+{
+	uint8_t raw[64 * KDUMP_DESC_SIZE];
+	size_t nr = (size_t)MIN(p->nr, (uint64_t)64), i;
+	struct err ignored = ERR_INIT;
+
+	if (kdump_data_start(p) > p->size)
+		return false;
+	if (source_read(p->source, kdump_data_start(p) - nr * KDUMP_DESC_SIZE, raw,
+			nr * KDUMP_DESC_SIZE, &ignored))
+		return false;
+	for (i = 0; i < nr; i++) {
+		struct kdump_desc desc = kdump_parse_desc(raw + i * KDUMP_DESC_SIZE, k->head.order);
+
+		if (kdump_desc_empty(&desc) || !kdump_desc_sane(k, p, &desc) ||
+		    !kdump_desc_inside(p, &desc))
+			return false;
+	}
+	return true;
+}
+
+static void report_part(struct dump *d, const struct cursor *c, uint64_t lost)
+{
+	const struct kdump_part *p = c->part;
+	uint64_t end = MAX(c->data_end, kdump_data_start(p));
+
+	if (end > p->size) {
+		d->damage.missing_bytes += end - p->size;
+		log_warn(d->log,
+			 "%s: is cut off: %" PRIu64
+			 " bytes that its page descriptors announce are missing",
+			 source_name(p->source), end - p->size);
+	}
+	if (lost)
+		log_warn(d->log, "%s: %" PRIu64 " of %" PRIu64 " pages are not in the file",
+			 source_name(p->source), lost, p->nr);
+}
+
+static int check_part(struct dump *d, struct marks *m, const struct kdump_part *p, struct err *e)
+{
+	struct cursor c = { .k = m->k, .part = p, .off = p->table };
+	uint64_t before;
+	int ret;
+
+	if (!p->nr || (!d->incomplete && !source_is_cut(p->source) && end_is_whole(m->k, p)))
+		return 0;
+	before = m->total;
+	ret = scan_part(m, &c, e);
+	source_put(&c.w);
+	if (!ret)
+		report_part(d, &c, m->total - before);
+	return ret;
+}
+
+/* Units [FROM, TO) belong to no part that was given. */
+static int miss_range(struct dump *d, struct marks *m, uint64_t from, uint64_t to, struct err *e)
+{
+	uint64_t before, after;
+
+	if (!rankset_rank(&m->k->kept, from, &before) || !rankset_rank(&m->k->kept, to, &after) ||
+	    before == after)
+		return 0;
+	log_warn(d->log,
+		 "%s: the part(s) with pages 0x%" PRIx64 "-0x%" PRIx64 " missing: %" PRIu64
+		 " pages cannot be read",
+		 source_name(d->source), from, to - 1, after - before);
+	return mark_range(m, from, to, e);
+}
+
+int kdump_scan(struct dump *d, struct kdump *k, struct err *e)
+{
+	struct marks m = { .k = k };
+	uint64_t at = 0;
+	unsigned int i;
+
+	k->bad.nr_bits = k->kept.nr_bits;
+	for (i = 0; i < k->nr_parts; i++) {
+		const struct kdump_part *p = &k->parts[i];
+
+		if (miss_range(d, &m, at, p->start, e) || check_part(d, &m, p, e))
+			return -1;
+		at = p->end;
+	}
+	return miss_range(d, &m, at, k->nr_units, e) || flush_marks(&m, e) ? -1 : 0;
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* lib/memmap.c: work follows what a dump holds, whatever its addresses say. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "archs.h"
+#include "classify.h"
+#include "cleanup.h"
+#include "memmap.h"
+#include "tap.h"
+
+#define PAGE 4096u
+#define NR_PAGES 64u
+#define ROOT (1u * PAGE)
+#define KERNEL 0xffffffff80000000ULL
+#define MEM_MAP 0xffff888000000000ULL
+#define FAR (1ULL << 44) /* a page frame: 64 PiB */
+#define CHUNK (1ULL << 15)
+
+/* ---- a machine: some pages, and one far away ---- */
+
+static uint8_t mem[NR_PAGES * PAGE];
+static bool has_far;
+static unsigned int reads;
+
+static bool fake_next_run(const struct dump *d, enum space space, uint64_t pfn, struct run *ret)
+{
+	(void)d;
+	(void)space;
+	*ret = (struct run){ .pfn = pfn, .nr = NR_PAGES - pfn, .state = PAGE_DATA };
+	if (pfn >= NR_PAGES)
+		*ret = (struct run){ .pfn = FAR, .nr = 1, .state = PAGE_DATA };
+	return pfn < NR_PAGES || (has_far && pfn <= FAR);
+}
+
+static int fake_view(struct reader *r, enum space space, uint64_t pfn, uint64_t nr,
+		     struct view *ret, struct err *e)
+{
+	(void)r;
+	(void)space;
+	(void)nr;
+	(void)e;
+	reads++;
+	*ret = (struct view){ .data = mem + (pfn == FAR ? 0 : pfn * PAGE), .nr = 1 };
+	return 0;
+}
+
+static const struct map_ops fake_map = { .next_run = fake_next_run, .view = fake_view };
+static struct dump dump = { .map = &fake_map,
+			    .arch = &x86_64_arch,
+			    .id = { .page_size = PAGE, .order = ORDER_LE, .word = 8 } };
+static struct xlat x;
+static struct kernel k;
+static struct pfnset keep;
+
+static void put_u64(uint64_t at, uint64_t v)
+{
+	struct bytes_out o = { .data = mem + at, .size = 8, .order = ORDER_LE };
+
+	out_uint(&o, v, 8);
+}
+
+/* The kernel's 2 MiB at KERNEL are the memory; MEM_MAP is mapped, to table pages 2 and 3. */
+static void start(const char *info, bool far)
+{
+	struct err e = ERR_INIT;
+
+	memset(mem, 0, sizeof(mem));
+	has_far = far;
+	put_u64(ROOT + 511 * 8, 2 * PAGE | 0x63);
+	put_u64(2 * PAGE + 510 * 8, 3 * PAGE | 0x63);
+	put_u64(3 * PAGE, 0xe3);
+	put_u64(8 * PAGE, MEM_MAP); /* mem_map */
+	x = (struct xlat){ .paging = x86_64_arch.paging[0], .root = ROOT };
+	k = (struct kernel){ .nr_providers = 0 };
+	kernel_add(&k, vmcoreinfo_provider(info, strlen(info)));
+	if (pfnset_init(&keep, &dump, &e))
+		abort();
+	reads = 0;
+}
+
+static void stop(void)
+{
+	pfnset_fini(&keep);
+	kernel_fini(&k);
+}
+
+/* ---- FLATMEM ---- */
+
+#define FLATMEM "SYMBOL(mem_map)=ffffffff80008000\nSIZE(page)=64\n"
+#define STRUCT_PAGE                                                                          \
+	"OFFSET(page.flags)=0\nOFFSET(page.mapping)=24\nOFFSET(page._mapcount)=48\n"         \
+	"OFFSET(page.private)=40\nOFFSET(page.compound_head)=8\nLENGTH(zone.free_area)=11\n" \
+	"NUMBER(PG_lru)=4\nNUMBER(PG_private)=13\nNUMBER(PG_head_mask)=65536\n"              \
+	"NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-268435456\nNUMBER(PAGE_SLAB_MAPCOUNT_VALUE)=-184549376\n"
+
+static void test_flat(void)
+{
+	struct memmap m;
+	struct err e = ERR_INIT;
+	struct reader r;
+
+	start(FLATMEM, true);
+	reader_init(&r, &dump);
+	ok(!memmap_init(&m, &k, &x, &r, &keep, &e), "FLATMEM: found %s", e.text);
+	is_u64(m.nr_ranges, 2, "FLATMEM: a range around each part of memory");
+	is_u64(m.ranges[0].nr + m.ranges[1].nr, 2 * CHUNK, "and no more than what is around them");
+	is_u64(memmap_vaddr(&m, 5), MEM_MAP + 5 * 64, "a low struct page");
+	is_u64(memmap_vaddr(&m, FAR), MEM_MAP + FAR * 64, "a far one");
+	is_u64(memmap_vaddr(&m, FAR + 1), MEM_MAP + (FAR + 1) * 64, "the one behind it");
+	is_u64(memmap_vaddr(&m, FAR / 2), 0, "none for what is in between");
+	memmap_fini(&m);
+	reader_fini(&r);
+	stop();
+}
+
+static void count_steps(void *priv, uint64_t done, uint64_t total)
+{
+	(void)total;
+	++*(unsigned int *)priv;
+	if (!ok(done <= 4 * CHUNK, "steps through what there is alone"))
+		exit(done_testing()); /* it would go on for hours */
+}
+
+static void test_flat_scan(void)
+{
+	unsigned int steps = 0;
+	struct err e = ERR_INIT;
+	struct classify c = { .dump = &dump,
+			      .kernel = &k,
+			      .xlat = &x,
+			      .level = LEVEL_MAX,
+			      .threads = 1,
+			      .keep = &keep,
+			      .progress = count_steps,
+			      .progress_priv = &steps };
+
+	start(FLATMEM STRUCT_PAGE, true);
+	ok(!classify_run(&c, &e), "FLATMEM with one far page is classified");
+	is_u64(steps, 2, "in two steps");
+	is_u64(pfnset_count(&keep, 0, UINT64_MAX), NR_PAGES + 1, "its struct pages are not there");
+	classify_fini(&c);
+	stop();
+}
+
+int main(void)
+{
+	test_flat();
+	test_flat_scan();
+	return done_testing();
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What inspect found out, between the files of the inspect command. */
+#ifndef INSPECT_H
+#define INSPECT_H
+
+#include "session.h"
+#include "talk.h"
+
+/* Damaged pages that are told one by one. */
+#define MAX_BAD 64
+
+struct bad_page {
+	uint64_t pfn;
+	char why[160];
+};
+
+/* What reading all pages shows; one for each thread, added up. */
+struct census {
+	uint64_t zero;	      /* pages that hold zeros */
+	uint64_t codec[6];    /* pages stored in each codec: by its id's bit, raw ones first */
+	uint64_t nr_bad;      /* pages that should be there and cannot be had */
+	unsigned int nr_told; /* of them in bad[], those with the lowest PFNs, ascending */
+	struct bad_page bad[MAX_BAD];
+};
+
+struct inspect {
+	struct session session;
+	struct talk talk;
+	char *const *files;
+	unsigned int nr_files;
+	struct input_opts in;
+	bool json, quick, verify;
+	unsigned int threads; /* 0: one for each CPU */
+	char release[65], version[65], machine[65], build_id[65];
+	int64_t crash_time;
+	char panic[256]; /* the line of the log that tells why */
+	uint64_t pages[PAGE_UNREADABLE + 1];
+	bool counted; /* census is filled */
+	struct census census;
+};
+
+/* No damage, and its writer finished. */
+bool inspect_is_complete(const struct inspect *in);
+
+/* inspect_print.c */
+void inspect_print_text(const struct inspect *in);
+void inspect_print_json(const struct inspect *in);
+/* The text of the VMCOREINFO note, control characters escaped. ERR_MISSING. */
+int inspect_print_vmcoreinfo(const struct dump *d, struct err *e);
+/* "xz of flattened of ELF core" */
+void inspect_format_text(const struct source *s, const char *title, char *ret, size_t size);
+struct json;
+/* The same as an array "wrapped_in", outermost first. */
+void inspect_json_wrapping(struct json *j, const struct source *s);
+
+/* inspect_compare.c: page by page, note by note. Returns an exit status. */
+int inspect_compare(struct inspect *in, struct err *e);
+
+#endif

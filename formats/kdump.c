@@ -89,6 +89,7 @@ const struct format kdump_format = {
 	.magic = kdump_magic,
 	.probe = kdump_probe,
 	.open = kdump_open,
+	.mark = kdump_mark,
 	.close = kdump_close,
 	.codecs = CODEC_ALL,
 	.can_split = true,

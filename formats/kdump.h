@@ -182,6 +182,7 @@ int kdump_scan(struct dump *d, struct kdump *k, struct err *e);
 /* See struct format. kdump_read.c */
 int kdump_probe(struct source *s);
 int kdump_open(struct dump *d, struct err *e);
+bool kdump_mark(struct source *s, uint64_t *off, uint8_t ret[4]);
 void kdump_close(struct dump *d);
 
 /* Writing: kdump_write.c. See struct format. */

@@ -40,13 +40,20 @@ static bool is_kdump(const uint8_t *raw)
 	return has_sub_header(raw) || !memcmp(raw, DISKDUMP_SIGNATURE, 8);
 }
 
-/* As many of LEN bytes as there are; the others are zero. */
+/*
+ * As many of LEN bytes as there are; the others are zero. There may be more behind a gap: a flattened
+ * stream that broke off has a header without its status word, which comes last.
+ */
 static void read_some(struct source *s, uint64_t off, uint8_t *buf, size_t len)
 {
+	size_t at = 0;
 	int os;
-	size_t have = source_read_some(s, off, buf, len, &os);
 
-	memset(buf + have, 0, len - have);
+	while (at < len) {
+		at += source_read_some(s, off + at, buf + at, len - at, &os);
+		if (at < len)
+			buf[at++] = 0;
+	}
 }
 
 static uint64_t bitmaps_off(const struct kdump_head *h)
@@ -165,6 +172,20 @@ int kdump_probe(struct source *s)
 
 	/* One that makes no sense is still one: open() says what is wrong with it. */
 	return 64 + find_head(s, raw, &h);
+}
+
+bool kdump_mark(struct source *s, uint64_t *off, uint8_t ret[4])
+{
+	struct bytes_out o = { .data = ret, .size = 4 };
+	uint8_t raw[KDUMP_HEADER_MAX];
+	struct kdump_head h;
+
+	if (!find_head(s, raw, &h))
+		return false;
+	o.order = h.order;
+	out_uint(&o, h.f[KD_STATUS] | KDUMP_INCOMPLETE, 4);
+	*off = kdump_fields[KD_STATUS].off[h.abi];
+	return true;
 }
 
 static int read_head(struct file *f, struct err *e)
@@ -636,6 +657,44 @@ static int make_note(struct dump *d, const struct file *f, struct err *e)
 	return 0;
 }
 
+/*
+ * QEMU names few of its machines. The size of struct elf_prstatus, with word and byte order, does;
+ * ELF machine numbers are those of the gabi.
+ */
+static const struct {
+	uint16_t prstatus, e_machine;
+	uint8_t word;
+	enum byte_order order;
+} machines[] = {
+	{ 144, 3, 4, ORDER_LE },   /* i386 */
+	{ 148, 40, 4, ORDER_LE },  /* Arm */
+	{ 268, 20, 4, ORDER_BE },  /* PowerPC */
+	{ 336, 22, 8, ORDER_BE },  /* S/390 */
+	{ 336, 62, 8, ORDER_LE },  /* x86-64 */
+	{ 376, 243, 8, ORDER_LE }, /* RISC-V */
+	{ 392, 183, 8, ORDER_LE }, /* Arm64 */
+	{ 480, 258, 8, ORDER_LE }, /* LoongArch */
+	{ 504, 21, 8, ORDER_BE },  /* PowerPC, 64 bit */
+	{ 504, 21, 8, ORDER_LE },
+};
+
+static uint16_t machine_by_notes(const struct dump *d)
+{
+	struct bytes b = bytes_init(d->notes, d->notes_len, d->id.order, "notes", d->notes_off);
+	struct note n;
+	size_t i;
+
+	while (note_next(&b, &n)) {
+		if (n.type != NT_PRSTATUS_TYPE || !note_owner_is(&n, "CORE"))
+			continue;
+		for (i = 0; i < ARRAY_SIZE(machines); i++)
+			if (machines[i].prstatus == n.desc_len && machines[i].word == d->id.word &&
+			    machines[i].order == d->id.order)
+				return machines[i].e_machine;
+	}
+	return 0;
+}
+
 /* What was erased, of all parts; those that tell the same tell it once. */
 static int add_eraseinfo(struct dump *d, const struct file *f, struct err *e)
 {
@@ -668,6 +727,8 @@ static int read_notes(struct dump *d, const struct file *files, const struct fil
 	if (get_notes(d, used, e) || make_note(d, used, e))
 		return -1;
 	dump_read_notes(d);
+	if (!d->id.uname)
+		d->id.e_machine = machine_by_notes(d);
 	for (i = 0; i < d->nr_sources; i++)
 		if (add_eraseinfo(d, &files[i], e))
 			return -1;

@@ -57,15 +57,20 @@ int dmesg_write(struct session *s, const struct printk_opts *opts, struct sink *
 	return fflush(stdout) ? err_sys(e, errno, "standard output") : 0;
 }
 
-static const char help[] =
-	"Usage: dumptool dmesg [OPTION...] DUMP\n"
-	"       vmcore-dmesg DUMP\n"
-	"Print the kernel log of a dump.\n\n"
-	"  -o, --output FILE  write to FILE, which only its owner can read\n"
-	"  -f, --force        overwrite FILE\n"
-	"      --since-clear  only what was logged since the log was last cleared\n"
-	"  -h, --help         this text\n\n"
-	"Manual: dumptool-dmesg(1)\n";
+static void print_help(FILE *f)
+{
+	fputs("Usage: dumptool dmesg [OPTION...] DUMP...\n"
+	      "       vmcore-dmesg [OPTION...] DUMP\n"
+	      "Print the kernel log of a dump.\n\n"
+	      "  -o, --output FILE       write to FILE, which only its owner can read\n"
+	      "  -f, --force             overwrite FILE\n"
+	      "      --since-clear       only what was logged since the log was last cleared\n",
+	      f);
+	input_options_help(f, 26);
+	fputs("  -h, --help              this text\n\n"
+	      "Manual: dumptool-dmesg(1)\n",
+	      f);
+}
 
 static int run(char *const *inputs, unsigned int nr, const struct input_opts *in,
 	       const char *output, bool force, const struct printk_opts *opts, struct talk *t,
@@ -93,21 +98,22 @@ static int run(char *const *inputs, unsigned int nr, const struct input_opts *in
 
 static int dmesg_run(int argc, char **argv, struct err *e)
 {
-	static const struct option longs[] = {
+	struct option longs[4 + NR_INPUT_OPTIONS + 1] = {
 		{ "output", required_argument, NULL, 'o' },
 		{ "force", no_argument, NULL, 'f' },
 		{ "since-clear", no_argument, NULL, 's' },
 		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
 	};
 	bool kexec_tools = !strcmp(argv[0], "vmcore-dmesg"), force = false;
 	struct printk_opts opts = { .since_clear = false, .no_caller = kexec_tools };
 	struct input_opts in = { .source_flags = 0 };
 	const char *output = NULL;
+	struct err why = ERR_INIT;
 	struct talk t;
 	int id;
 
 	talk_init(&t, kexec_tools ? argv[0] : "dumptool dmesg", false);
+	input_options_add(longs, 4);
 	while ((id = getopt_long(argc, argv, "o:fh", longs, NULL)) != -1) {
 		switch (id) {
 		case 'o':
@@ -120,10 +126,13 @@ static int dmesg_run(int argc, char **argv, struct err *e)
 			opts.since_clear = true;
 			break;
 		case 'h':
-			fputs(help, stdout);
+			print_help(stdout);
 			return STATUS_OK;
-		default:
+		case '?':
 			return usage_error(e, "dmesg", "wrong option");
+		default:
+			if (input_option(&in, id, optarg, &why))
+				return usage_error(e, "dmesg", "%s", why.text);
 		}
 	}
 	if (argc - optind < 1 || (kexec_tools && argc - optind > 1))

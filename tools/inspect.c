@@ -238,25 +238,26 @@ static int open_session(struct inspect *in, bool vmcoreinfo, struct err *e)
 	return -1;
 }
 
-static const char help[] =
-	"Usage: dumptool inspect [OPTION...] FILE...\n"
-	"       dumptool inspect --compare [OPTION...] FILE FILE2\n"
-	"Tell what a dump is and what is in it, as far as the file goes.\n\n"
-	"      --vmcoreinfo        print the VMCOREINFO note instead\n"
-	"      --verify            read and expand every page, list what is damaged\n"
-	"      --compare           page by page, note by note: what differs\n"
-	"      --json              print everything as JSON\n"
-	"      --quick             headers and kernel only, do not read the pages\n"
-	"      --num-threads N     work with N threads instead of one for each CPU\n"
-	"      --arch NAME         the dump is of that architecture\n"
-	"      --page-size N       its pages have N bytes (4K, 64K)\n"
-	"      --spool-dir DIR     unpack compressed or piped input there\n"
-	"      --spool-limit SIZE  use at most SIZE there\n"
-	"      --progress HOW      auto, tty, plain, json or none\n"
-	"  -h, --help              this text\n\n"
-	"Exit status: 0 complete, 4 cut off or damaged; with --verify 3 for a dump that is not\n"
-	"complete, 4 for damaged pages; with --compare 5 for a difference.\n"
-	"Manual: dumptool-inspect(1)\n";
+static void print_help(FILE *f)
+{
+	fputs("Usage: dumptool inspect [OPTION...] FILE...\n"
+	      "       dumptool inspect --compare [OPTION...] FILE FILE2\n"
+	      "Tell what a dump is and what is in it, as far as the file goes.\n\n"
+	      "      --vmcoreinfo        print the VMCOREINFO note instead\n"
+	      "      --verify            read and expand every page, list what is damaged\n"
+	      "      --compare           page by page, note by note: what differs\n"
+	      "      --json              print everything as JSON\n"
+	      "      --quick             headers and kernel only, do not read the pages\n"
+	      "      --num-threads N     work with N threads instead of one for each CPU\n",
+	      f);
+	input_options_help(f, 26);
+	fputs("      --progress HOW      auto, tty, plain, json or none\n"
+	      "  -h, --help              this text\n\n"
+	      "Exit status: 0 complete, 4 cut off or damaged; with --verify 3 for a dump that\n"
+	      "is not complete, 4 for damaged pages; with --compare 5 for a difference.\n"
+	      "Manual: dumptool-inspect(1)\n",
+	      f);
+}
 
 static int inspect_status(const struct inspect *in)
 {
@@ -332,20 +333,15 @@ static int wrong_usage(struct err *e)
 
 static int inspect_run(int argc, char **argv, struct err *e)
 {
-	static const struct option longs[] = {
+	struct option longs[8 + NR_INPUT_OPTIONS + 1] = {
 		{ "vmcoreinfo", no_argument, NULL, 'v' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "quick", no_argument, NULL, 'q' },
 		{ "verify", no_argument, NULL, 'V' },
 		{ "compare", no_argument, NULL, OPT_COMPARE },
 		{ "num-threads", required_argument, NULL, 't' },
-		{ "arch", required_argument, NULL, INPUT_OPT_ARCH },
-		{ "page-size", required_argument, NULL, INPUT_OPT_PAGE_SIZE },
-		{ "spool-dir", required_argument, NULL, INPUT_OPT_SPOOL_DIR },
-		{ "spool-limit", required_argument, NULL, INPUT_OPT_SPOOL_LIMIT },
 		{ "progress", required_argument, NULL, 'p' },
 		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
 	};
 	static struct inspect in; /* large, and there is only one */
 	bool vmcoreinfo = false, compare = false;
@@ -353,9 +349,10 @@ static int inspect_run(int argc, char **argv, struct err *e)
 
 	in = (struct inspect){ .files = NULL };
 	talk_init(&in.talk, "dumptool inspect", false);
+	input_options_add(longs, 8);
 	while ((id = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
 		if (id == 'h')
-			return fputs(help, stdout), STATUS_OK;
+			return print_help(stdout), STATUS_OK;
 		if (id == '?')
 			return usage_error(e, "inspect", "wrong option");
 		vmcoreinfo |= id == 'v';

@@ -40,6 +40,7 @@ enum {
 	OPT_FORMAT,
 	OPT_REASSEMBLE,
 	OPT_REFUSED,
+	OPT_HEADING, /* no option, but a line of --help; INPUT_OPT_FIRST: one, with session.h's options */
 };
 
 struct option_row {
@@ -50,54 +51,56 @@ struct option_row {
 	const char *help; /* NULL: not in --help */
 };
 
-/* The table that parsing, --help, the manual's test and the completion's test go by. */
+/*
+ * The table that parsing, --help, the manual's test and the completion's test go by, beside that of
+ * session.h.
+ */
 static const struct option_row rows[] = {
+	{ NULL, OPT_HEADING, NULL, OURS | THEIRS | CONVERT, "Output:" },
 	{ "output", 'o', "FILE", OURS | CONVERT, "write to FILE (or name it last)" },
+	{ "format", OPT_FORMAT, "NAME", OURS | CONVERT, "kdump, elf, raw, or flattened (kdump)" },
+	{ NULL, 'E', NULL, OURS | THEIRS, "write an ELF core" },
+	{ "flattened", 'F', NULL, OURS | THEIRS | CONVERT,
+	  "write a flattened stream, to stdout or -o FILE" },
+	{ "split", OPT_SPLIT, NULL, OURS | THEIRS | CONVERT,
+	  "write a split set, one piece into each output" },
+	{ "force", 'f', NULL, OURS | THEIRS | CONVERT, "overwrite what exists" },
+	{ "size-limit", 'L', "SIZE", OURS | THEIRS, "treat SIZE (16M, 2G) as a full disk" },
+	{ NULL, OPT_HEADING, NULL, OURS | THEIRS | CONVERT, "Pages:" },
 	{ "level", 'd', "N[,N...]", OURS | THEIRS,
 	  "drop: 1 zero 2 cache 4 private 8 user 16 free" },
-	{ "format", OPT_FORMAT, "NAME", OURS | CONVERT, "kdump, elf, raw, or flattened (kdump)" },
-	{ NULL, 'E', NULL, OURS | THEIRS, "write an ELF core: --format elf" },
+	{ "explain", OPT_EXPLAIN, "PFN", OURS, "tell why that page is kept or left out" },
 	{ "compress", OPT_COMPRESS, "CODEC[:N]", OURS | CONVERT,
 	  "zlib, lzo, snappy, zstd or none, at level N" },
 	{ NULL, 'c', NULL, OURS | THEIRS | CONVERT, "zlib" },
 	{ NULL, 'l', NULL, OURS | THEIRS | CONVERT, "lzo" },
 	{ NULL, 'p', NULL, OURS | THEIRS | CONVERT, "snappy" },
 	{ NULL, 'z', NULL, OURS | THEIRS | CONVERT, "zstd" },
-	{ "flattened", 'F', NULL, OURS | THEIRS | CONVERT,
-	  "write a flattened stream, to standard output" },
-	{ "force", 'f', NULL, OURS | THEIRS | CONVERT, "overwrite what exists" },
-	{ "size-limit", 'L', "SIZE", OURS | THEIRS, "treat SIZE (16M, 2G) as a full disk" },
-	{ "split", OPT_SPLIT, NULL, OURS | THEIRS | CONVERT,
-	  "write a split set, one piece into each output" },
-	{ "reassemble", OPT_REASSEMBLE, NULL, OURS | THEIRS,
-	  "make one dump of the pieces of a split set" },
-	{ NULL, 'R', NULL, OURS | THEIRS, "make a dump of a flattened stream on standard input" },
-	{ "num-threads", OPT_THREADS, "N", OURS | THEIRS | CONVERT,
-	  "work with N threads instead of one for each CPU" },
-	{ "dump-dmesg", OPT_DMESG, NULL, OURS | THEIRS, "write the kernel log instead, as text" },
+	{ NULL, OPT_HEADING, NULL, OURS | THEIRS, "Other jobs:" },
+	{ NULL, 'R', NULL, OURS | THEIRS, "make a file of a flattened stream on stdin" },
+	{ "reassemble", OPT_REASSEMBLE, NULL, OURS | THEIRS, "make one dump of a split set" },
+	{ "dump-dmesg", OPT_DMESG, NULL, OURS | THEIRS, "write the kernel log, as text" },
 	{ "partial-dmesg", OPT_PARTIAL, NULL, OURS | THEIRS,
 	  "only the log since it was last cleared" },
+	{ NULL, INPUT_OPT_FIRST, NULL, OURS | CONVERT, "Input:" },
+	{ NULL, OPT_HEADING, NULL, OURS | THEIRS | CONVERT, "Work and messages:" },
+	{ "non-mmap", OPT_NON_MMAP, NULL, OURS | THEIRS | CONVERT, "read the input, do not map it" },
+	{ "num-threads", OPT_THREADS, "N", OURS | THEIRS | CONVERT,
+	  "work with N threads instead of one for each CPU" },
 	{ "dry-run", OPT_DRY_RUN, NULL, OURS | THEIRS | CONVERT, "do everything but write" },
 	{ "check-params", OPT_PARAMS, NULL, OURS | THEIRS, "check the command line, do nothing" },
-	{ "explain", OPT_EXPLAIN, "PFN", OURS, "tell why that page is kept or left out" },
 	{ "show-stats", OPT_STATS, NULL, OURS | THEIRS, "report what was found and left out" },
-	{ "arch", INPUT_OPT_ARCH, "NAME", OURS | CONVERT, "the dump is of that architecture" },
-	{ "page-size", INPUT_OPT_PAGE_SIZE, "N", OURS | CONVERT, "its pages have N bytes (4K, 64K)" },
-	{ "spool-dir", INPUT_OPT_SPOOL_DIR, "DIR", OURS | CONVERT,
-	  "unpack compressed or piped input there" },
-	{ "spool-limit", INPUT_OPT_SPOOL_LIMIT, "SIZE", OURS | CONVERT, "use at most SIZE there" },
 	{ "json", OPT_JSON, NULL, OURS | CONVERT, "print the result as JSON on standard output" },
 	{ "progress", OPT_PROGRESS, "HOW", OURS | CONVERT, "auto, tty, plain, json or none" },
 	{ "message-level", OPT_MESSAGES, "N", OURS | THEIRS,
-	  "1 progress, 2 common, 4 errors, 8 debug, 16 report" },
+	  "1 progress 2 common 4 errors 8 debug 16 report" },
 	{ "debug", 'D', NULL, OURS | THEIRS | CONVERT, "tell what is found and decided" },
 	{ "quiet", 'q', NULL, OURS | CONVERT, "errors only" },
-	{ "non-mmap", OPT_NON_MMAP, NULL, OURS | THEIRS | CONVERT, "read the input, do not map it" },
+	{ "help", 'h', NULL, OURS | THEIRS | CONVERT, "this text" },
+	{ "version", 'v', NULL, OURS | THEIRS, "version and compression support" },
 	{ NULL, 'b', "N", OURS | THEIRS, NULL },
 	{ "cyclic-buffer", OPT_CYCLIC, "N", OURS | THEIRS, NULL },
 	{ "work-dir", OPT_WORK_DIR, "DIR", OURS | THEIRS, NULL },
-	{ "help", 'h', NULL, OURS | THEIRS | CONVERT, "this text" },
-	{ "version", 'v', NULL, OURS | THEIRS, "version and compression support" },
 	{ NULL, 'X', NULL, THEIRS | REFUSED, NULL },
 	{ NULL, 'e', NULL, THEIRS | REFUSED, NULL },
 	{ NULL, 'g', "FILE", THEIRS | REFUSED, NULL },
@@ -147,6 +150,8 @@ static void build_getopt(enum manner manner, struct option *longs, char *shorts)
 	}
 	*shorts = '\0';
 	longs[nr] = (struct option){ .name = NULL };
+	if (manner != MANNER_MAKEDUMPFILE)
+		input_options_add(longs, nr);
 }
 
 /* A whole number in [0, MAX], of the given base; false for anything else. */
@@ -339,11 +344,6 @@ static int take_option(struct job_opts *o, int id, const char *arg, bool makedum
 		return 0;
 	case OPT_FORMAT:
 		return parse_format(o, arg, e);
-	case INPUT_OPT_ARCH:
-	case INPUT_OPT_PAGE_SIZE:
-	case INPUT_OPT_SPOOL_DIR:
-	case INPUT_OPT_SPOOL_LIMIT:
-		return input_option(&o->in, id, arg, e);
 	case OPT_COMPRESS:
 		return parse_compress(o, arg, e);
 	case 'L':
@@ -368,6 +368,8 @@ static int take_option(struct job_opts *o, int id, const char *arg, bool makedum
 	case OPT_MESSAGES:
 		return parse_messages(o, arg, makedumpfile, e);
 	default:
+		if (id >= INPUT_OPT_FIRST)
+			return input_option(&o->in, id, arg, e);
 		set_flag(o, id); /* or accepted without effect: -b, --cyclic-buffer, --work-dir */
 		return 0;
 	}
@@ -481,7 +483,7 @@ static void set_reassemble(struct job_opts *o)
 int job_opts_parse(struct job_opts *o, int argc, char **argv, enum manner manner, struct err *e)
 {
 	bool makedumpfile = manner == MANNER_MAKEDUMPFILE;
-	struct option longs[NR_ROWS + 1];
+	struct option longs[NR_ROWS + NR_INPUT_OPTIONS + 1];
 	char shorts[2 * NR_ROWS + 1];
 	int id, index = -1;
 
@@ -493,9 +495,9 @@ int job_opts_parse(struct job_opts *o, int argc, char **argv, enum manner manner
 		const struct option_row *row = row_of(id, long_name);
 
 		index = -1;
-		if (!row) /* getopt has said which */
+		if (!row && id < INPUT_OPT_FIRST) /* getopt has said which */
 			return err_set(e, ERR_USAGE, "%s", makedumpfile ? "" : "wrong option");
-		if (row->who & REFUSED)
+		if (row && row->who & REFUSED)
 			return err_set(e, ERR_USAGE, "%s%s is not supported by dumptool yet",
 				       row->name ? "--" : "-",
 				       row->name ? row->name : (char[]){ (char)row->id, '\0' });
@@ -520,6 +522,12 @@ static void print_row(FILE *f, const struct option_row *row, enum manner manner)
 	char left[48] = "";
 	bool has_long = has_long_form(row, manner);
 
+	if (row->id == OPT_HEADING || row->id == INPUT_OPT_FIRST) {
+		fprintf(f, "%s\n", row->help);
+		if (row->id == INPUT_OPT_FIRST)
+			input_options_help(f, 30);
+		return;
+	}
 	snprintf(left, sizeof(left), "%s%.1s%s%s%s%s%s", row->id < 256 ? "-" : "    ",
 		 row->id < 256 ? (char[]){ (char)row->id, '\0' } : "",
 		 row->id < 256 && has_long ? ", " : "", has_long ? "--" : "",

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -76,7 +77,11 @@ static void print_help(FILE *f)
 	fprintf(f, "  %-10s %s\n", "help",
 		"this text, or that of a command: " PROGRAM " help COMMAND");
 	fprintf(f,
-		"\nOptions:\n  -h, --help     this text\n  -V, --version  version and compression libraries\n\nOther names:");
+		"\nOptions:\n"
+		"  -h, --help     this text\n"
+		"  -V, --version  version and compression libraries\n"
+		"      --formats  formats that are read and written\n\n"
+		"Other names:");
 	for (c = commands; *c; c++)
 		if ((*c)->alias)
 			fprintf(f, " %s = " PROGRAM " %s;", (*c)->alias, (*c)->name);
@@ -133,6 +138,20 @@ static int run_help(const char *name)
 	return STATUS_USAGE;
 }
 
+/* What the program tells about itself; false when WHAT asks for none of that. */
+static bool tell(const char *what)
+{
+	if (!strcmp(what, "--version") || !strcmp(what, "-V"))
+		print_version();
+	else if (!strcmp(what, "--formats"))
+		print_formats();
+	else if (!strcmp(what, "help") || !strcmp(what, "--help") || !strcmp(what, "-h"))
+		print_help(stdout);
+	else
+		return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	const char *slash = argc ? strrchr(argv[0], '/') : NULL;
@@ -148,16 +167,10 @@ int main(int argc, char **argv)
 		print_help(stderr);
 		return STATUS_USAGE;
 	}
-	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
-		print_version();
-		return fflush(stdout) ? STATUS_FAILED : STATUS_OK;
-	}
 	if (!strcmp(argv[1], "help") && argc > 2)
 		return run_help(argv[2]);
-	if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
-		print_help(stdout);
+	if (tell(argv[1]))
 		return fflush(stdout) ? STATUS_FAILED : STATUS_OK;
-	}
 	c = by_name(argv[1]);
 	if (!c) {
 		fprintf(stderr, PROGRAM ": there is no command '%s'; try '" PROGRAM " help'\n",

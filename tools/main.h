@@ -48,6 +48,9 @@ int usage_error(struct err *e, const char *command, const char *fmt, ...)
 /* --version: of the program and of the compression libraries. */
 void print_version(void);
 
+/* --formats: list_formats.c */
+void print_formats(void);
+
 /* Set by SIGINT, SIGTERM and SIGHUP: finish what is at hand, leave a marked file. */
 extern volatile int interrupted;
 

@@ -35,13 +35,39 @@ static void setup_kernel(struct session *s, struct log *log)
 
 /* ---- operands ---- */
 
-const struct input_option input_options[] = {
-	{ "arch", INPUT_OPT_ARCH, "NAME", "take the dump for one of that architecture" },
-	{ "page-size", INPUT_OPT_PAGE_SIZE, "N", "take its pages for N bytes (4K, 64K)" },
-	{ "spool-dir", INPUT_OPT_SPOOL_DIR, "DIR", "where compressed inputs are unpacked" },
+static const struct {
+	const char *name;
+	int id;
+	const char *arg, *help;
+} input_options[NR_INPUT_OPTIONS] = {
+	{ "arch", INPUT_OPT_ARCH, "NAME", "the dump is of that architecture" },
+	{ "page-size", INPUT_OPT_PAGE_SIZE, "N", "its pages have N bytes (4K, 64K)" },
+	{ "spool-dir", INPUT_OPT_SPOOL_DIR, "DIR", "unpack compressed or piped input there" },
 	{ "spool-limit", INPUT_OPT_SPOOL_LIMIT, "SIZE", "use at most SIZE there" },
-	{ NULL, 0, NULL, NULL },
 };
+
+void input_options_add(struct option *longs, size_t nr)
+{
+	size_t i;
+
+	for (i = 0; i < NR_INPUT_OPTIONS; i++)
+		longs[nr++] = (struct option){ .name = input_options[i].name,
+					       .has_arg = required_argument,
+					       .val = input_options[i].id };
+	longs[nr] = (struct option){ .name = NULL };
+}
+
+void input_options_help(FILE *f, int column)
+{
+	char left[48];
+	size_t i;
+
+	for (i = 0; i < NR_INPUT_OPTIONS; i++) {
+		snprintf(left, sizeof(left), "      --%s %s", input_options[i].name,
+			 input_options[i].arg);
+		fprintf(f, "%-*s%s\n", column, left, input_options[i].help);
+	}
+}
 
 bool parse_size(const char *text, uint64_t *ret)
 {

@@ -6,6 +6,9 @@
 #ifndef SESSION_H
 #define SESSION_H
 
+#include <getopt.h>
+#include <stdio.h>
+
 #include "dump.h"
 #include "format.h"
 #include "kernel.h"
@@ -31,14 +34,12 @@ struct input_opts {
 enum { INPUT_OPT_FIRST = 0x1000, INPUT_OPT_ARCH = INPUT_OPT_FIRST, INPUT_OPT_PAGE_SIZE,
        INPUT_OPT_SPOOL_DIR, INPUT_OPT_SPOOL_LIMIT, INPUT_OPT_LAST };
 
-/* Their rows, for the commands' own tables; ends with a NULL name. */
-struct input_option {
-	const char *name;
-	int id;
-	const char *arg, *help;
-};
-extern const struct input_option input_options[];
+#define NR_INPUT_OPTIONS (INPUT_OPT_LAST - INPUT_OPT_FIRST)
 
+/* Put their rows, and one that ends the table, behind the NR rows of LONGS. */
+void input_options_add(struct option *longs, size_t nr);
+/* Their lines of --help; what an option is for begins in column COLUMN. */
+void input_options_help(FILE *f, int column);
 /* Take one of them. ERR_USAGE. */
 int input_option(struct input_opts *o, int id, const char *arg, struct err *e);
 

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * --formats: what this program reads and writes, out of the tables that it goes by. The matrix in
+ * dumptool-formats(5) is this text; tests/cli/check-docs compares them.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "codec.h"
+#include "format.h"
+#include "formats.h"
+#include "main.h"
+#include "source.h"
+
+#define ROW "%-10s%-14s%-7s%-5s%-8s%s\n"
+
+/* Does what begins like M begin like one of MORE? */
+static bool covers(const struct magic *more, const struct magic *m)
+{
+	for (; more->len; more++)
+		if (more->off == m->off && more->len <= m->len &&
+		    !memcmp(more->bytes, m->bytes, more->len))
+			return true;
+	return false;
+}
+
+/* Who reads F: its own driver, one of the link's, or nobody. */
+static const char *reader_of(const struct format *f)
+{
+	const struct format *const *l;
+	const struct magic *m;
+
+	if (f->open)
+		return "yes";
+	for (l = link_formats; *l; l++) {
+		for (m = f->magic; m && m->len && covers((*l)->magic, m); m++)
+			;
+		if (m && !m->len)
+			return (*l)->name;
+	}
+	return "name";
+}
+
+/* In several files: what is read, what is written. */
+static const char *set_of(const struct format *f)
+{
+	return f->is_set && f->can_split ? "rw" : f->is_set ? "r" : f->can_split ? "w" : "-";
+}
+
+static const char *mark_of(const struct format *f)
+{
+	return f->mark ? "header" : f->unmarked ? "name" : "-";
+}
+
+static void print_format(const struct format *f)
+{
+	printf(ROW, f->name, reader_of(f), f->begin ? "yes" : "-", set_of(f), mark_of(f), f->title);
+}
+
+/* Page codecs of F, those that this link lacks in parentheses. */
+static void print_codecs(const struct format *f)
+{
+	uint32_t id;
+
+	printf("Compression of %s pages: %s", f->name, codec_id_name(CODEC_RAW));
+	for (id = 1; id <= CODEC_ALL; id <<= 1)
+		if (f->codecs & id)
+			printf(codec_by_id(id) ? ", %s" : ", (%s)", codec_id_name(id));
+	printf("\n");
+}
+
+void print_formats(void)
+{
+	const struct format *const *f;
+	const struct opener *const *o;
+
+	printf(ROW, "NAME", "READ", "WRITE", "SET", "MARK", "TITLE");
+	for (f = formats; *f; f++)
+		print_format(*f);
+	printf("\n");
+	for (f = formats; *f; f++)
+		if ((*f)->codecs)
+			print_codecs(*f);
+	printf("Wrappings of inputs:");
+	for (o = opener_table; *o; o++)
+		printf((*o)->open ? "%s %s" : "%s (%s)", o == opener_table ? "" : ",", (*o)->name);
+	printf("\n");
+}

@@ -6,6 +6,7 @@
 const struct format *const formats[] = {
 	&elf_format,
 	&kdump_format,
+	&lime_format,
 	&raw_format,
 	&lkcd_format,
 	&s390dump_format,

@@ -7,7 +7,7 @@
 /* Every format, NULL terminated. Order does not matter: the best score wins. */
 extern const struct format *const formats[];
 
-extern const struct format elf_format, kdump_format, raw_format;
+extern const struct format elf_format, kdump_format, lime_format, raw_format;
 extern const struct format lkcd_format, s390dump_format, sadump_format, xencore_format;
 
 /* By the name the user types; NULL when unknown. */

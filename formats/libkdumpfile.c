@@ -706,8 +706,6 @@ static const struct magic known_magic[] = {
 	{ 0, "\xed\x23\x8f\x61\x73\x01\x19\xa8", 8 }, /* LKCD */
 	{ 0, "\xa8\x19\x01\x73\x61\x8f\x23\xed", 8 },
 	{ 0, "\xa8\x19\x01\x73\x61\x8f\x23\xfd", 8 }, /* S390DUMP */
-	{ 0, "KDUMP   ", 8 },
-	{ 0, "DISKDUMP", 8 },
 	{ 0, "\177ELF", 4 }, /* Xen dump-core */
 	{ 0, NULL, 0 },
 };

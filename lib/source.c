@@ -315,8 +315,9 @@ size_t source_read_some(struct source *s, uint64_t off, void *to, size_t len, in
 	size_t done = 0;
 
 	*os = 0;
-	if (off > INT64_MAX - len)
+	if (off > INT64_MAX)
 		return 0; /* beyond any file */
+	len = (size_t)MIN((uint64_t)len, (uint64_t)INT64_MAX - off);
 	if (s->ops)
 		return s->ops->read(s->priv, off, buf, len, os);
 	if (s->memory) {
@@ -343,7 +344,7 @@ int source_read(struct source *s, uint64_t off, void *buf, size_t len, struct er
 	size_t done;
 	int os;
 
-	if (off > INT64_MAX - len)
+	if (off > (uint64_t)INT64_MAX - len)
 		return err_set(e, ERR_UNREADABLE, "%s: offset 0x%" PRIx64 " is beyond any file",
 			       s->name, off);
 	done = source_read_some(s, off, buf, len, &os);
@@ -441,7 +442,7 @@ int source_get(struct source *s, uint64_t off, struct window *ret, struct err *e
 {
 	uint64_t start = off - off % s->cell;
 
-	if (off >= s->size || off > INT64_MAX - s->cell - SOURCE_SLACK)
+	if (off >= s->size || off > (uint64_t)INT64_MAX - s->cell - SOURCE_SLACK)
 		return err_set(e, ERR_UNREADABLE, "%s: offset 0x%" PRIx64 " is past the end",
 			       s->name, off);
 	*ret = (struct window){ .source = s, .off = start };

@@ -72,6 +72,9 @@ static void print_complete(const struct inspect *in)
 		printf("               it is cut off, %" PRIu64 " bytes (%" PRIu64
 		       " pages) are missing\n",
 		       d->damage.missing_bytes, d->damage.unreadable_pages);
+	else if (d->damage.unreadable_pages)
+		printf("               %" PRIu64 " pages are missing\n",
+		       d->damage.unreadable_pages);
 	if (in->census.nr_bad)
 		printf("               %" PRIu64 " pages cannot be read\n", in->census.nr_bad);
 	if (d->damage.bad_structures)

@@ -339,7 +339,36 @@ PRINTK_SEEDS = {
     "text": TEXT.encode() + b"\0" + text_memory(b"<6>Linux version 2.6.32\n<4>more\n"),
 }
 
-SEEDS = {"elf": ELF_SEEDS, "note": NOTE_SEEDS, "vmcoreinfo": VMCOREINFO_SEEDS, "classify": CLASSIFY_SEEDS,
+# ---- records of flattened streams ----
+
+def records(*pieces, end=True):
+    """(offset, size) with bytes that tell which record they are of."""
+    data = b"".join(struct.pack(">qq", off, size) + bytes([i + 1]) * max(size, 0)
+                    for i, (off, size) in enumerate(pieces))
+    return data + (struct.pack(">qq", -1, -1) if end else b"")
+
+
+FLAT_SEEDS = {
+    "in-order": records((0, 100), (100, 200), (300, 50)),
+    "reversed": records((300, 50), (100, 200), (0, 100)),
+    "gaps": records((4000, 30), (100, 10)),
+    "overlap": records((0, 300), (100, 100), (50, 100), (150, 200), (90, 5), (0, 1)),
+    "same-place": records((64, 64), (64, 64), (64, 32), (80, 64)),
+    "inside": records((0, 200), (10, 150), (20, 100), (30, 50), (40, 10)),
+    "many": records(*[(i * 37 % 1000, i % 9) for i in range(200)]),
+    "empty-record": records((5, 0), (0, 10), (500, 0)),
+    "no-end": records((0, 100), end=False),
+    "cut-head": records((0, 100))[:-3],
+    "cut-data": records((0, 100), (50, 100), end=False)[:-20],
+    "negative": records((0, 100), end=False) + struct.pack(">qq", -5, 10) + bytes(10),
+    "negative-size": records((0, 100), end=False) + struct.pack(">qq", 5, -10) + bytes(10),
+    "beyond": records((0, 100), end=False) + struct.pack(">qq", 1 << 62, 1 << 62) + bytes(40),
+    "far": records((1 << 62, 100), (0, 10), ((1 << 63) - 101, 100)),
+    "garbage-behind": records((0, 100)) + records((0, 100)),
+    "nothing": records(),
+}
+
+SEEDS = {"elf": ELF_SEEDS, "flat": FLAT_SEEDS, "note": NOTE_SEEDS, "vmcoreinfo": VMCOREINFO_SEEDS, "classify": CLASSIFY_SEEDS,
          "printk": PRINTK_SEEDS}
 
 

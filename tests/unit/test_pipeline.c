@@ -9,6 +9,7 @@
 #include "extents.h"
 #include "fake_writer.h"
 #include "pipeline.h"
+#include "sigbus.h"
 #include "tap.h"
 
 #define PAGE 4096u
@@ -312,10 +313,14 @@ int main(void)
 	test_interrupted(NULL);
 	test_interrupted(&slow_codec);
 	test_no_memory();
-	test_lost(NULL, "as they are");
-	write_memory();
-	readable = NR_PAGES;
-	test_lost(&slow_codec, "compressed");
+	if (sigbus_works()) {
+		test_lost(NULL, "as they are");
+		write_memory();
+		readable = NR_PAGES;
+		test_lost(&slow_codec, "compressed");
+	} else {
+		ok(true, "a file that has shrunk # SKIP a lost page cannot be replaced here");
+	}
 	unlink(path);
 	return done_testing();
 }

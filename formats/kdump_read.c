@@ -657,6 +657,44 @@ static int make_note(struct dump *d, const struct file *f, struct err *e)
 	return 0;
 }
 
+/*
+ * QEMU names few of its machines. The size of struct elf_prstatus, with word and byte order, does;
+ * ELF machine numbers are those of the gabi.
+ */
+static const struct {
+	uint16_t prstatus, e_machine;
+	uint8_t word;
+	enum byte_order order;
+} machines[] = {
+	{ 144, 3, 4, ORDER_LE },   /* i386 */
+	{ 148, 40, 4, ORDER_LE },  /* Arm */
+	{ 268, 20, 4, ORDER_BE },  /* PowerPC */
+	{ 336, 22, 8, ORDER_BE },  /* S/390 */
+	{ 336, 62, 8, ORDER_LE },  /* x86-64 */
+	{ 376, 243, 8, ORDER_LE }, /* RISC-V */
+	{ 392, 183, 8, ORDER_LE }, /* Arm64 */
+	{ 480, 258, 8, ORDER_LE }, /* LoongArch */
+	{ 504, 21, 8, ORDER_BE },  /* PowerPC, 64 bit */
+	{ 504, 21, 8, ORDER_LE },
+};
+
+static uint16_t machine_by_notes(const struct dump *d)
+{
+	struct bytes b = bytes_init(d->notes, d->notes_len, d->id.order, "notes", d->notes_off);
+	struct note n;
+	size_t i;
+
+	while (note_next(&b, &n)) {
+		if (n.type != NT_PRSTATUS_TYPE || !note_owner_is(&n, "CORE"))
+			continue;
+		for (i = 0; i < ARRAY_SIZE(machines); i++)
+			if (machines[i].prstatus == n.desc_len && machines[i].word == d->id.word &&
+			    machines[i].order == d->id.order)
+				return machines[i].e_machine;
+	}
+	return 0;
+}
+
 /* What was erased, of all parts; those that tell the same tell it once. */
 static int add_eraseinfo(struct dump *d, const struct file *f, struct err *e)
 {
@@ -689,6 +727,8 @@ static int read_notes(struct dump *d, const struct file *files, const struct fil
 	if (get_notes(d, used, e) || make_note(d, used, e))
 		return -1;
 	dump_read_notes(d);
+	if (!d->id.uname)
+		d->id.e_machine = machine_by_notes(d);
 	for (i = 0; i < d->nr_sources; i++)
 		if (add_eraseinfo(d, &files[i], e))
 			return -1;

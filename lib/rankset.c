@@ -43,14 +43,21 @@ static unsigned int count_below(const uint8_t *bits, unsigned int n)
 	return count;
 }
 
+/* As is_zero() does it. */
 static bool is_full(const uint8_t *bits)
 {
-	uint64_t all = UINT64_MAX;
-	size_t i;
+	size_t i, j;
 
-	for (i = 0; i < WORDS; i++)
-		all &= word_at(bits, i);
-	return all == UINT64_MAX;
+	for (i = 0; i < RANKSET_BLOCK_BYTES; i += 64) {
+		uint64_t word[8], all = UINT64_MAX;
+
+		memcpy(word, bits + i, sizeof(word));
+		for (j = 0; j < 8; j++)
+			all &= word[j];
+		if (all != UINT64_MAX)
+			return false;
+	}
+	return true;
 }
 
 /* ---- building ---- */

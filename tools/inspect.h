@@ -17,7 +17,7 @@ struct bad_page {
 /* What reading all pages shows; one for each thread, added up. */
 struct census {
 	uint64_t zero;	      /* pages that hold zeros */
-	uint64_t codec[7];    /* pages stored in each codec: raw, then by the bit of its id */
+	uint64_t codec[7];    /* pages stored in each codec: by its id's bit, raw ones first */
 	uint64_t nr_bad;      /* pages that should be there and cannot be had */
 	unsigned int nr_told; /* of them in bad[], those with the lowest PFNs, ascending */
 	struct bad_page bad[MAX_BAD];

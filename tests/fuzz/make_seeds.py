@@ -5,6 +5,7 @@ import os
 import struct
 import sys
 import tempfile
+import zlib
 
 sys.dont_write_bytecode = True
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
@@ -461,8 +462,44 @@ def kdump_seeds():
     return {name: data for name, data in seeds.items() if len(data) < 50000}
 
 
-SEEDS = {"elf": ELF_SEEDS, "flat": FLAT_SEEDS, "note": NOTE_SEEDS, "vmcoreinfo": VMCOREINFO_SEEDS, "classify": CLASSIFY_SEEDS, "kdump": kdump_seeds,
-         "printk": PRINTK_SEEDS}
+# ---- lzop: method, flags, blocks ----
+
+def lzop(*blocks, method=1, flags=1, end=bytes(4)):
+    """Blocks are bytes, stored; or (bytes, what is stored of them)."""
+    out = struct.pack(">BI", method, flags)
+    for block in blocks:
+        data, stored = block if isinstance(block, tuple) else (block, block)
+        sums = struct.pack(">I", zlib.adler32(data)) if flags & 1 else b""
+        if flags & 0x100:
+            sums += struct.pack(">I", zlib.crc32(data))
+        if flags & 2 and len(stored) < len(data):
+            sums += struct.pack(">I", zlib.adler32(stored))
+        out += struct.pack(">II", len(data), len(stored)) + sums + stored
+    return out + end
+
+
+# 200 times "a", as lzo1x writes it: "a" * 4, a match of distance 1, the end.
+RUN = (b"a" * 200, bytes.fromhex("1561616161") + bytes.fromhex("20a3") + bytes.fromhex("0000110000"))
+LZOP_SEEDS = {
+    "stored": lzop(b"some bytes", b"and more"),
+    "run": lzop(RUN),
+    "all-sums": lzop(RUN, b"stored", flags=0x103),
+    "no-sums": lzop(RUN, flags=0),
+    "crc-header": lzop(b"bytes", flags=0x1001),
+    "wrong-sum": lzop(b"bytes").replace(b"bytes", b"bytez"),
+    "extra": lzop(flags=0x40, end=struct.pack(">I", 3) + b"abc" + bytes(4 + 4)),
+    "filter": lzop(b"bytes", flags=0x801),
+    "method": lzop(b"bytes", method=128),
+    "no-end": lzop(b"bytes", end=b""),
+    "cut": lzop(b"bytes" * 9, end=b"")[:-7],
+    "huge-block": lzop(flags=0, end=struct.pack(">II", 1 << 30, 1 << 29)),
+    "large-block": lzop(flags=0, end=struct.pack(">II", 64 << 20, 5) + b"12345"),
+    "garbage-behind": lzop(b"bytes") + b"garbage",
+    "nothing": lzop(),
+}
+
+SEEDS = {"elf": ELF_SEEDS, "flat": FLAT_SEEDS, "kdump": kdump_seeds, "lzop": LZOP_SEEDS, "note": NOTE_SEEDS,
+         "vmcoreinfo": VMCOREINFO_SEEDS, "classify": CLASSIFY_SEEDS, "printk": PRINTK_SEEDS}
 
 
 def main():

@@ -627,6 +627,52 @@ static int read_cpus(struct dump *d, struct lastresort *x, uint64_t nr_cpus, str
 	return 0;
 }
 
+/* ---- LKCD: is it whole? ---- */
+
+/*
+ * For the library, pages end where the file does. So one pass over the headers of pages, as it
+ * makes one itself: each has address, size and flags, the last one says that it is. Sources: LKCD
+ * <linux/dump.h>, dump_header and dump_page; lkcdutils.
+ */
+#define LKCD_VERSION_OFF 8u
+#define LKCD_BUFFER_OFF 734u /* since version 9: where pages begin */
+#define LKCD_DATA_OFF 65536u
+#define LKCD_PAGE_SIZE 16u
+#define LKCD_PAGE_END 4u
+
+static uint64_t lkcd_data_start(struct source *s, enum byte_order order)
+{
+	struct err ignored = ERR_INIT;
+	uint8_t version[4], buffer[8];
+
+	if (source_read(s, LKCD_VERSION_OFF, version, sizeof(version), &ignored) ||
+	    (load_u32(version, order) & 0xff) < 9 ||
+	    source_read(s, LKCD_BUFFER_OFF, buffer, sizeof(buffer), &ignored))
+		return LKCD_DATA_OFF;
+	return load_u64(buffer, order);
+}
+
+static void check_lkcd(struct dump *d)
+{
+	enum byte_order order = d->id.order;
+	uint64_t off = lkcd_data_start(d->source, order);
+	struct err e = ERR_INIT;
+	uint8_t raw[LKCD_PAGE_SIZE];
+	uint32_t size;
+
+	while (off < UINT64_MAX / 2 && !source_read(d->source, off, raw, sizeof(raw), &e)) {
+		if (load_u32(raw + 12, order) & LKCD_PAGE_END)
+			return;
+		size = load_u32(raw + 8, order);
+		if (!size || size > 2 * SOURCE_SLACK)
+			break;
+		off += sizeof(raw) + size;
+	}
+	d->incomplete = true;
+	log_warn(d->log, "%s: has no end: no page is where one should begin, at offset 0x%" PRIx64,
+		 source_name(d->source), off);
+}
+
 /* ---- open ---- */
 
 static int read_geometry(struct dump *d, struct lastresort *x, struct err *e)
@@ -674,6 +720,8 @@ static int libkdumpfile_open(struct dump *d, struct err *e)
 	d->map = &lastresort_ops;
 	read_ident(d, x);
 	read_told(d, x);
+	if (!strncmp(d->told.title, "Linux Kernel Crash Dump", 23))
+		check_lkcd(d);
 	if (get_number(x, KDUMP_ATTR_NUM_CPUS, &nr_cpus))
 		nr_cpus = MIN(nr_cpus, MAX_CPUS);
 	return read_notes(d, x, nr_cpus, e) || read_eraseinfo(d, x, e) ||
@@ -699,14 +747,12 @@ static void libkdumpfile_close(struct dump *d)
 
 /*
  * What the library is asked about at all. It tries formats one after the other, and takes its time
- * and what it finds; a file without one of these is none of its. Not SADUMP: all versions up to
- * 0.5.6 give the first page of a run of neighbours for every page of it (sadump_read_page()).
- */
+ * and what it finds; a file without one of these is none of its. */
 static const struct magic known_magic[] = {
 	{ 0, "\xed\x23\x8f\x61\x73\x01\x19\xa8", 8 }, /* LKCD */
 	{ 0, "\xa8\x19\x01\x73\x61\x8f\x23\xed", 8 },
 	{ 0, "\xa8\x19\x01\x73\x61\x8f\x23\xfd", 8 }, /* S390DUMP */
-	{ 0, "\177ELF", 4 }, /* Xen dump-core */
+	{ 0, "\177ELF", 4 },			      /* Xen dump-core */
 	{ 0, NULL, 0 },
 };
 

@@ -426,7 +426,7 @@ static int flat_build(struct source *under, struct flat *f, bool *cut, struct er
 
 	f->under = under;
 	f->index.tidy = true;
-	if (source_read(under, 0, raw, sizeof(raw), e))
+	if (source_size(under) < FLAT_HEADER_SIZE || source_read(under, 0, raw, sizeof(raw), e))
 		return err_set(e, ERR_CORRUPT,
 			       "%s: the flattened stream ends inside its header of %u bytes",
 			       source_name(under), FLAT_HEADER_SIZE);

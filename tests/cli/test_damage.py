@@ -315,4 +315,5 @@ def test(tap, tool, folder):
         checks[name](tap, tool, folder)
 
 
-harness.main(test)
+if __name__ == "__main__":
+    harness.main(test)

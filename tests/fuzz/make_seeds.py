@@ -238,6 +238,41 @@ ELF_SEEDS = {
     "flattened": b"makedumpfile".ljust(16, b"\0") + struct.pack(">QQ", 1, 1) + bytes(100),
 }
 
+# ---- LiME: how many times a page of 4 KiB is doubled, and 0x80 for x86-64; then the image ----
+
+
+def lime(*ranges, how=0):
+    """RANGES: (first, bytes), and what its header has instead: (first, bytes, last, magic, version)."""
+    out = bytes([how])
+    for first, content, *other in ranges:
+        last, magic, version = other + [first + len(content) - 1, 0x4c694d45, 1][len(other):]
+        out += struct.pack("<IIQQQ", magic, version, first, last, 0) + content
+    return out
+
+
+LIME_TWO = (PAGE, bytes(range(256)) * 32), (0x100000, bytes(PAGE))
+LIME_SEEDS = {
+    "plain": lime(*LIME_TWO),
+    "kernel": lime((0, kernel_memory()), how=0x80),
+    "64k-pages": lime((0x8000, bytes(PAGE)), (0x28000, b"x" * 0x9000), how=4),
+    "fractional": lime((0x10, b"a" * 0x1800), (0x3ff8, b"b" * 0x10), (0x1810, b"c"), (0xffc, b"d" * 9)),
+    "backwards": lime(*LIME_TWO[::-1], (0, b"x")),
+    "overlap": lime((0x1000, b"a" * 0x3000), (0x2000, b"b" * 0x3000), (0x2800, b"c" * 0x100),
+                    (0x1000, b"d" * 0x3000)),
+    "tiny": lime(*((i * 3, b"x") for i in range(1000))),
+    "far": lime(((1 << 56) - PAGE, bytes(PAGE)), (1 << 56, b"x")),
+    "lies": lime((0, b"e" * PAGE), (PAGE, b"f", 1 << 55)),
+    "end-below": lime((PAGE, bytes(PAGE)), (2 * PAGE, bytes(PAGE), 0)),
+    "all-bits": lime((0, bytes(PAGE)), (0, b"g", (1 << 64) - 1)),
+    "magic": lime(LIME_TWO[0], (0x100000, bytes(PAGE), 0x100fff, 0)),
+    "version": lime(LIME_TWO[0], (0x100000, bytes(PAGE), 0x100fff, 0x4c694d45, 2)),
+    "version-first": lime((PAGE, bytes(PAGE), 2 * PAGE - 1, 0x4c694d45, 0)),
+    "cut": lime(*LIME_TWO)[:-0x700],
+    "cut-header": lime(*LIME_TWO)[:-PAGE - 1],
+    "no-memory": lime(*LIME_TWO)[:33],
+    "no-header": lime(*LIME_TWO)[:9],
+}
+
 # ---- classification: level, era, flags, PFN to explain, edits (see fuzz_classify.c) ----
 
 BYTES, STRUCT, FACT, LINE, ENTRY, LOADS, SP = range(7)
@@ -498,7 +533,7 @@ LZOP_SEEDS = {
     "nothing": lzop(),
 }
 
-SEEDS = {"elf": ELF_SEEDS, "flat": FLAT_SEEDS, "kdump": kdump_seeds, "lzop": LZOP_SEEDS, "note": NOTE_SEEDS,
+SEEDS = {"elf": ELF_SEEDS, "flat": FLAT_SEEDS, "kdump": kdump_seeds, "lime": LIME_SEEDS, "lzop": LZOP_SEEDS, "note": NOTE_SEEDS,
          "vmcoreinfo": VMCOREINFO_SEEDS, "classify": CLASSIFY_SEEDS, "printk": PRINTK_SEEDS}
 
 

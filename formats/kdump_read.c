@@ -669,6 +669,7 @@ static const struct {
 	{ 144, 3, 4, ORDER_LE },   /* i386 */
 	{ 148, 40, 4, ORDER_LE },  /* Arm */
 	{ 268, 20, 4, ORDER_BE },  /* PowerPC */
+	{ 328, 20, 4, ORDER_BE },  /* as QEMU 7.2 has it */
 	{ 336, 22, 8, ORDER_BE },  /* S/390 */
 	{ 336, 62, 8, ORDER_LE },  /* x86-64 */
 	{ 376, 243, 8, ORDER_LE }, /* RISC-V */

@@ -194,8 +194,8 @@ struct desc_batch {
 };
 
 /*
- * Several batches, because a walk through page tables goes to and fro between a few of them. Each has
- * one place where it can be.
+ * Several batches, because a walk through page tables goes to and fro between a few of them. Each
+ * has one place where it can be.
  */
 #define NR_BATCHES 8u
 

@@ -83,8 +83,8 @@ static int decode(struct unpack *u, int filter, struct err *e)
 	if (!a)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	if (archive_read_support_filter_by_code(a, filter) != ARCHIVE_OK)
-		rc = err_set(e, ERR_UNSUPPORTED, "%s: %s: libarchive cannot unpack it by itself",
-			     source_name(u->under), archive_error_string(a));
+		rc = err_set(e, ERR_UNSUPPORTED, "libarchive cannot unpack it by itself: %s",
+			     archive_error_string(a));
 	else if (archive_read_append_filter(a, filter) != ARCHIVE_OK ||
 		 archive_read_support_format_empty(a) != ARCHIVE_OK ||
 		 archive_read_support_format_raw(a) != ARCHIVE_OK ||

@@ -86,13 +86,13 @@ static int check_member(const struct unpack *u, const struct member *m, struct e
 {
 	if (m->method < METHOD_FIRST || m->method > METHOD_LAST)
 		return err_set(e, ERR_UNSUPPORTED,
-			       "%s: lzop method %u at offset 0x%" PRIx64 "; expected %d to %d",
-			       source_name(u->under), m->method, u->in, METHOD_FIRST, METHOD_LAST);
+			       "method %u at offset 0x%" PRIx64 "; expected %d to %d", m->method,
+			       u->in, METHOD_FIRST, METHOD_LAST);
 	if (m->flags & (HAS_FILTER | RESERVED))
 		return err_set(e, ERR_UNSUPPORTED,
-			       "%s: lzop flags 0x%x at offset 0x%" PRIx64
+			       "flags 0x%x at offset 0x%" PRIx64
 			       ": filters and flags without a meaning cannot be read",
-			       source_name(u->under), m->flags, u->in);
+			       m->flags, u->in);
 	return 0;
 }
 

@@ -31,8 +31,7 @@ static int make_room(struct unpack *u, size_t len, struct err *e)
 		return 0;
 	more = realloc(u->buf, len);
 	if (!more)
-		return err_set(e, ERR_NOMEM, "%s: no memory for %zu bytes", source_name(u->under),
-			       len);
+		return err_set(e, ERR_NOMEM, "no memory for %zu bytes", len);
 	u->buf = more;
 	return 0;
 }
@@ -203,5 +202,8 @@ int unpack_run(struct source *under, const char *kind, const struct spool_opts *
 		return keep_rest(&u, kind, &why, ret, e);
 	spool_abort(u.spool);
 	*e = why;
+	/* The spool and the user speak for themselves. */
+	if (why.code == ERR_NOMEM || why.code == ERR_UNSUPPORTED)
+		err_add(e, "%s: %s data", name, kind);
 	return -1;
 }

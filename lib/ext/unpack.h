@@ -68,7 +68,7 @@ int unpack_stream(struct unpack *u, const struct unpack_codec *c, void *state, s
 /*
  * Let DECODE run over UNDER for an opener's open(). It returns 0 at the end of what it decodes,
  * with u->in behind it; -1 and ERR_CORRUPT keeps what came out until then as a source that is cut,
- * if anything did; any other error is one.
+ * if anything did; any other error is one. Texts name neither the file nor the kind.
  */
 int unpack_run(struct source *under, const char *kind, const struct spool_opts *opts,
 	       int (*decode)(struct unpack *u, struct err *e), struct source **ret, struct err *e);

@@ -21,10 +21,10 @@ static int zstd_step(void *state, struct unpack_io *io, struct err *e)
 	switch (ZSTD_getErrorCode(rc)) {
 	case ZSTD_error_frameParameter_windowTooLarge:
 		return err_set(e, ERR_UNSUPPORTED,
-			       "a zstd frame needs a window of more than 128 MiB (zstd -d "
+			       "a frame needs a window of more than 128 MiB (zstd -d "
 			       "--long=31 unpacks it)");
 	case ZSTD_error_memory_allocation:
-		return err_set(e, ERR_NOMEM, "no memory for zstd");
+		return err_set(e, ERR_NOMEM, "out of memory");
 	default:
 		return err_set(e, ERR_CORRUPT, "%s", ZSTD_getErrorName(rc));
 	}

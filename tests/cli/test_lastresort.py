@@ -75,7 +75,7 @@ def check_sadump_sets(tap, tool, folder):
     for what, names in (("one is missing", files[:2]), ("the first is missing", files[1:]),
                         ("one is there twice", [files[0], files[1], files[1]])):
         run = tool.run("inspect", *names)
-        tap.check(run.status == harness.FAILED and not run.faults() and "disk" in run.err,
+        tap.check(run.status == harness.USAGE and not run.faults() and "disk" in run.err,
                   f"SADUMP, disk set, {what}: is said", run)
     large = {p: PAGES[p] * 2 for p in PFNS}
     run = tool.run("inspect", "--json",

@@ -11,6 +11,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import zlib
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -340,7 +341,52 @@ def check_nothing_inside(bench):
                         f"{kind}, padded to a block of a tape", run)
 
 
+def lzop_header(made, flags=0, method=None, extra=b""):
+    """The lzop file MADE with some flags more, another method, an extra field."""
+    size = 9 + 24 + 1 + made[33]
+    head, old = bytearray(made[9:size]), struct.unpack_from(">I", made, 17)[0]
+    struct.pack_into(">I", head, 8, old | flags)
+    if method is not None:
+        head[6] = method
+    if flags & 0x800:
+        head[12:12] = struct.pack(">I", 1)
+    return b"".join((made[:9], head, struct.pack(">I", zlib.adler32(head)), extra, made[size + 4:]))
+
+
+def check_lzop(bench):
+    """What lzop's files may hold beside blocks."""
+    if "lzop" not in bench.kinds:
+        return
+    for option in ("-1", "-9", "--crc32", "-F"):
+        bench.same(f"lzop {option}", pack("lzop", bench.data, option), ["lzop"])
+    made = pack("lzop", bench.data)
+    field = struct.pack(">I", 5) + b"extra" + bytes(4)
+    bench.same("lzop with an extra field", lzop_header(made, 0x40, extra=field), ["lzop"])
+    for name, data, word in (("filter", lzop_header(made, 0x800), "filters"),
+                             ("flag nobody knows", lzop_header(made, 0x4000), "flags"),
+                             ("method nobody knows", lzop_header(made, method=128), "method 128")):
+        run, _ = bench.inspect(put(bench.path("in"), data), *bench.where())
+        bench.tap.check(run.status == harness.FAILED and word in run.err, f"lzop with a {name}", run)
+
+
 # ---- bombs and limits ----
+
+def check_claims(bench):
+    """Headers that ask for more memory than there is."""
+    if "xz" in bench.kinds and not bench.tool.sanitized:
+        data = bytearray(pack("xz", bench.data))
+        end = 12 + (data[12] + 1) * 4
+        data[16] = 40  # the dictionary of the only filter: 4 GiB
+        struct.pack_into("<I", data, end - 4, zlib.crc32(data[12:end - 4]))
+        run, _ = bench.inspect(put(bench.path("in"), data), *bench.where())
+        bench.tap.check(run.status == harness.FAILED and "memory" in run.err and not run.faults(),
+                        "xz: a dictionary of 4 GiB", run)
+    if "zstd" in bench.kinds:
+        frame = struct.pack("<IBB", 0xfd2fb528, 0, 21 << 3) + b"\1\0\0"  # window: 2 GiB
+        run, _ = bench.inspect(put(bench.path("in"), frame + bytes(100)), *bench.where())
+        bench.tap.check(run.status == harness.FAILED and "128 MiB" in run.err, "zstd: a window of 2 GiB",
+                        run)
+
 
 def check_limit(bench):
     size = len(bench.data)
@@ -403,8 +449,8 @@ def check_small_program(bench):
 
 CHECKS = {check.__name__[6:]: check for check in (
     check_streams, check_packed, check_pipes, check_environment, check_cut_streams, check_gaps,
-    check_headers, check_cut_packed, check_damaged_packed, check_nothing_inside, check_limit,
-    check_bombs, check_nowhere, check_small_program)}
+    check_headers, check_cut_packed, check_damaged_packed, check_nothing_inside, check_lzop,
+    check_claims, check_limit, check_bombs, check_nowhere, check_small_program)}
 
 
 def test(tap, tool, folder):

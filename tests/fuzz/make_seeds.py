@@ -5,6 +5,7 @@ import os
 import struct
 import sys
 import tempfile
+import zlib
 
 sys.dont_write_bytecode = True
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
@@ -237,6 +238,41 @@ ELF_SEEDS = {
     "flattened": b"makedumpfile".ljust(16, b"\0") + struct.pack(">QQ", 1, 1) + bytes(100),
 }
 
+# ---- LiME: how many times a page of 4 KiB is doubled, and 0x80 for x86-64; then the image ----
+
+
+def lime(*ranges, how=0):
+    """RANGES: (first, bytes), and what its header has instead: (first, bytes, last, magic, version)."""
+    out = bytes([how])
+    for first, content, *other in ranges:
+        last, magic, version = other + [first + len(content) - 1, 0x4c694d45, 1][len(other):]
+        out += struct.pack("<IIQQQ", magic, version, first, last, 0) + content
+    return out
+
+
+LIME_TWO = (PAGE, bytes(range(256)) * 32), (0x100000, bytes(PAGE))
+LIME_SEEDS = {
+    "plain": lime(*LIME_TWO),
+    "kernel": lime((0, kernel_memory()), how=0x80),
+    "64k-pages": lime((0x8000, bytes(PAGE)), (0x28000, b"x" * 0x9000), how=4),
+    "fractional": lime((0x10, b"a" * 0x1800), (0x3ff8, b"b" * 0x10), (0x1810, b"c"), (0xffc, b"d" * 9)),
+    "backwards": lime(*LIME_TWO[::-1], (0, b"x")),
+    "overlap": lime((0x1000, b"a" * 0x3000), (0x2000, b"b" * 0x3000), (0x2800, b"c" * 0x100),
+                    (0x1000, b"d" * 0x3000)),
+    "tiny": lime(*((i * 3, b"x") for i in range(1000))),
+    "far": lime(((1 << 56) - PAGE, bytes(PAGE)), (1 << 56, b"x")),
+    "lies": lime((0, b"e" * PAGE), (PAGE, b"f", 1 << 55)),
+    "end-below": lime((PAGE, bytes(PAGE)), (2 * PAGE, bytes(PAGE), 0)),
+    "all-bits": lime((0, bytes(PAGE)), (0, b"g", (1 << 64) - 1)),
+    "magic": lime(LIME_TWO[0], (0x100000, bytes(PAGE), 0x100fff, 0)),
+    "version": lime(LIME_TWO[0], (0x100000, bytes(PAGE), 0x100fff, 0x4c694d45, 2)),
+    "version-first": lime((PAGE, bytes(PAGE), 2 * PAGE - 1, 0x4c694d45, 0)),
+    "cut": lime(*LIME_TWO)[:-0x700],
+    "cut-header": lime(*LIME_TWO)[:-PAGE - 1],
+    "no-memory": lime(*LIME_TWO)[:33],
+    "no-header": lime(*LIME_TWO)[:9],
+}
+
 # ---- classification: level, era, flags, PFN to explain, edits (see fuzz_classify.c) ----
 
 BYTES, STRUCT, FACT, LINE, ENTRY, LOADS, SP = range(7)
@@ -461,8 +497,44 @@ def kdump_seeds():
     return {name: data for name, data in seeds.items() if len(data) < 50000}
 
 
-SEEDS = {"elf": ELF_SEEDS, "flat": FLAT_SEEDS, "note": NOTE_SEEDS, "vmcoreinfo": VMCOREINFO_SEEDS, "classify": CLASSIFY_SEEDS, "kdump": kdump_seeds,
-         "printk": PRINTK_SEEDS}
+# ---- lzop: method, flags, blocks ----
+
+def lzop(*blocks, method=1, flags=1, end=bytes(4)):
+    """Blocks are bytes, stored; or (bytes, what is stored of them)."""
+    out = struct.pack(">BI", method, flags)
+    for block in blocks:
+        data, stored = block if isinstance(block, tuple) else (block, block)
+        sums = struct.pack(">I", zlib.adler32(data)) if flags & 1 else b""
+        if flags & 0x100:
+            sums += struct.pack(">I", zlib.crc32(data))
+        if flags & 2 and len(stored) < len(data):
+            sums += struct.pack(">I", zlib.adler32(stored))
+        out += struct.pack(">II", len(data), len(stored)) + sums + stored
+    return out + end
+
+
+# 200 times "a", as lzo1x writes it: "a" * 4, a match of distance 1, the end.
+RUN = (b"a" * 200, bytes.fromhex("1561616161") + bytes.fromhex("20a3") + bytes.fromhex("0000110000"))
+LZOP_SEEDS = {
+    "stored": lzop(b"some bytes", b"and more"),
+    "run": lzop(RUN),
+    "all-sums": lzop(RUN, b"stored", flags=0x103),
+    "no-sums": lzop(RUN, flags=0),
+    "crc-header": lzop(b"bytes", flags=0x1001),
+    "wrong-sum": lzop(b"bytes").replace(b"bytes", b"bytez"),
+    "extra": lzop(flags=0x40, end=struct.pack(">I", 3) + b"abc" + bytes(4 + 4)),
+    "filter": lzop(b"bytes", flags=0x801),
+    "method": lzop(b"bytes", method=128),
+    "no-end": lzop(b"bytes", end=b""),
+    "cut": lzop(b"bytes" * 9, end=b"")[:-7],
+    "huge-block": lzop(flags=0, end=struct.pack(">II", 1 << 30, 1 << 29)),
+    "large-block": lzop(flags=0, end=struct.pack(">II", 64 << 20, 5) + b"12345"),
+    "garbage-behind": lzop(b"bytes") + b"garbage",
+    "nothing": lzop(),
+}
+
+SEEDS = {"elf": ELF_SEEDS, "flat": FLAT_SEEDS, "kdump": kdump_seeds, "lime": LIME_SEEDS, "lzop": LZOP_SEEDS, "note": NOTE_SEEDS,
+         "vmcoreinfo": VMCOREINFO_SEEDS, "classify": CLASSIFY_SEEDS, "printk": PRINTK_SEEDS}
 
 
 def main():

@@ -114,8 +114,12 @@ int dump_open(struct source *const *sources, unsigned int nr, const struct forma
 	}
 	for (i = 0; i < nr; i++)
 		if (source_is_cut(sources[i])) {
-			log_warn(log, "%s: the %s stream it comes in is cut off",
-				 source_name(sources[i]), source_kind(sources[i]));
+			if (source_kind(sources[i]))
+				log_warn(log, "%s: the %s stream it comes in is cut off",
+					 source_name(sources[i]), source_kind(sources[i]));
+			else
+				log_warn(log, "%s: its name says that its writer did not finish",
+					 source_name(sources[i]));
 			d->incomplete = true;
 		}
 	*ret = d;

@@ -113,14 +113,14 @@ static int file_new(const char *path, unsigned int flags, struct sink **ret, str
 static int growing_new(const char *path, const char *real, unsigned int flags, struct sink **ret,
 		       struct err *e)
 {
-	_cleanup_free_ char *grows = malloc(strlen(real) + sizeof(".incomplete"));
+	_cleanup_free_ char *grows = malloc(strlen(real) + sizeof(UNFINISHED));
 	char *name = strdup(path);
 
 	if (!grows || !name) {
 		free(name);
 		return err_set(e, ERR_NOMEM, "%s: out of memory", path);
 	}
-	stpcpy(stpcpy(grows, real), ".incomplete");
+	stpcpy(stpcpy(grows, real), UNFINISHED);
 	/* Never the old stump itself: somebody may be reading it. */
 	if (flags & SINK_FORCE)
 		unlink(grows);
@@ -289,6 +289,11 @@ const char *sink_name(const struct sink *s)
 	return s->name;
 }
 
+const char *sink_unfinished_name(const struct sink *s)
+{
+	return s->grows;
+}
+
 void sink_set_limit(struct sink *s, uint64_t limit)
 {
 	s->limit = limit;
@@ -454,7 +459,7 @@ static int rename_new(const char *from, const char *to)
 /* The file is whole: call it by its name. */
 static int take_name(struct sink *s, struct err *e)
 {
-	size_t len = strlen(s->grows) - strlen(".incomplete");
+	size_t len = strlen(s->grows) - strlen(UNFINISHED);
 	_cleanup_free_ char *path = strndup(s->grows, len);
 
 	if (!path)

@@ -68,6 +68,9 @@ bool sink_is_same(const struct sink *a, const struct sink *b);
 
 const char *sink_name(const struct sink *s);
 
+/* What the file is called by now, where that is not its name yet (SINK_RENAME); else NULL. */
+const char *sink_unfinished_name(const struct sink *s);
+
 /*
  * Refuse with ERR_NOSPACE, as a full disk would, to write at or beyond LIMIT bytes (makedumpfile
  * -L). 0: no limit.

@@ -144,6 +144,14 @@ static int source_setup(struct source *s, struct err *e)
 	return 0;
 }
 
+/* Is it a name that a sink gives to what is not whole yet? */
+static bool is_unfinished(const char *name)
+{
+	size_t len = strlen(name), end = strlen(UNFINISHED);
+
+	return len > end && !strcmp(name + len - end, UNFINISHED);
+}
+
 int source_fd(int fd, const char *name, unsigned int flags, struct source **ret, struct err *e)
 {
 	struct source *s = source_new(name);
@@ -151,6 +159,7 @@ int source_fd(int fd, const char *name, unsigned int flags, struct source **ret,
 	if (!s)
 		return err_set(e, ERR_NOMEM, "%s: out of memory", name);
 	s->fd = fd;
+	s->cut = is_unfinished(name);
 	atomic_store(&s->no_mmap, (flags & SOURCE_NO_MMAP) != 0);
 	if (!source_setup(s, e)) {
 		*ret = s;

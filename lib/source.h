@@ -91,9 +91,12 @@ void source_close(struct source *s);
 const char *source_kind(const struct source *s);
 struct source *source_under(const struct source *s);
 
+/* How the name of a file ends that is not whole, and cannot say so itself: see SINK_RENAME. */
+#define UNFINISHED ".incomplete"
+
 /*
- * This source knows that it is cut off: a stream without its end, a compressed file that breaks off.
- * What it has is good as far as it goes.
+ * This source knows that it is cut off: a stream without its end, a compressed file that breaks off,
+ * a file whose name is UNFINISHED. What it has is good as far as it goes.
  */
 void source_set_cut(struct source *s);
 bool source_is_cut(const struct source *s);

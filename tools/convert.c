@@ -20,11 +20,7 @@ static int convert(struct job *job, struct err *e)
 		return STATUS_FAILED;
 	status = job_write(job, e);
 	if (status == STATUS_INCOMPLETE)
-		err_add(e, "%s: the output is incomplete, and %s",
-			o->nr_outputs ? o->outputs[0] : "standard output",
-			o->flat		      ? "has no end"
-			: o->format->unmarked ? "still named .incomplete"
-					      : "marked so");
+		job_add_incomplete(job, e);
 	else if (status != STATUS_FAILED)
 		job_summary(job);
 	if (status != STATUS_FAILED && o->json)

@@ -111,9 +111,7 @@ static int run_native(struct job *job, int argc, char **argv, struct err *e)
 	init_talk(job, false);
 	status = run_job(job, e);
 	if (status == STATUS_INCOMPLETE)
-		err_add(e, "%s: the dump is incomplete, and %s",
-			job->opts.nr_outputs ? job->opts.outputs[0] : "standard output",
-			job->opts.flat ? "has no end" : "marked so");
+		job_add_incomplete(job, e);
 	else if (status != STATUS_FAILED && !job->opts.explain_set && !job->opts.dump_dmesg &&
 		 !job->opts.unflatten)
 		job_summary(job);

@@ -322,6 +322,17 @@ int job_write(struct job *job, struct err *e)
 	return input_damaged(job) ? STATUS_DAMAGED : STATUS_OK;
 }
 
+void job_add_incomplete(const struct job *job, struct err *e)
+{
+	const struct job_opts *o = &job->opts;
+
+	err_add(e, "%s: the dump is incomplete, and %s",
+		o->nr_outputs ? o->outputs[0] : "standard output",
+		o->flat					 ? "has no end"
+		: sink_unfinished_name(job->sinks[0]) ? "still named " UNFINISHED
+						      : "marked so");
+}
+
 void job_fini(struct job *job)
 {
 	job_close_outputs(job, true);

@@ -46,6 +46,9 @@ int job_write(struct job *job, struct err *e);
 /* unflatten.c: -R. Returns an exit status. */
 int job_unflatten(struct job *job, struct err *e);
 
+/* Say before what happened that the dump is incomplete, and how it says so. */
+void job_add_incomplete(const struct job *job, struct err *e);
+
 /* Give back all that a job holds. */
 void job_fini(struct job *job);
 

@@ -79,7 +79,10 @@ static const struct note_layout notes[] = {
 	{ NULL, 0, 0, 0, NULL, 0 },
 };
 
-/* phys_base: VMCOREINFO says it since v4.10; else the PT_LOAD that maps the kernel image tells. */
+/*
+ * phys_base: VMCOREINFO says it since v4.10; else the PT_LOAD that maps the kernel image tells, or a
+ * kdump header.
+ */
 static bool find_phys_base(const struct dump *d, const struct kernel *k, uint64_t *ret)
 {
 	size_t i;
@@ -94,7 +97,11 @@ static bool find_phys_base(const struct dump *d, const struct kernel *k, uint64_
 		*ret = s->paddr - (s->vaddr - KERNEL_MAP);
 		return true;
 	}
-	return false;
+	/* What makedumpfile found; QEMU, which leaves the release empty, only knows it from VMCOREINFO. */
+	if (!d->told.has_phys_base || !d->told.uts[2][0])
+		return false;
+	*ret = d->told.phys_base;
+	return true;
 }
 
 /*

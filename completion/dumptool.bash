@@ -4,11 +4,13 @@
 _dumptool()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-	local command=${COMP_WORDS[0]##*/} kind='' options='' i
+	local command=${COMP_WORDS[0]##*/} kind=$prev options='' i
+	local input='--arch --page-size --spool-dir --spool-limit'
+	local codec='--compress -c -l -p -z'
 
 	# --name=value is three words here.
 	[[ $cur == = ]] && cur=
-	[[ $prev == = ]] && prev=${COMP_WORDS[COMP_CWORD - 2]}
+	[[ $prev == = ]] && kind=${COMP_WORDS[COMP_CWORD - 2]}
 
 	case $command in
 	makedumpfile) ;;
@@ -21,29 +23,31 @@ _dumptool()
 
 	case $command in
 	filter)
-		options='-o --output -d --level --compress -c -l -p -z -F --flattened -f --force
-			-L --size-limit --split --num-threads --dump-dmesg --partial-dmesg --dry-run
-			--check-params --explain --show-stats --json --progress --message-level
-			-D --debug -q --quiet --non-mmap -h --help -v --version'
-		kind=$prev
+		options="-o --output --format -E -F --flattened --split -f --force -L --size-limit
+			-d --level --explain $codec -R --reassemble --dump-dmesg --partial-dmesg
+			$input --non-mmap --num-threads --dry-run --check-params --show-stats --json
+			--progress --message-level -D --debug -q --quiet -h --help -v --version"
+		;;
+	convert)
+		options="-o --output --format -F --flattened --split -f --force $codec $input
+			--non-mmap --num-threads --dry-run --json --progress -D --debug -q --quiet
+			-h --help"
 		;;
 	makedumpfile)
-		options='-d -c -l -p -z -F -f -L --split --num-threads --dump-dmesg --partial-dmesg
-			--dry-run --check-params --show-stats --message-level -D --non-mmap
-			-h --help -v'
-		kind=$prev
+		options='-E -F --split -f -L -d -c -l -p -z -R --reassemble --dump-dmesg
+			--partial-dmesg --non-mmap --num-threads --dry-run --check-params
+			--show-stats --message-level -D -h --help -v'
 		;;
 	inspect)
-		options='--vmcoreinfo --json --quick --progress -h --help'
-		[[ $prev == --progress ]] && kind=$prev
+		options="--vmcoreinfo --verify --compare --json --quick --num-threads $input
+			--progress -h --help"
 		;;
 	dmesg)
-		options='-o --output -f --force --since-clear -h --help'
-		[[ $prev == -o || $prev == --output ]] && kind=$prev
+		options="-o --output -f --force --since-clear $input -h --help"
 		;;
 	help) kind=word ;;
 	'')
-		options='-h --help -V --version'
+		options='-h --help -V --version --formats'
 		kind=word
 		;;
 	esac
@@ -51,13 +55,21 @@ _dumptool()
 	COMPREPLY=()
 	case $kind in
 	word)
-		mapfile -t COMPREPLY < <(compgen -W "filter dmesg inspect help $options" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "filter convert dmesg inspect help $options" -- "$cur")
 		return
 		;;
 	--compress) i='zlib lzo snappy zstd none' ;;
 	--progress) i='auto tty plain json none' ;;
 	-d | --level) i='31 17 1 0' ;;
-	-L | --size-limit | --num-threads | --explain | --message-level) return ;;
+	--format) i='kdump elf raw flattened' ;;
+	--arch) i='x86_64 i686 aarch64 armv7l ppc ppc64 ppc64le s390x riscv64 loongarch64' ;;
+	--page-size) i='4K 16K 64K' ;;
+	--spool-dir)
+		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+		compopt -o filenames 2>/dev/null
+		return
+		;;
+	-L | --size-limit | --spool-limit | --num-threads | --explain | --message-level) return ;;
 	*)
 		if [[ $cur == -* ]]; then
 			i=$options

@@ -4,13 +4,13 @@
  * driver of last resort (libkdumpfile.c) in a link that has it.
  *
  * Sources: LKCD dump_base.c and <linux/dump.h> (DUMP_MAGIC_NUMBER); s390-tools zipl/zdump
- * (DF_S390_MAGIC); crash sadump.h; Xen docs/misc/dump-core-format.txt.
+ * (DF_S390_MAGIC); Xen docs/misc/dump-core-format.txt.
  */
 #include "formats.h"
 
 #include "bytes.h"
 
-/* ---- LKCD, S390DUMP, SADUMP: a magic says it all ---- */
+/* ---- LKCD, S390DUMP: a magic says it all ---- */
 
 static const struct magic lkcd_magic[] = {
 	{ 0, "\xed\x23\x8f\x61\x73\x01\x19\xa8", 8 },
@@ -33,20 +33,6 @@ const struct format s390dump_format = {
 	.name = "s390dump",
 	.title = "S390 stand-alone dump",
 	.magic = s390dump_magic,
-};
-
-/* A partition or a disk of a set; a media backup has a header of one block before it. */
-static const struct magic sadump_magic[] = {
-	{ 0, "sadump\0", 8 },
-	{ 4096, "sadump\0", 8 },
-	{ 0, NULL, 0 },
-};
-
-const struct format sadump_format = {
-	.name = "sadump",
-	.title = "SADUMP dump",
-	.magic = sadump_magic,
-	.is_set = true,
 };
 
 /* ---- Xen dump-core: an ELF core whose memory lies in sections, not in segments ---- */
@@ -104,7 +90,8 @@ static int xencore_probe(struct source *s)
 		    !source_read(s, strings + index, name, sizeof(name), &ignored) &&
 		    !strncmp(name, ".xen_pages", sizeof(name)))
 			return 40 + 16 + 16 + 80;
-	return 0;
+	/* They are the last thing in the file: one that is cut off has lost them. */
+	return nr && strings >= source_size(s) ? 40 + 16 + 16 : 0;
 }
 
 const struct format xencore_format = {

@@ -138,6 +138,25 @@ struct kdump {
 	char machine[UTS_LEN];
 };
 
+/* One of the files, while they are opened. */
+struct kdump_file {
+	struct source *source;
+	struct kdump_head head;
+	uint8_t raw[KDUMP_HEADER_MAX];
+	uint64_t start, end; /* of its range, in units */
+	bool has_bitmaps;    /* is it long enough for them */
+};
+
+static inline bool kdump_has_sub_header(const uint8_t *raw)
+{
+	return !memcmp(raw, KDUMP_SIGNATURE, 8);
+}
+
+static inline bool kdump_is_split(const struct kdump_head *h)
+{
+	return h->f[KD_SPLIT] != 0;
+}
+
 extern const struct map_ops kdump_map_ops;
 
 /* Where the page data of a part may begin. */
@@ -178,6 +197,16 @@ static inline bool kdump_desc_inside(const struct kdump_part *p, const struct kd
  * kdump_scan.c
  */
 int kdump_scan(struct dump *d, struct kdump *k, struct err *e);
+
+/*
+ * Fill D with what the headers of FILES tell, those of USED first of all: kdump_facts.c. A field
+ * that makes no sense is damage, and told to the log.
+ */
+void kdump_tell(struct dump *d, struct kdump *k, const struct kdump_file *files,
+		const struct kdump_file *used);
+int kdump_read_notes(struct dump *d, const struct kdump_file *files, const struct kdump_file *used,
+		     struct err *e);
+void kdump_suspect(struct dump *d, const char *what, uint64_t found, uint64_t expected);
 
 /* See struct format. kdump_read.c */
 int kdump_probe(struct source *s);

@@ -184,13 +184,23 @@ static enum page_state kdump_page_state(const struct dump *d, enum space space, 
 /* ---- descriptors ---- */
 
 /* Descriptors that a reader has read last: neighbours are wanted next. */
-#define KEPT_DESCS 128u
+#define KEPT_DESCS 64u
 
-struct desc_cache {
+struct desc_batch {
 	const struct kdump_part *part;
 	uint64_t first;
 	unsigned int nr;
 	uint8_t raw[KEPT_DESCS * KDUMP_DESC_SIZE];
+};
+
+/*
+ * Several batches, because a walk through page tables goes to and fro between a few of them. Each
+ * has one place where it can be.
+ */
+#define NR_BATCHES 8u
+
+struct desc_cache {
+	struct desc_batch batch[NR_BATCHES];
 };
 
 /* Where a unit is described. */
@@ -251,20 +261,30 @@ static int find_place(const struct dump *d, uint64_t unit, struct place *ret, st
 	return 0;
 }
 
-/* Fill the cache with descriptors from that one on, as many as there are. */
-static int read_descs(struct desc_cache *c, const struct place *p, struct err *e)
+static int read_at(const struct place *p, uint64_t index, void *buf, unsigned int nr, struct err *e)
 {
-	unsigned int nr = (unsigned int)MIN(p->part->nr - p->index, (uint64_t)KEPT_DESCS);
+	struct place at = *p;
+
+	at.index = index;
+	return source_read(p->part->source, desc_off(&at), buf, nr * KDUMP_DESC_SIZE, e);
+}
+
+/* Fill a batch with the descriptors around that one; with it alone where others cannot be read. */
+static int read_descs(struct desc_batch *c, const struct place *p, struct err *e)
+{
+	uint64_t first = p->index - p->index % KEPT_DESCS;
+	unsigned int nr = (unsigned int)MIN(p->part->nr - first, (uint64_t)KEPT_DESCS);
 	struct err ignored = ERR_INIT;
 
 	c->part = NULL;
-	if (source_read(p->part->source, desc_off(p), c->raw, nr * KDUMP_DESC_SIZE, &ignored)) {
+	if (read_at(p, first, c->raw, nr, &ignored)) {
+		first = p->index;
 		nr = 1;
-		if (source_read(p->part->source, desc_off(p), c->raw, KDUMP_DESC_SIZE, e))
+		if (read_at(p, first, c->raw, nr, e))
 			return -1;
 	}
 	c->part = p->part;
-	c->first = p->index;
+	c->first = first;
 	c->nr = nr;
 	return 0;
 }
@@ -272,13 +292,16 @@ static int read_descs(struct desc_cache *c, const struct place *p, struct err *e
 static int get_desc(struct reader *r, const struct place *p, struct kdump_desc *ret, struct err *e)
 {
 	const struct kdump *k = r->dump->map_data;
-	struct desc_cache *c = r->format_state;
+	struct desc_cache *all = r->format_state;
+	struct desc_batch *c;
 
-	if (!c)
-		c = r->format_state = calloc(1, sizeof(*c));
-	if (!c)
+	if (!all)
+		all = r->format_state = calloc(1, sizeof(*all));
+	if (!all)
 		return err_set(e, ERR_NOMEM, "no memory for page descriptors");
-	if ((c->part != p->part || p->index - c->first >= c->nr) && read_descs(c, p, e))
+	c = &all->batch[p->index / KEPT_DESCS % NR_BATCHES];
+	if ((c->part != p->part || p->index < c->first || p->index - c->first >= c->nr) &&
+	    read_descs(c, p, e))
 		return err_add(e, "descriptor of page 0x%" PRIx64, pfn_of(k, p->unit));
 	*ret = kdump_parse_desc(c->raw + (p->index - c->first) * KDUMP_DESC_SIZE, k->head.order);
 	return 0;

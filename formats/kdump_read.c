@@ -3,46 +3,28 @@
  * Opening a kdump dump, or the parts of a split set. Nothing in the file names word size and byte
  * order: they are those in which most of the headers makes sense.
  */
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
 #include "kdump.h"
-#include "note.h"
 
 #define MIN_BLOCK 1024u
 #define MAX_VERSION 255 /* that could ever be */
 #define MAX_CPUS 65536
 #define MAX_SUB_BLOCKS ((uint64_t)1 << 20)
-#define MAX_ERASEINFO ((size_t)16 << 20)
-#define MAX_VMCOREINFO ((size_t)1 << 20)
-
-/* One of the files, while they are opened. */
-struct file {
-	struct source *source;
-	struct kdump_head head;
-	uint8_t raw[KDUMP_HEADER_MAX];
-	uint64_t start, end; /* of its range, in units */
-	bool has_bitmaps;    /* is it long enough for them */
-};
 
 /* ---- headers ---- */
 
-static bool has_sub_header(const uint8_t *raw)
-{
-	return !memcmp(raw, KDUMP_SIGNATURE, 8);
-}
-
 static bool is_kdump(const uint8_t *raw)
 {
-	return has_sub_header(raw) || !memcmp(raw, DISKDUMP_SIGNATURE, 8);
+	return kdump_has_sub_header(raw) || !memcmp(raw, DISKDUMP_SIGNATURE, 8);
 }
 
 /*
- * As many of LEN bytes as there are; the others are zero. There may be more behind a gap: a flattened
- * stream that broke off has a header without its status word, which comes last.
+ * As many of LEN bytes as there are; the others are zero. There may be more behind a gap: a
+ * flattened stream that broke off has a header without its status word, which comes last.
  */
 static void read_some(struct source *s, uint64_t off, uint8_t *buf, size_t len)
 {
@@ -136,7 +118,7 @@ static int try_head(struct source *s, const uint8_t *raw, enum kdump_abi_id abi,
 	if (!is_possible(h))
 		return 0;
 	score = 1 + header_score(h, source_size(s));
-	if (!has_sub_header(raw))
+	if (!kdump_has_sub_header(raw))
 		return score;
 	read_some(s, h->f[KD_BLOCK_SIZE], sub, sizeof(sub));
 	kdump_get_fields(h, KD_SUB_HEADER, KD_NR_FIELDS, sub);
@@ -188,7 +170,7 @@ bool kdump_mark(struct source *s, uint64_t *off, uint8_t ret[4])
 	return true;
 }
 
-static int read_head(struct file *f, struct err *e)
+static int read_head(struct kdump_file *f, struct err *e)
 {
 	const uint8_t *raw = f->raw;
 	const char *name = source_name(f->source);
@@ -213,20 +195,15 @@ static int read_head(struct file *f, struct err *e)
 		       MIN_BLOCK, SOURCE_SLACK, MAX_VERSION, load_u32(raw + 8, ORDER_LE));
 }
 
-static bool is_split(const struct kdump_head *h)
-{
-	return h->f[KD_SPLIT] != 0;
-}
-
 /* The old fields are cut to a word; the new ones came with version 6. */
-static void read_range(struct file *f)
+static void read_range(struct kdump_file *f)
 {
 	const uint64_t *v = f->head.f;
 	bool wide = v[KD_END_PFN_64] != 0;
 
 	f->start = 0;
 	f->end = UINT64_MAX;
-	if (!is_split(&f->head))
+	if (!kdump_is_split(&f->head))
 		return;
 	f->start = wide ? v[KD_START_PFN_64] : v[KD_START_PFN];
 	f->end = wide ? v[KD_END_PFN_64] : v[KD_END_PFN];
@@ -236,7 +213,7 @@ static void read_range(struct file *f)
 
 static int compare_files(const void *a, const void *b)
 {
-	const struct file *x = a, *y = b;
+	const struct kdump_file *x = a, *y = b;
 
 	if (x->start != y->start)
 		return x->start < y->start ? -1 : 1;
@@ -260,7 +237,8 @@ static bool is_own_field(enum kdump_field f)
 	}
 }
 
-static int differ(const struct file *a, const struct file *b, const char *what, struct err *e)
+static int differ(const struct kdump_file *a, const struct kdump_file *b, const char *what,
+		  struct err *e)
 {
 	return err_set(e, ERR_CORRUPT, "%s and %s are not parts of one dump: their %s differ",
 		       source_name(a->source), source_name(b->source), what);
@@ -288,7 +266,7 @@ static bool same_bytes(struct source *a, struct source *b, uint64_t off, uint64_
 	return true;
 }
 
-static int check_same_dump(const struct file *a, const struct file *b, struct err *e)
+static int check_same_dump(const struct kdump_file *a, const struct kdump_file *b, struct err *e)
 {
 	enum kdump_field f;
 	uint64_t notes = a->head.f[KD_NOTES_SIZE];
@@ -310,14 +288,14 @@ static int check_same_dump(const struct file *a, const struct file *b, struct er
 }
 
 /* Ranges, in ascending order by now. */
-static int check_ranges(const struct file *files, unsigned int nr, struct err *e)
+static int check_ranges(const struct kdump_file *files, unsigned int nr, struct err *e)
 {
 	unsigned int i;
 
 	for (i = 0; i < nr; i++) {
-		const struct file *f = &files[i];
+		const struct kdump_file *f = &files[i];
 
-		if (nr > 1 && !is_split(&f->head))
+		if (nr > 1 && !kdump_is_split(&f->head))
 			return err_set(e, ERR_CORRUPT,
 				       "%s: is a whole dump, no part of a split one",
 				       source_name(f->source));
@@ -337,12 +315,12 @@ static int check_ranges(const struct file *files, unsigned int nr, struct err *e
 }
 
 /* Read the headers of all files, and put them in order. */
-static int read_files(struct dump *d, struct file *files, struct err *e)
+static int read_files(struct dump *d, struct kdump_file *files, struct err *e)
 {
 	unsigned int i;
 
 	for (i = 0; i < d->nr_sources; i++) {
-		struct file *f = &files[i];
+		struct kdump_file *f = &files[i];
 
 		f->source = d->sources[i];
 		if (read_head(f, e))
@@ -363,8 +341,8 @@ static int read_files(struct dump *d, struct file *files, struct err *e)
 }
 
 /* The first file that has its bitmaps. */
-static const struct file *find_bitmaps(const struct dump *d, const struct file *files,
-				       struct err *e)
+static const struct kdump_file *find_bitmaps(const struct dump *d, const struct kdump_file *files,
+					     struct err *e)
 {
 	const struct kdump_head *h = &files[0].head;
 	unsigned int i;
@@ -381,13 +359,6 @@ static const struct file *find_bitmaps(const struct dump *d, const struct file *
 }
 
 /* ---- bitmaps ---- */
-
-static void suspect(struct dump *d, const char *what, uint64_t found, uint64_t expected)
-{
-	d->damage.bad_structures++;
-	log_warn(d->log, "%s: %s is 0x%" PRIx64 ", expected at most 0x%" PRIx64,
-		 source_name(d->source), what, found, expected);
-}
 
 /* Blocks of one bitmap for so many units. */
 static uint64_t blocks_for(const struct kdump_head *h, uint64_t units)
@@ -424,7 +395,7 @@ static int read_bitmaps(struct dump *d, struct kdump *k, struct source *s, struc
 			blocks_for(h, k->nr_units) <= blocks;
 	bits = capacity(h, k->one_bitmap ? blocks : blocks / 2);
 	if (!k->nr_units || k->nr_units > bits) {
-		suspect(d, "max_mapnr", k->nr_units, bits);
+		kdump_suspect(d, "max_mapnr", k->nr_units, bits);
 		k->nr_units = bits;
 	}
 	if (k->one_bitmap)
@@ -439,21 +410,21 @@ static void check_end(struct dump *d, struct kdump *k)
 	uint64_t end = k->kept.nr_bits, below;
 
 	if (rankset_rank(&k->kept, k->nr_units, &below) && below != k->kept.total) {
-		suspect(d, "the end of the bitmap of pages", end, k->nr_units);
+		kdump_suspect(d, "the end of the bitmap of pages", end, k->nr_units);
 		k->nr_units = end;
 	}
 }
 
 /* Parts tell their own pages by their own bitmaps, and they must be the same as those that are
  * used. */
-static int check_same_bitmaps(const struct kdump *k, const struct file *files, unsigned int nr,
-			      const struct file *used, struct err *e)
+static int check_same_bitmaps(const struct kdump *k, const struct kdump_file *files,
+			      unsigned int nr, const struct kdump_file *used, struct err *e)
 {
 	uint64_t off = bitmaps_off(&k->head), bytes = k->kept.nr_bits / 8;
 	unsigned int i;
 
 	for (i = 0; i < nr; i++) {
-		const struct file *f = &files[i];
+		const struct kdump_file *f = &files[i];
 		uint64_t from = MIN(f->start / 8, bytes), to = MIN(f->end / 8 + 1, bytes);
 
 		if (f == used || !f->has_bitmaps)
@@ -466,7 +437,7 @@ static int check_same_bitmaps(const struct kdump *k, const struct file *files, u
 	return 0;
 }
 
-static int make_parts(const struct dump *d, struct kdump *k, const struct file *files,
+static int make_parts(const struct dump *d, struct kdump *k, const struct kdump_file *files,
 		      struct err *e)
 {
 	unsigned int i;
@@ -492,249 +463,6 @@ static int make_parts(const struct dump *d, struct kdump *k, const struct file *
 	return 0;
 }
 
-/* ---- what the headers tell ---- */
-
-/* A string of printable characters that ends inside its LEN bytes. */
-static bool is_sane(const uint8_t *text, size_t len)
-{
-	size_t i;
-
-	for (i = 0; i < len && text[i]; i++)
-		if (text[i] < ' ' || text[i] > '~')
-			return false;
-	return i < len;
-}
-
-static void tell_uts(struct dump *d, struct kdump *k, const uint8_t *raw)
-{
-	size_t i, j;
-
-	for (i = 0; i < UTS_FIELDS; i++) {
-		const uint8_t *text = raw + KDUMP_UTS_OFF + i * UTS_LEN;
-
-		if (!is_sane(text, UTS_LEN))
-			continue;
-		strcpy(d->told.uts[i], (const char *)text);
-		d->told.has_uts |= text[0] != 0;
-	}
-	/* QEMU: "Unknown" for what it has no name for, capital letters for some others. */
-	for (j = 0; j + 1 < sizeof(k->machine); j++)
-		k->machine[j] = (char)tolower((unsigned char)d->told.uts[4][j]);
-	if (k->machine[0] && strcmp(k->machine, "unknown"))
-		d->id.uname = k->machine;
-}
-
-static void tell_set(struct dump *d, const struct file *files)
-{
-	const struct file *last = &files[d->nr_sources - 1];
-
-	d->told.split = is_split(&files[0].head);
-	if (!d->told.split)
-		return;
-	d->told.nr_parts = d->nr_sources;
-	d->told.start_pfn = files[0].start;
-	d->told.end_pfn = last->end;
-}
-
-/* Of diskdump the status is another one (makedumpfile diskdump_mod.h): 1 incomplete, 8 zlib. */
-static void tell_status(struct dump *d, const struct file *f)
-{
-	uint64_t status = f->head.f[KD_STATUS];
-
-	if (has_sub_header(f->raw)) {
-		d->told.codecs |= (uint32_t)status & CODEC_ALL;
-		d->incomplete |= (status & KDUMP_INCOMPLETE) != 0;
-	} else {
-		d->told.codecs |= status & 8 ? CODEC_ZLIB : CODEC_RAW;
-		d->incomplete |= status & 1;
-	}
-}
-
-static void tell(struct dump *d, struct kdump *k, const struct file *files, const struct file *used)
-{
-	const uint64_t *f = k->head.f;
-	unsigned int i;
-
-	d->id.word = kdump_abis[k->head.abi].word;
-	d->id.align64 = kdump_abis[k->head.abi].align64;
-	d->id.order = k->head.order;
-	d->id.page_size = 1u << k->unit_shift;
-	d->told.version = (uint32_t)f[KD_VERSION];
-	d->told.has_phys_base = has_sub_header(used->raw);
-	d->told.phys_base = f[KD_PHYS_BASE];
-	d->told.has_level = d->told.has_phys_base && f[KD_VERSION] >= 1 && f[KD_DUMP_LEVEL] <= 31;
-	d->told.level = d->told.has_level ? (int)f[KD_DUMP_LEVEL] : 0;
-	d->told.time = (int64_t)f[KD_TIME];
-	d->told.has_time = d->told.time > 0 && d->told.time < (int64_t)1 << 40;
-	for (i = 0; i < d->nr_sources; i++)
-		tell_status(d, &files[i]);
-	tell_uts(d, k, used->raw);
-	tell_set(d, files);
-	if (f[KD_VERSION] > KDUMP_VERSION)
-		suspect(d, "header_version", f[KD_VERSION], KDUMP_VERSION);
-}
-
-/* ---- notes ---- */
-
-/* Bytes that the file has of a place in it; too many are none. */
-static uint64_t clip(struct dump *d, const struct file *f, enum kdump_field off, uint64_t most)
-{
-	uint64_t at = f->head.f[off], len = f->head.f[off + 1], size = source_size(f->source);
-	uint64_t have = at < size ? MIN(len, size - at) : 0;
-
-	if (!at || !len)
-		return 0;
-	if (have == len && len <= most)
-		return len;
-	d->damage.bad_structures++;
-	log_warn(d->log,
-		 "%s: %s is 0x%" PRIx64 ", %s 0x%" PRIx64
-		 ": not in the file, which ends at 0x%" PRIx64 ", or too much",
-		 source_name(f->source), kdump_fields[off].name, at, kdump_fields[off + 1].name,
-		 len, size);
-	return have <= most ? have : 0;
-}
-
-static int get_notes(struct dump *d, const struct file *f, struct err *e)
-{
-	uint64_t len = clip(d, f, KD_NOTES_OFF, DUMP_MAX_NOTES), before = source_my_faults();
-
-	if (!len)
-		return 0;
-	if (source_get_exact(f->source, f->head.f[KD_NOTES_OFF], (size_t)len, &d->notes_window, e))
-		return -1;
-	touch_pages(d->notes_window.data, d->notes_window.len);
-	if (source_my_faults() != before) {
-		d->damage.bad_structures++;
-		log_warn(d->log, "%s: parts of the notes cannot be read, they are taken for zeros",
-			 source_name(f->source));
-	}
-	d->notes = d->notes_window.data;
-	d->notes_len = d->notes_window.len;
-	d->notes_off = f->head.f[KD_NOTES_OFF];
-	return 0;
-}
-
-static bool has_vmcoreinfo(const struct dump *d)
-{
-	struct bytes b = bytes_init(d->notes, d->notes_len, d->id.order, "notes", d->notes_off);
-	struct note n;
-
-	while (note_next(&b, &n))
-		if (note_owner_is(&n, "VMCOREINFO"))
-			return true;
-	return false;
-}
-
-/* Up to version 3 there is the text only: make a note of it, which other formats can hold. */
-static int make_note(struct dump *d, const struct file *f, struct err *e)
-{
-	uint64_t len = has_vmcoreinfo(d) ? 0 : clip(d, f, KD_VMCOREINFO_OFF, MAX_VMCOREINFO);
-	_cleanup_free_ uint8_t *text = len ? malloc((size_t)len) : NULL, *notes = NULL;
-	struct err why = ERR_INIT;
-	size_t notes_len = d->notes_len;
-
-	if (!len)
-		return 0;
-	if (text && source_read(f->source, f->head.f[KD_VMCOREINFO_OFF], text, (size_t)len, &why)) {
-		d->damage.bad_structures++;
-		log_warn(d->log, "VMCOREINFO: %s", why.text);
-		return 0;
-	}
-	notes = malloc(ALIGN_UP(notes_len, 4) + 4);
-	if (!text || !notes)
-		return err_set(e, ERR_NOMEM, "no memory for notes");
-	memset(notes, 0, ALIGN_UP(notes_len, 4));
-	if (notes_len)
-		memcpy(notes, d->notes, notes_len);
-	notes_len = ALIGN_UP(notes_len, 4);
-	if (!note_append(&notes, &notes_len, d->id.order, "VMCOREINFO", 0, text, (size_t)len))
-		return err_set(e, ERR_NOMEM, "no memory for notes");
-	source_put(&d->notes_window);
-	d->notes = d->notes_copy = notes;
-	d->notes_len = notes_len;
-	notes = NULL;
-	return 0;
-}
-
-/*
- * QEMU names few of its machines. The size of struct elf_prstatus, with word and byte order, does;
- * ELF machine numbers are those of the gabi.
- */
-static const struct {
-	uint16_t prstatus, e_machine;
-	uint8_t word;
-	enum byte_order order;
-} machines[] = {
-	{ 144, 3, 4, ORDER_LE },   /* i386 */
-	{ 148, 40, 4, ORDER_LE },  /* Arm */
-	{ 268, 20, 4, ORDER_BE },  /* PowerPC */
-	{ 336, 22, 8, ORDER_BE },  /* S/390 */
-	{ 336, 62, 8, ORDER_LE },  /* x86-64 */
-	{ 376, 243, 8, ORDER_LE }, /* RISC-V */
-	{ 392, 183, 8, ORDER_LE }, /* Arm64 */
-	{ 480, 258, 8, ORDER_LE }, /* LoongArch */
-	{ 504, 21, 8, ORDER_BE },  /* PowerPC, 64 bit */
-	{ 504, 21, 8, ORDER_LE },
-};
-
-static uint16_t machine_by_notes(const struct dump *d)
-{
-	struct bytes b = bytes_init(d->notes, d->notes_len, d->id.order, "notes", d->notes_off);
-	struct note n;
-	size_t i;
-
-	while (note_next(&b, &n)) {
-		if (n.type != NT_PRSTATUS_TYPE || !note_owner_is(&n, "CORE"))
-			continue;
-		for (i = 0; i < ARRAY_SIZE(machines); i++)
-			if (machines[i].prstatus == n.desc_len && machines[i].word == d->id.word &&
-			    machines[i].order == d->id.order)
-				return machines[i].e_machine;
-	}
-	return 0;
-}
-
-/* What was erased, of all parts; those that tell the same tell it once. */
-static int add_eraseinfo(struct dump *d, const struct file *f, struct err *e)
-{
-	size_t len = (size_t)clip(d, f, KD_ERASEINFO_OFF, MAX_ERASEINFO - d->eraseinfo_len);
-	struct err why = ERR_INIT;
-	uint8_t *more;
-
-	if (!len)
-		return 0;
-	more = realloc(d->eraseinfo_copy, d->eraseinfo_len + len);
-	if (!more)
-		return err_set(e, ERR_NOMEM, "no memory for what was erased");
-	d->eraseinfo = d->eraseinfo_copy = more;
-	if (source_read(f->source, f->head.f[KD_ERASEINFO_OFF], more + d->eraseinfo_len, len,
-			&why)) {
-		d->damage.bad_structures++;
-		log_warn(d->log, "what was erased: %s", why.text);
-		return 0;
-	}
-	if (!memmem(more, d->eraseinfo_len, more + d->eraseinfo_len, len))
-		d->eraseinfo_len += len;
-	return 0;
-}
-
-static int read_notes(struct dump *d, const struct file *files, const struct file *used,
-		      struct err *e)
-{
-	unsigned int i;
-
-	if (get_notes(d, used, e) || make_note(d, used, e))
-		return -1;
-	dump_read_notes(d);
-	if (!d->id.uname)
-		d->id.e_machine = machine_by_notes(d);
-	for (i = 0; i < d->nr_sources; i++)
-		if (add_eraseinfo(d, &files[i], e))
-			return -1;
-	return 0;
-}
-
 /* ---- opening ---- */
 
 void kdump_close(struct dump *d)
@@ -752,9 +480,9 @@ void kdump_close(struct dump *d)
 
 int kdump_open(struct dump *d, struct err *e)
 {
-	_cleanup_free_ struct file *files = calloc(d->nr_sources, sizeof(*files));
+	_cleanup_free_ struct kdump_file *files = calloc(d->nr_sources, sizeof(*files));
 	struct kdump *k = d->format_data = calloc(1, sizeof(*k));
-	const struct file *used;
+	const struct kdump_file *used;
 
 	if (!files || !k)
 		return err_set(e, ERR_NOMEM, "out of memory");
@@ -765,12 +493,12 @@ int kdump_open(struct dump *d, struct err *e)
 		return -1;
 	k->head = used->head;
 	k->unit_shift = k->page_shift = (unsigned int)__builtin_ctzll(k->head.f[KD_BLOCK_SIZE]);
-	tell(d, k, files, used);
+	kdump_tell(d, k, files, used);
 	if (read_bitmaps(d, k, used->source, e))
 		return -1;
 	check_end(d, k);
 	if (check_same_bitmaps(k, files, d->nr_sources, used, e) || make_parts(d, k, files, e) ||
-	    kdump_scan(d, k, e) || read_notes(d, files, used, e))
+	    kdump_scan(d, k, e) || kdump_read_notes(d, files, used, e))
 		return -1;
 	d->map_data = k;
 	d->map = &kdump_map_ops;

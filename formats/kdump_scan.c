@@ -217,7 +217,7 @@ static void report_part(struct dump *d, const struct cursor *c, uint64_t lost)
 			 source_name(p->source), end - p->size);
 	}
 	if (lost)
-		log_warn(d->log, "%s: %" PRIu64 " of %" PRIu64 " pages are not in the file",
+		log_warn(d->log, "%s: %" PRIu64 " of %" PRIu64 " pages have no data in it",
 			 source_name(p->source), lost, p->nr);
 }
 

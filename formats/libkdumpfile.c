@@ -3,10 +3,10 @@
  * The driver of last resort, full link only: what foreign.c recognises, read through libkdumpfile
  * (0.5.1 and later; what newer ones have is asked for by name).
  *
- * The library has a map of the pages in the file for some formats only. For the others (LKCD,
- * S390DUMP, Xen dump-core) a page is there when it can be read: blocks of pages are tried when they
- * are first asked about, and remembered. Who looks at all memory pays for reading, and expanding,
- * all of the file once; who looks at a few addresses pays for the blocks they lie in.
+ * The library has a map of the pages in the file for some formats only. LKCD's list of pages is
+ * gone through here, once. For the others (S390DUMP, Xen dump-core) a page is there when it can be
+ * read: blocks of pages are tried when they are first asked about, and remembered. Who looks at all
+ * memory pays for a touch of each page of the file.
  *
  * The library takes sizes and counts from the file as they are. What comes from it is bounded here;
  * what it does to itself is beyond us.
@@ -27,8 +27,7 @@
 
 #define BLOCK_PAGES 1024u
 #define MAX_PFN (1ULL << 32)	/* LKCD's limit in the library; 16 TiB of 4 KiB pages */
-#define MAX_MISSES (1ULL << 28) /* pages that were tried in vain: half a minute, 1 TiB of holes */
-#define MAX_TAIL (1ULL << 20)	/* the same in a row, where it is not known how far memory goes */
+#define MAX_MISSES (1ULL << 24) /* pages that were tried in vain: seconds, 64 GiB of holes */
 #define MAX_BLOB ((size_t)1 << 20)
 #define MAX_CPUS 8192u
 #define MAX_REG_NAMES 128u
@@ -53,8 +52,6 @@ struct lastresort {
 	kdump_bmp_t *file, *ram; /* pages in the file, pages of memory; NULL: to be tried out */
 	uint64_t page_size;
 	uint64_t max_pfn;
-	bool bad_index;	 /* which made no sense to the library from some place on */
-	bool no_end;	 /* nor could it tell how far memory goes */
 	uint64_t misses; /* pages that were tried in vain */
 	struct block *blocks;
 	struct run last; /* the run that was found last: neighbours are asked for one by one */
@@ -224,8 +221,7 @@ static unsigned int try_page(struct lastresort *x, uint64_t pfn)
 			 "%s: pages that are there are too far apart; none is looked for from "
 			 "address 0x%" PRIx64 " on",
 			 source_name(x->dump->source), pfn * x->page_size);
-	/* An index that ends in nonsense says so for every page that is not in it. */
-	return status == KDUMP_ERR_NODATA || x->bad_index ? IS_ABSENT : IS_UNREADABLE;
+	return status == KDUMP_ERR_NODATA ? IS_ABSENT : IS_UNREADABLE;
 }
 
 static bool bit_is_set(const uint8_t *bits, unsigned int i)
@@ -403,42 +399,18 @@ static int lastresort_read_page(struct reader *r, enum space space, uint64_t pfn
 	return read_pages(r->dump, space, pfn, 1, buf, e) ? 0 : -1;
 }
 
-/* The library cannot tell how far memory goes: up to where nothing more comes. */
-static int find_end(struct lastresort *x, struct err *e)
-{
-	uint64_t n, end = 0;
-
-	for (n = 0; n * BLOCK_PAGES < x->max_pfn && (n - end) * BLOCK_PAGES < MAX_TAIL; n++) {
-		const struct block *b = block_at(x, n);
-
-		if (!b)
-			return err_set(e, ERR_NOMEM, "no memory for a map of pages");
-		if (b->bits || b->all != IS_ABSENT)
-			end = n + 1;
-	}
-	x->max_pfn = end * BLOCK_PAGES;
-	x->no_end = false;
-	return 0;
-}
-
 /* The library has one page size, and its maps count in it. */
 static int lastresort_set_page_size(struct dump *d, struct err *e)
 {
 	struct lastresort *x = d->format_data;
-	uint64_t nr = (x->max_pfn + BLOCK_PAGES - 1) / BLOCK_PAGES;
 
-	if (d->id.page_size != x->page_size) {
-		log_warn(d->log,
-			 "%s: pages of %u bytes cannot be had here, libkdumpfile has %" PRIu64,
-			 source_name(d->source), d->id.page_size, x->page_size);
-		d->id.page_size = (uint32_t)x->page_size;
-	}
-	if (!x->blocks)
-		x->blocks = calloc((size_t)nr + 1, sizeof(*x->blocks));
-	if (!x->blocks)
-		return err_set(e, ERR_NOMEM, "no memory for a map of %" PRIu64 " pages",
-			       x->max_pfn);
-	return x->no_end ? find_end(x, e) : 0;
+	(void)e;
+	if (d->id.page_size == x->page_size)
+		return 0;
+	log_warn(d->log, "%s: pages of %u bytes cannot be had here, libkdumpfile has %" PRIu64,
+		 source_name(d->source), d->id.page_size, x->page_size);
+	d->id.page_size = (uint32_t)x->page_size;
+	return 0;
 }
 
 static const struct map_ops lastresort_ops = {
@@ -627,6 +599,98 @@ static int read_cpus(struct dump *d, struct lastresort *x, uint64_t nr_cpus, str
 	return 0;
 }
 
+/* ---- LKCD: the list of its pages ---- */
+
+/*
+ * The library makes a list of its own, but does not show it, and takes the end of the file for the
+ * end of the pages. Each has address, size and flags before it; the last one says that it is.
+ * Sources: LKCD <linux/dump.h>, dump_header and dump_page; lkcdutils; libkdumpfile lkcd.c.
+ */
+#define LKCD_VERSION_OFF 8u
+#define LKCD_BUFFER_OFF 734u /* since version 9: where pages begin */
+#define LKCD_DATA_OFF 65536u
+#define LKCD_PAGE_SIZE 16u
+#define LKCD_PAGE_END 4u
+
+static uint64_t lkcd_data_start(struct source *s, enum byte_order order)
+{
+	struct err ignored = ERR_INIT;
+	uint8_t version[4], buffer[8];
+
+	if (source_read(s, LKCD_VERSION_OFF, version, sizeof(version), &ignored) ||
+	    (load_u32(version, order) & 0xff) < 9 ||
+	    source_read(s, LKCD_BUFFER_OFF, buffer, sizeof(buffer), &ignored))
+		return LKCD_DATA_OFF;
+	return load_u64(buffer, order);
+}
+
+/* A page of data into the map. ERR_CORRUPT: it is there already, or nowhere; ERR_NOMEM. */
+static int set_page(struct lastresort *x, uint64_t pfn, struct err *e)
+{
+	struct block *b = pfn < MAX_PFN ? &x->blocks[pfn / BLOCK_PAGES] : NULL;
+	unsigned int i = (unsigned int)(pfn % BLOCK_PAGES);
+
+	if (!b)
+		return err_set(e, ERR_CORRUPT, "no machine has a page 0x%" PRIx64, pfn);
+	if (!b->bits)
+		b->bits = calloc(1, BLOCK_PAGES / 4);
+	if (!b->bits)
+		return err_set(e, ERR_NOMEM, "no memory for a map of pages");
+	if (b->bits[i / 4] >> (i % 4 * 2) & 3)
+		return err_set(e, ERR_CORRUPT, "page 0x%" PRIx64 " is there twice", pfn);
+	b->bits[i / 4] |= (uint8_t)(IS_DATA << (i % 4 * 2));
+	x->max_pfn = MAX(x->max_pfn, pfn + 1);
+	return 0;
+}
+
+/* The next page of the list, at *off. 1 at the end of the list; ERR_CORRUPT, ERR_UNREADABLE. */
+static int next_lkcd_page(struct dump *d, struct lastresort *x, uint64_t *off, struct err *e)
+{
+	enum byte_order order = d->id.order;
+	uint8_t raw[LKCD_PAGE_SIZE];
+	uint32_t size;
+
+	if (*off >= UINT64_MAX / 2)
+		return err_set(e, ERR_CORRUPT, "no file is so long");
+	if (source_read(d->source, *off, raw, sizeof(raw), e))
+		return -1;
+	if (load_u32(raw + 12, order) & LKCD_PAGE_END)
+		return 1;
+	size = load_u32(raw + 8, order);
+	if (!size || size > 2 * SOURCE_SLACK)
+		return err_set(e, ERR_CORRUPT, "a page of %" PRIu32 " bytes", size);
+	if (*off + sizeof(raw) + size > source_size(d->source))
+		return err_set(e, ERR_UNREADABLE, "the file ends in the page");
+	if (set_page(x, load_u64(raw, order) / x->page_size, e))
+		return -1;
+	*off += sizeof(raw) + size;
+	return 0;
+}
+
+/* All pages up to the end, or to where the list makes no sense: there the library stops as well. */
+static int list_lkcd_pages(struct dump *d, struct lastresort *x, struct err *e)
+{
+	uint64_t off = lkcd_data_start(d->source, d->id.order), n;
+	struct err why = ERR_INIT;
+	int ret;
+
+	do
+		ret = next_lkcd_page(d, x, &off, &why);
+	while (!ret);
+	if (ret < 0 && why.code == ERR_NOMEM) {
+		*e = why;
+		return -1;
+	}
+	if (ret < 0) {
+		d->incomplete = true;
+		log_warn(d->log, "%s: its list of pages breaks off at offset 0x%" PRIx64 ": %s",
+			 source_name(d->source), off, why.text);
+	}
+	for (n = 0; n * BLOCK_PAGES < x->max_pfn; n++)
+		x->blocks[n].known = true; /* without bits: absent */
+	return 0;
+}
+
 /* ---- open ---- */
 
 static int read_geometry(struct dump *d, struct lastresort *x, struct err *e)
@@ -641,22 +705,29 @@ static int read_geometry(struct dump *d, struct lastresort *x, struct err *e)
 	d->id.page_size = (uint32_t)n;
 	x->two_spaces = get_number(x, KDUMP_ATTR_XEN_XLAT, &n) && n == KDUMP_XEN_NONAUTO;
 	x->phys = x->two_spaces ? KDUMP_KPHYSADDR : KDUMP_MACHPHYSADDR;
-	/* Asked once only: LKCD's answer, when it failed, is not to be asked for again (0.5.1). */
-	x->no_end = x->bad_index = !get_number(x, "max_pfn", &x->max_pfn);
-	if (x->no_end) {
-		d->damage.bad_structures++;
-		log_warn(d->log, "%s: its index of pages ends too early: %s",
-			 source_name(d->source),
-			 kdump_get_err(x->ctx) ? kdump_get_err(x->ctx) : "no reason is given");
-	}
-	if (!x->no_end && x->max_pfn > MAX_PFN) {
+	return 0;
+}
+
+/* How far memory goes, and room for what is known about it. */
+static int read_map(struct dump *d, struct lastresort *x, struct err *e)
+{
+	bool is_lkcd = !strncmp(d->told.title, "Linux Kernel Crash Dump", 23);
+
+	if (!is_lkcd && !get_number(x, "max_pfn", &x->max_pfn))
+		return err_set(e, ERR_CORRUPT, "%s: libkdumpfile does not tell how far memory goes",
+			       source_name(d->source));
+	if (x->max_pfn > MAX_PFN) {
 		d->damage.bad_structures++;
 		log_warn(d->log, "%s: memory beyond page 0x%llx is left out",
 			 source_name(d->source), MAX_PFN);
-	}
-	if (x->no_end || x->max_pfn > MAX_PFN)
 		x->max_pfn = MAX_PFN;
-	return 0;
+	}
+	x->blocks = calloc((size_t)((is_lkcd ? MAX_PFN : x->max_pfn) / BLOCK_PAGES + 1),
+			   sizeof(*x->blocks));
+	if (!x->blocks)
+		return err_set(e, ERR_NOMEM, "no memory for a map of pages");
+	d->map = &lastresort_ops;
+	return is_lkcd ? list_lkcd_pages(d, x, e) : 0;
 }
 
 static int libkdumpfile_open(struct dump *d, struct err *e)
@@ -671,9 +742,10 @@ static int libkdumpfile_open(struct dump *d, struct err *e)
 	pthread_mutex_init(&x->lock, NULL);
 	if (kd_open(x, e) || read_geometry(d, x, e))
 		return -1;
-	d->map = &lastresort_ops;
 	read_ident(d, x);
 	read_told(d, x);
+	if (read_map(d, x, e))
+		return -1;
 	if (get_number(x, KDUMP_ATTR_NUM_CPUS, &nr_cpus))
 		nr_cpus = MIN(nr_cpus, MAX_CPUS);
 	return read_notes(d, x, nr_cpus, e) || read_eraseinfo(d, x, e) ||
@@ -699,14 +771,12 @@ static void libkdumpfile_close(struct dump *d)
 
 /*
  * What the library is asked about at all. It tries formats one after the other, and takes its time
- * and what it finds; a file without one of these is none of its. Not SADUMP: all versions up to
- * 0.5.6 give the first page of a run of neighbours for every page of it (sadump_read_page()).
- */
+ * and what it finds; a file without one of these is none of its. */
 static const struct magic known_magic[] = {
 	{ 0, "\xed\x23\x8f\x61\x73\x01\x19\xa8", 8 }, /* LKCD */
 	{ 0, "\xa8\x19\x01\x73\x61\x8f\x23\xed", 8 },
 	{ 0, "\xa8\x19\x01\x73\x61\x8f\x23\xfd", 8 }, /* S390DUMP */
-	{ 0, "\177ELF", 4 }, /* Xen dump-core */
+	{ 0, "\177ELF", 4 },			      /* Xen dump-core */
 	{ 0, NULL, 0 },
 };
 

@@ -34,8 +34,11 @@ struct image {
 	struct dump *dump;
 	struct range *ranges;
 	size_t nr, room;
-	uint64_t off;  /* of the next header */
-	uint64_t held; /* bytes of memory */
+	uint64_t off;	    /* of the next header */
+	uint64_t held;	    /* bytes of memory */
+	uint8_t seen[4096]; /* of the file, at seen_off: short ranges share a read */
+	uint64_t seen_off;
+	size_t seen_len;
 };
 
 /* ---- headers ---- */
@@ -84,21 +87,34 @@ static int parse_header(const struct image *m, const uint8_t *raw, struct range 
 	return 0;
 }
 
+/* What the file has of a header at m->off; with *os set where an error is why there is no more. */
+static size_t look_at_header(struct image *m, const uint8_t **ret, int *os)
+{
+	*os = 0;
+	if (m->off - m->seen_off + HEADER_SIZE > m->seen_len) {
+		m->seen_off = m->off;
+		m->seen_len =
+			source_read_some(m->dump->source, m->off, m->seen, sizeof(m->seen), os);
+	}
+	*ret = m->seen + (m->off - m->seen_off);
+	return MIN(m->seen_len - (size_t)(m->off - m->seen_off), (size_t)HEADER_SIZE);
+}
+
 /* The header at m->off: 1, or 0 where the file ends, or -1. */
-static int next_header(const struct image *m, struct range *ret, struct err *e)
+static int next_header(struct image *m, struct range *ret, struct err *e)
 {
 	struct dump *d = m->dump;
-	uint8_t raw[HEADER_SIZE];
+	const uint8_t *raw;
 	int os;
-	size_t have = source_read_some(d->source, m->off, raw, sizeof(raw), &os);
+	size_t have = look_at_header(m, &raw, &os);
 
-	if (os)
+	if (have < HEADER_SIZE && os)
 		return err_sys(e, os, "%s: offset 0x%" PRIx64 ": expected a LiME header",
 			       source_name(d->source), m->off);
 	if (!have && m->nr)
 		return 0;
-	if (have < sizeof(raw)) {
-		d->damage.missing_bytes += sizeof(raw) - have;
+	if (have < HEADER_SIZE) {
+		d->damage.missing_bytes += HEADER_SIZE - have;
 		return err_set(e, ERR_UNREADABLE,
 			       "%s: offset 0x%" PRIx64 ": expected a LiME header of %u bytes, "
 			       "found %zu: cut off",
@@ -137,7 +153,7 @@ static int add_range(struct image *m, struct range r, struct err *e)
 
 	if (make_room(m, e) || extents_add(d, r.start, len, len, at, e))
 		return -1;
-	if (have < len)
+	if (have < len && m->held + have) /* else there is more to say than that */
 		log_warn(d->log,
 			 "%s: offset 0x%" PRIx64 ": memory 0x%" PRIx64 "-0x%" PRIx64
 			 ", expected %" PRIu64 " bytes of it, found %" PRIu64

@@ -86,7 +86,7 @@ static const struct format *format_for(struct source *const *sources, unsigned i
 	else if (!f->open)
 		err_set(e, ERR_UNSUPPORTED, "%s: is a %s, which cannot be read yet", name, f->title);
 	else if (nr > 1 && !f->is_set)
-		err_set(e, ERR_USAGE, "%s: is a %s, a whole dump in one file; '%s' is one too many",
+		err_set(e, ERR_USAGE, "%s: is a whole dump in one file (%s); '%s' is one too many",
 			name, f->title, source_name(sources[1]));
 	else if (nr > DUMP_MAX_SOURCES)
 		err_set(e, ERR_USAGE, "%u files, more than any dump has", nr);

@@ -49,7 +49,7 @@ static int convert_run(int argc, char **argv, struct err *e)
 		return usage_error(e, "convert", "a flattened stream is not for a terminal");
 	status = convert(&job, e);
 	job_fini(&job);
-	return e->code == ERR_USAGE ? STATUS_USAGE : status;
+	return status;
 }
 
 const struct command convert_command = {

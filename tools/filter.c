@@ -105,7 +105,8 @@ static int run_native(struct job *job, int argc, char **argv, struct err *e)
 		return print_version(), STATUS_OK;
 	if (job->opts.check_params)
 		return STATUS_OK;
-	if (job->opts.flat && !job->opts.dump_dmesg && !job->opts.dry_run && isatty(STDOUT_FILENO))
+	if (job->opts.flat && !job->opts.nr_outputs && !job->opts.dump_dmesg &&
+	    !job->opts.dry_run && isatty(STDOUT_FILENO))
 		return usage_error(e, "filter", "-F writes a binary stream, not for a terminal");
 	init_talk(job, false);
 	status = run_job(job, e);
@@ -116,8 +117,6 @@ static int run_native(struct job *job, int argc, char **argv, struct err *e)
 	else if (status != STATUS_FAILED && !job->opts.explain_set && !job->opts.dump_dmesg &&
 		 !job->opts.unflatten)
 		job_summary(job);
-	if (e->code == ERR_USAGE)
-		return STATUS_USAGE;
 	return status;
 }
 

@@ -428,8 +428,8 @@ static int check_combination(const struct job_opts *o, struct err *e)
 	if (o->flat && o->split)
 		return err_set(e, ERR_USAGE, "-F and --split do not go together");
 	if (o->split && !o->format->can_split)
-		return err_set(e, ERR_USAGE, "a %s is not written in pieces: --split is for kdump",
-			       o->format->title);
+		return err_set(e, ERR_USAGE, "--split is for kdump: there are no pieces of format %s",
+			       o->format->name);
 	if (o->unflatten + o->reassemble + o->explain_set + o->dump_dmesg > 1 ||
 	    ((o->unflatten || o->reassemble) && (o->flat || o->split || o->dry_run)))
 		return err_set(e, ERR_USAGE,

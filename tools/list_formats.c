@@ -44,7 +44,9 @@ static const char *reader_of(const struct format *f)
 /* In several files: what is read, what is written. */
 static const char *set_of(const struct format *f)
 {
-	return f->is_set && f->can_split ? "rw" : f->is_set ? "r" : f->can_split ? "w" : "-";
+	bool read = f->open && f->is_set;
+
+	return read && f->can_split ? "rw" : read ? "r" : f->can_split ? "w" : "-";
 }
 
 static const char *mark_of(const struct format *f)

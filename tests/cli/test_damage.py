@@ -1,12 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Damaged and hostile input: cut off anywhere, header fields at extremes, random damage, a memory
-map full of lies.
-
-Whatever comes in: no signal, no hang, bounded memory; and then either one line of error and no
-dump, or a dump that is whole or says that it is not."""
-import collections
-import json
+map full of lies. ../lib/damage.py says what each run is judged by."""
 import os
 import random
 import struct
@@ -18,117 +13,7 @@ import elfgen
 import harness
 import kdumpread
 import kimage
-
-SECONDS = 10
-MAX_WRITTEN = 64 << 20  # an input of some KiB cannot ask for more
-MAX_SAID = 64 << 10     # bytes of messages: nothing may be told once for each of a million pages
-NO_INCOMPLETE = (harness.OK, harness.FAILED, harness.DAMAGED)
-
-
-# ---- what every run is judged by ----
-
-def dump_problems(status, path):
-    """Is what the run left behind what its exit status says?"""
-    exists = os.path.exists(path)
-    if status == harness.FAILED:
-        return ["failed, but there is an output"] if exists else []
-    if not exists:
-        return ["there is no output"]
-    if status == harness.INCOMPLETE:
-        return [] if kdumpread.is_marked(path) else ["incomplete, but not marked"]
-    try:
-        dump = kdumpread.Dump(path)
-        for pfn in dump.held()[:20000]:
-            dump.page(pfn)
-    except kdumpread.Bad as why:
-        return [f"complete, but not readable: {why}"]
-    return ["complete, but marked incomplete"] if dump.incomplete else []
-
-
-def run_problems(run):
-    """Of any command: how it ended, and how much it said."""
-    bad = run.faults()
-    if run.status not in (harness.OK, harness.FAILED, harness.INCOMPLETE, harness.DAMAGED):
-        return bad or [f"status {run.status}"]
-    lines = 1 if run.status in (harness.FAILED, harness.INCOMPLETE) else 0
-    if len(run.errors()) != lines:
-        bad.append(f"{len(run.errors())} lines of error, status {run.status}")
-    if run.status == harness.DAMAGED and not run.warnings() and run.command[1] != "inspect":
-        bad.append("damaged, but nothing is said about it")
-    if len(run.err) > MAX_SAID:
-        bad.append(f"said {len(run.err)} bytes")
-    return bad
-
-
-class Judge:
-    """Runs commands on one input after the other and collects complaints."""
-
-    def __init__(self, tool, folder):
-        self.tool, self.folder = tool, folder
-        self.complaints, self.statuses = [], []
-
-    def complain(self, name, run, problems):
-        said = (run.lines() or ["nothing"])[0][:200]
-        self.complaints += [f"{name}: {run.command[1]}: {p}; said: {said}" for p in problems]
-
-    def rehearse(self, name, path):
-        """Without output: should it be endless, it is not the disk that ends it."""
-        run = self.tool.filter("--dry-run", "--json", "--progress", "none", "-d", 31, path, seconds=SECONDS)
-        problems = run_problems(run)
-        if run.status in (harness.OK, harness.DAMAGED):
-            size = json.loads(run.out)["bytes_written"]
-            if size > MAX_WRITTEN:
-                problems.append(f"would write {size} bytes for {os.path.getsize(path)}")
-        self.complain(name + " --dry-run", run, problems)
-        return not problems
-
-    def filter(self, name, path):
-        out = os.path.join(self.folder, "dump")
-        if os.path.exists(out):
-            os.unlink(out)
-        run = self.tool.filter("--progress", "none", "-d", 31, path, out, seconds=SECONDS)
-        self.complain(name, run, run_problems(run) or dump_problems(run.status, out))
-        self.statuses.append(run.status)
-
-    def look(self, name, path, *command):
-        run = self.tool.run(*command, path, seconds=SECONDS)
-        problems = run_problems(run)
-        if "--json" in command and run.status in (harness.OK, harness.DAMAGED):
-            try:
-                json.loads(run.out)
-            except ValueError as why:
-                problems.append(f"not JSON: {why}")
-        self.complain(name, run, problems)
-
-    def core(self, name, path):
-        """All that is done to an input whose headers are not to be trusted."""
-        if self.rehearse(name, path):
-            self.filter(name, path)
-        self.look(name, path, "inspect", "--json")
-
-    def machine(self, name, path):
-        """And to one whose memory is not."""
-        self.filter(name, path)
-        self.look(name, path, "inspect", "--json")
-        self.look(name, path, "dmesg")
-
-
-def report(tap, name, judges, expected=NO_INCOMPLETE):
-    """Sum up. expected: the only exit statuses of filter that are right."""
-    statuses = collections.Counter(s for j in judges for s in j.statuses)
-    complaints = [c for j in judges for c in j.complaints]
-    complaints += [f"exit status {s} {n} times" for s, n in statuses.items() if s not in expected]
-    tap.note(f"{name}: exit statuses {dict(statuses)}")
-    tap.none(complaints, name)
-
-
-def judged(tool, folder, items, examine):
-    """EXAMINE(judge, path, item) for each item, some at a time; all the judges."""
-    def one(item, own):
-        judge = Judge(tool, own)
-        examine(judge, os.path.join(own, "in"), item)
-        return judge
-    return harness.parallel(one, items, folder)
+from damage import cuts, extremes, judged, put, report, spoil
 
 
 def described(name, path):
@@ -163,11 +48,6 @@ def edges_of(core, data):
         if s.kind == elfgen.PT_NOTE:
             edges += note_edges(data, core.order, s.offset, s.filesz)
     return edges
-
-
-def cuts(edges, size):
-    """One byte around each edge, the longest first."""
-    return sorted({e + d for e in edges for d in (-1, 0, 1) if 0 <= e + d < size}, reverse=True)
 
 
 def cut_core(judge, path, name):
@@ -226,14 +106,6 @@ PHDR = {64: (("p_type", 0, 4), ("p_offset", 8, 8), ("p_vaddr", 16, 8), ("p_paddr
 NOTE = (("n_namesz", 0, 4), ("n_descsz", 4, 4), ("n_type", 8, 4))
 
 
-def extremes(width, size):
-    """Values for a field of WIDTH bytes in a file of SIZE bytes."""
-    top = 1 << 8 * width
-    values = {0, 1, top - 1, top >> 1, (top >> 1) - 1, size, size - 1, size + 1, 1 << 31,
-              1 << 40, (1 << 44) - 1, 1 << 47, 1 << 55, top - 4096}
-    return sorted(v for v in values if 0 <= v < top)
-
-
 def fields_of(core, data):
     """(name, offset, width) of every header field."""
     phoff = core.ehdr_size if core.phoff is None else core.phoff
@@ -245,12 +117,6 @@ def fields_of(core, data):
             for at in note_edges(data, core.order, s.offset, s.filesz)[:7:3]:
                 for name, off, width in NOTE:
                     yield f"{name} at {at:#x}", at + off, width
-
-
-def put(path, offset, data):
-    with open(path, "r+b") as f:
-        f.seek(offset)
-        f.write(data)
 
 
 def spoil_fields(judge, path, name):
@@ -269,14 +135,6 @@ def check_fields(tap, tool, folder):
 
 
 # ---- random damage ----
-
-def spoil(data, rng, share=0.01):
-    """DATA with a share of its bytes changed."""
-    data = bytearray(data)
-    for _ in range(max(1, int(len(data) * share))):
-        data[rng.randrange(len(data))] = rng.randrange(256)
-    return bytes(data)
-
 
 def spoil_core(judge, path, item):
     """1 % of all bytes; mostly but those that make it an ELF file."""
@@ -457,4 +315,5 @@ def test(tap, tool, folder):
         checks[name](tap, tool, folder)
 
 
-harness.main(test)
+if __name__ == "__main__":
+    harness.main(test)

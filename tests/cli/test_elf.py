@@ -34,8 +34,8 @@ def fact_of(report, key):
         str(value)
 
 
-def check_inspect(tap, tool, text, path):
-    run = tool.run("inspect", "--json", path)
+def check_inspect(tap, tool, text, path, *options):
+    run = tool.run("inspect", "--json", *options, path)
     damaged = text.facts.get("complete") == "false"
     good = tap.equal(run.status, harness.DAMAGED if damaged else harness.OK,
                      f"{text.name}: inspect", run)
@@ -126,4 +126,5 @@ def test(tap, tool, folder):
         check_plain_reading(tap, tool, text, path, folder)
 
 
-harness.main(test)
+if __name__ == "__main__":
+    harness.main(test)

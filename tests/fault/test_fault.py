@@ -4,7 +4,7 @@
 the input that cannot be read, want of memory.
 
 What is left of a dump says that it is incomplete, and its pages can be read as far as it goes; a
-complete dump never says so; the exit status is that of DESIGN.md, or makedumpfile's under its name.
+complete dump never says so; the exit status is that of tools/main.h, or makedumpfile's under its name.
 """
 import errno
 import os
@@ -17,7 +17,9 @@ import time
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+sys.path.insert(0, os.path.join(HERE, "..", "interop"))
 import elfgen
+import elfread
 import harness
 import kdumpread
 import kimage
@@ -511,6 +513,84 @@ def shrunk_problems(run, path, noise):
     if any(p < noise.FIRST + noise.COUNT // 2 for p in missing):
         bad.append(f"page {missing[0]:#x} was never cut off, and is missing")
     return bad
+
+
+# ---- other formats ----
+
+ELF = ("-d", 0, "--format", "elf", "--num-threads", 1)
+
+
+def elf_pages(path, page):
+    """(page frames that an ELF core has, as far as the file goes; those whose bytes are wrong)"""
+    core, good, wrong = elfread.Core(path), set(), []
+    for low, high, off in core.loads:
+        for pfn in range(low // 4096, -(-high // 4096)):
+            start, end = max(low, pfn * 4096), min(high, (pfn + 1) * 4096)
+            got = core.data[off + start - low:off + end - low]
+            if len(got) < end - start:
+                continue
+            good.add(pfn)
+            if got != page(pfn)[start % 4096:start % 4096 + end - start]:
+                wrong.append(pfn)
+    return good, wrong
+
+
+def elf_marked(path):
+    with open(path, "rb") as f:
+        return f.read(49)[48:] == b"\1"
+
+
+def elf_stump_problems(lab):
+    """What is wrong with an ELF core that is not whole: it is marked, or misses some of its bytes."""
+    if not os.path.exists(lab.dump) or os.path.getsize(lab.dump) < 64:
+        return []
+    good, wrong = elf_pages(lab.dump, lab.page)
+    bad = [f"page {pfn:#x} is another one" for pfn in wrong]
+    if not elf_marked(lab.dump) and len(good) == len(lab.image.kept(0)):
+        bad.append("neither marked nor short")
+    return bad
+
+
+def check_elf(lab):
+    """An ELF core: killed, a full disk, a bad sector."""
+    writes, bad = lab.counts(*ELF)[0], []
+    lab.tap.check(not elf_marked(lab.dump) and
+                  elf_pages(lab.dump, lab.page) == (set(lab.image.kept(0)), []), "an ELF core")
+    for call in range(1, writes):
+        lab.filter(*ELF, env=lab.failing(kill_call=call))
+        bad += [f"killed in write {call}: {b}" for b in elf_stump_problems(lab)]
+        run = lab.filter(*ELF, env=lab.failing(write_call=call))
+        bad += [f"no room at write {call}: {b}" for b in run.faults() + elf_stump_problems(lab)]
+        if run.status not in (harness.INCOMPLETE, harness.FAILED):
+            bad.append(f"no room at write {call}: status {run.status}")
+    lab.tap.none(bad, f"ELF: killed, and no room, at each of {writes} writes")
+    run = lab.filter(*ELF, env=lab.failing(fsync_call=1))
+    lab.tap.check(run.status == harness.INCOMPLETE and elf_marked(lab.dump), "ELF: EIO from fsync",
+                  run)
+    at = lab.image.offset(0x30 * 4096)
+    run = lab.filter(*ELF, env=lab.failing(read=f"{at}-{at + 4096}", no_mmap=errno.ENODEV))
+    lab.tap.equal(run.status, harness.DAMAGED, "ELF: EIO in a page", run)
+    lab.tap.equal(elf_pages(lab.dump, lab.page), (set(lab.image.kept(0)) - {0x30}, []),
+                  "ELF: it is in no segment, all others are")
+    lab.tap.check(not elf_marked(lab.dump), "ELF: and the file is complete")
+
+
+def check_raw(lab):
+    """A raw image has its name only when it is whole."""
+    args, growing = ("-d", 0, "--format", "raw", "--num-threads", 1), lab.dump + ".incomplete"
+    writes, bad = lab.counts(*args)[0], []
+    with open(lab.dump, "rb") as f:
+        image = f.read()
+    lab.tap.none([pfn for pfn in lab.image.kept(0)
+                  if image[pfn * 4096:(pfn + 1) * 4096] != lab.page(pfn)], "a raw image")
+    for call in range(1, writes + 1):
+        for how in {"kill_call": call}, {"write_call": call}:
+            lab.filter(*args, env=lab.failing(**how))
+            if os.path.exists(lab.dump):
+                bad.append(f"{how}: is called complete")
+            if os.path.exists(growing):
+                os.unlink(growing)
+    lab.tap.none(bad, f"raw: killed, and no room, at each of {writes} writes")
 
 
 # ---- want of memory ----

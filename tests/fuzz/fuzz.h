@@ -7,7 +7,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+struct bind_force;
+struct format;
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/*
+ * The input as a dump in one of FORMATS, opened, bound, and read to the end (whole_dump.c). FORCE
+ * may be NULL.
+ */
+void fuzz_dump(const uint8_t *data, size_t size, const struct format *const *formats,
+	       const struct bind_force *force);
 
 /* An assertion that no NDEBUG takes out, and that a fuzzer takes for a crash. */
 #define must(cond) ((cond) ? (void)0 : must_failed(#cond, __FILE__, __LINE__))

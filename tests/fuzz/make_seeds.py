@@ -4,8 +4,15 @@
 import os
 import struct
 import sys
+import tempfile
 import zlib
 
+sys.dont_write_bytecode = True
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path.insert(0, os.path.join(TESTS, "lib"))
+import kdumpgen
+
+DATA = os.path.join(TESTS, "data")
 PAGE = 4096
 KERNEL_MAP = 0xffffffff80000000
 
@@ -231,6 +238,41 @@ ELF_SEEDS = {
     "flattened": b"makedumpfile".ljust(16, b"\0") + struct.pack(">QQ", 1, 1) + bytes(100),
 }
 
+# ---- LiME: how many times a page of 4 KiB is doubled, and 0x80 for x86-64; then the image ----
+
+
+def lime(*ranges, how=0):
+    """RANGES: (first, bytes), and what its header has instead: (first, bytes, last, magic, version)."""
+    out = bytes([how])
+    for first, content, *other in ranges:
+        last, magic, version = other + [first + len(content) - 1, 0x4c694d45, 1][len(other):]
+        out += struct.pack("<IIQQQ", magic, version, first, last, 0) + content
+    return out
+
+
+LIME_TWO = (PAGE, bytes(range(256)) * 32), (0x100000, bytes(PAGE))
+LIME_SEEDS = {
+    "plain": lime(*LIME_TWO),
+    "kernel": lime((0, kernel_memory()), how=0x80),
+    "64k-pages": lime((0x8000, bytes(PAGE)), (0x28000, b"x" * 0x9000), how=4),
+    "fractional": lime((0x10, b"a" * 0x1800), (0x3ff8, b"b" * 0x10), (0x1810, b"c"), (0xffc, b"d" * 9)),
+    "backwards": lime(*LIME_TWO[::-1], (0, b"x")),
+    "overlap": lime((0x1000, b"a" * 0x3000), (0x2000, b"b" * 0x3000), (0x2800, b"c" * 0x100),
+                    (0x1000, b"d" * 0x3000)),
+    "tiny": lime(*((i * 3, b"x") for i in range(1000))),
+    "far": lime(((1 << 56) - PAGE, bytes(PAGE)), (1 << 56, b"x")),
+    "lies": lime((0, b"e" * PAGE), (PAGE, b"f", 1 << 55)),
+    "end-below": lime((PAGE, bytes(PAGE)), (2 * PAGE, bytes(PAGE), 0)),
+    "all-bits": lime((0, bytes(PAGE)), (0, b"g", (1 << 64) - 1)),
+    "magic": lime(LIME_TWO[0], (0x100000, bytes(PAGE), 0x100fff, 0)),
+    "version": lime(LIME_TWO[0], (0x100000, bytes(PAGE), 0x100fff, 0x4c694d45, 2)),
+    "version-first": lime((PAGE, bytes(PAGE), 2 * PAGE - 1, 0x4c694d45, 0)),
+    "cut": lime(*LIME_TWO)[:-0x700],
+    "cut-header": lime(*LIME_TWO)[:-PAGE - 1],
+    "no-memory": lime(*LIME_TWO)[:33],
+    "no-header": lime(*LIME_TWO)[:9],
+}
+
 # ---- classification: level, era, flags, PFN to explain, edits (see fuzz_classify.c) ----
 
 BYTES, STRUCT, FACT, LINE, ENTRY, LOADS, SP = range(7)
@@ -369,6 +411,92 @@ FLAT_SEEDS = {
     "nothing": records(),
 }
 
+# ---- kdump dumps: those of tests/data, and some that lie ----
+
+# Blocks as small as they may be, so that a fuzzer gets through many inputs.
+KDUMP_TINY = """kdump version=6 abi=%s order=%s level=1 machine=%s block=1024
+page 1024
+note CORE 1 random 148
+note VMCOREINFO 0 text OSRELEASE=6.1.0-test PAGESIZE=%d
+exist 0x0-0x2f
+keep 0x4-0x1f zlib lzo raw zstd
+unwritten 0x20-0x21
+pattern 0x8-0xb zero
+pattern 0x10-0x1f zero
+erase "secret size 4"
+"""
+
+
+def kdump_description(name, folder):
+    if name in KDUMP_TINIES:
+        path = os.path.join(folder, "text")
+        with open(path, "w") as f:
+            f.write(KDUMP_TINY % KDUMP_TINIES[name] + ("split 0x9" if "set" in name else ""))
+    else:
+        path = os.path.join(DATA, f"kdump-{name}.txt")
+    return kdumpgen.Description(path)
+
+
+KDUMP_TINIES = {"tiny-64": ("64", "little", "x86_64", 4096), "tiny-32": ("32", "little", "i686", 1024),
+                "tiny-32a": ("32a", "big", "ppc", 4096), "tiny-arm": ("32a", "little", "armv7l", 1024),
+                "tiny-set": ("64", "big", "s390x", 1024)}
+
+
+def kdump_files(name, spoil=None):
+    """The files of a description, as they are to be opened; SPOIL(bytearray, what was written)."""
+    with tempfile.TemporaryDirectory() as folder:
+        text, files = kdump_description(name, folder), []
+        for path in text.build(os.path.join(folder, "dump")):
+            with open(path, "rb") as f:
+                data = bytearray(f.read())
+            if spoil:
+                spoil(data, text.files[0])
+            files.append(bytes(data))
+    return files
+
+
+def kdump(name, how=0, spoil=None):
+    files = kdump_files(name, spoil)
+    if len(files) == 1:
+        return bytes([how]) + files[0]
+    return bytes([how | 8]) + struct.pack("<I", len(files[0])) + files[0] + files[1]
+
+
+def kdump_field(name, value):
+    def spoil(data, layout):
+        at, width = layout.fields[name]
+        data[at:at + width] = value.to_bytes(width, "little")
+    return spoil
+
+
+def kdump_descriptor(number, *values):
+    def spoil(data, layout):
+        struct.pack_into("<qIIQ", data, layout.table + 24 * number, *values, 0)
+    return spoil
+
+
+def kdump_seeds():
+    described = ("v1-64", "v3-64", "v5-erase", "v4-i386", "v6-i386", "v6-ppc", "v6-arm", "qemu-arm",
+                 "split-v5", "v2-split")
+    seeds = {name: kdump(name) for name in described + tuple(KDUMP_TINIES)}
+    lies = {
+        "bitmaps-huge": kdump_field("bitmap_blocks", 0xffffffff),
+        "mapnr-huge": kdump_field("max_mapnr_64", 1 << 63),
+        "mapnr-none": kdump_field("max_mapnr", 0),
+        "incomplete": kdump_field("status", 8),
+        "notes-far": kdump_field("offset_note", 1 << 62),
+        "erase-huge": kdump_field("size_eraseinfo", 0xffffffff),
+        "desc-header": kdump_descriptor(1, 64, 1024, 0),
+        "desc-far": kdump_descriptor(1, -4096, 1024, 0),
+        "desc-size": kdump_descriptor(2, 8192, 0xffffffff, 1),
+        "desc-codecs": kdump_descriptor(3, 8192, 1024, 0x3f),
+    }
+    seeds.update({name: kdump("tiny-64", 0, lie) for name, lie in lies.items()})
+    seeds.update({f"pages-{how}": kdump("tiny-64", how) for how in (1, 2, 3)})
+    seeds.update({f"arm-{how}": kdump("tiny-arm", how) for how in (4, 6, 7)})
+    return {name: data for name, data in seeds.items() if len(data) < 50000}
+
+
 # ---- lzop: method, flags, blocks ----
 
 def lzop(*blocks, method=1, flags=1, end=bytes(4)):
@@ -405,7 +533,7 @@ LZOP_SEEDS = {
     "nothing": lzop(),
 }
 
-SEEDS = {"elf": ELF_SEEDS, "flat": FLAT_SEEDS, "lzop": LZOP_SEEDS, "note": NOTE_SEEDS,
+SEEDS = {"elf": ELF_SEEDS, "flat": FLAT_SEEDS, "kdump": kdump_seeds, "lime": LIME_SEEDS, "lzop": LZOP_SEEDS, "note": NOTE_SEEDS,
          "vmcoreinfo": VMCOREINFO_SEEDS, "classify": CLASSIFY_SEEDS, "printk": PRINTK_SEEDS}
 
 
@@ -415,7 +543,8 @@ def main():
     for target in sys.argv[2:] or SEEDS:
         where = os.path.join(sys.argv[1], target)
         os.makedirs(where, exist_ok=True)
-        for name, data in SEEDS[target].items():
+        seeds = SEEDS[target]
+        for name, data in (seeds() if callable(seeds) else seeds).items():
             with open(os.path.join(where, name), "wb") as f:
                 f.write(data)
 

@@ -173,13 +173,42 @@ def check_threads(tap, tool, folder, sample):
     tap.check(len(data) == 1, f"{sample.name}: 1, 2 and 7 threads write the same bytes")
 
 
+def elf_pages(core):
+    """Page frames that the segments hold, whole or in part."""
+    return {pfn for low, high, _ in core.loads for pfn in range(low // 4096, -(-high // 4096))}
+
+
+def check_elf(tap, tool, folder, sample):
+    """An ELF core has the pages that are kept and no others; makedumpfile makes the same of it as of the source."""
+    core, out, theirs = elfread.Core(sample.dump), os.path.join(folder, "elf"), os.path.join(folder, "theirs")
+    kept = filtered(tool, folder, sample, "-d", "31").kept()
+    run = tool.filter("-f", "-d", "31", "--format", "elf", sample.dump, out, seconds=120, data=None)
+    if not tap.check(run.status in (harness.OK, harness.DAMAGED), f"{sample.name}: an ELF core", run):
+        return
+    ours = elfread.Core(out)
+    tap.equal(elf_pages(ours), set(kept), f"{sample.name}: what an ELF core has is what is kept")
+    tap.none([hex(pfn) for pfn in kept if ours.page(pfn) != core.page(pfn)],
+             f"{sample.name}: {len(kept)} pages of an ELF core are the source's")
+    path = makedumpfile()
+    if not path or core.phoff != 64:
+        return
+    made = []
+    for source in (out, sample.dump):
+        subprocess.run([path, "--message-level", "4", "-f", "-c", "-d", "31", source, theirs],
+                       stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+        dump = kdumpread.Dump(theirs)
+        made.append([(pfn, dump.page(pfn)) for pfn in dump.kept()])
+    os.unlink(theirs)
+    tap.check(made[0] == made[1], f"{sample.name}: makedumpfile makes the same of it as of the source")
+
+
 def check_dmesg(tap, tool, folder, sample):
     """The log equals makedumpfile's, but for the caller that its newer versions print."""
     run = tool.run("dmesg", sample.dump)
     tap.check(run.status == harness.OK and b"Linux version" in run.out, f"{sample.name}: the kernel log is there")
 
 
-CHECKS = [check_levels, check_flags, check_user, check_bytes, check_threads, check_dmesg]
+CHECKS = [check_levels, check_flags, check_user, check_bytes, check_elf, check_threads, check_dmesg]
 
 
 def test(tap, tool, folder):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""crash answers on the filtered dump what it answers on the raw one: file, flattened stream, split set."""
+"""crash answers on the filtered dump what it answers on the raw one: file, ELF core, flattened stream, split set."""
 import os
 import shutil
 import subprocess
@@ -44,6 +44,11 @@ def test(tap, tool, folder):
     with open(path[1], "wb") as f:
         tool.filter("-F", "-d", "31", dump, stdout=f, seconds=60)
     tap.equal(session(crash, vmlinux, path[1]), raw, "the same of a flattened stream")
+    tool.filter("-f", "-d", "31", "--format", "elf", dump, path[0], seconds=60)
+    tap.equal(session(crash, vmlinux, path[0]), raw, "the same of an ELF core")
+    with open(path[1], "wb") as f:
+        tool.filter("-F", "-d", "31", "--format", "elf", dump, stdout=f, seconds=60)
+    tap.equal(session(crash, vmlinux, path[1]), raw, "the same of an ELF core, flattened")
     tool.filter("-d", "31", "--split", dump, *path[2:], seconds=60)
     # Names of further pieces stand in lines of their own.
     pieces = [line for line in session(crash, vmlinux, *path[2:]) if folder not in line]

@@ -9,6 +9,12 @@
 extern const struct format libkdumpfile_format;
 
 /*
+ * Does the library know this version, if it is LKCD? It does not survive that it does not: after
+ * its error it frees twice, in all versions up to 0.5.6 (lkcd_cleanup()). ERR_UNSUPPORTED.
+ */
+int lkcd_check(struct source *s, struct err *e);
+
+/*
  * Tell FOUND each page that an LKCD dump has, in the order of the file; what FOUND fails with ends
  * it. ERR_UNREADABLE, ERR_CORRUPT: the list breaks off there.
  */

@@ -11,11 +11,44 @@
 #include "bytes.h"
 #include "lastresort.h"
 
+#define MAGIC 0xa8190173618f23edULL
 #define VERSION_OFF 8u
-#define BUFFER_OFF 734u /* since version 9: where pages begin */
+#define MCLX_BITS 0xc0000000u /* flags in the version: of Mission Critical Linux */
+#define BUFFER_OFF 734u	      /* since version 9: where pages begin */
 #define DATA_OFF 65536u
 #define PAGE_HEADER 16u
 #define PAGE_END 4u
+
+/* Byte order of the dump's header: false when S is no LKCD dump. */
+static bool read_order(struct source *s, enum byte_order *ret)
+{
+	struct err ignored = ERR_INIT;
+	uint8_t magic[8];
+
+	if (source_read(s, 0, magic, sizeof(magic), &ignored))
+		return false;
+	*ret = magic[0] == 0xa8 ? ORDER_BE : ORDER_LE;
+	return load_u64(magic, *ret) == MAGIC;
+}
+
+int lkcd_check(struct source *s, struct err *e)
+{
+	enum byte_order order;
+	uint8_t raw[4];
+	uint32_t version;
+
+	if (!read_order(s, &order))
+		return 0;
+	if (source_read(s, VERSION_OFF, raw, sizeof(raw), e))
+		return -1;
+	version = load_u32(raw, order) & ~MCLX_BITS;
+	if (!version || version == 4 || version > 10)
+		return err_set(e, ERR_UNSUPPORTED,
+			       "%s: LKCD version %" PRIu32
+			       "; libkdumpfile reads 1 to 3 and 5 to 10",
+			       source_name(s), version);
+	return 0;
+}
 
 static uint64_t data_start(struct source *s, enum byte_order order)
 {

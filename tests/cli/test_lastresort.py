@@ -141,6 +141,9 @@ def check_lkcd_damage(tap, tool, folder):
         run = tool.run("inspect", "--json", write(folder, "cut", whole[:size]))
         bad += run.faults() + ([] if run.status else [f"cut to {size} bytes: no complaint"])
     tap.none(bad, "LKCD, cut at any place: is told")
+    run = tool.run("inspect", write(folder, "lkcd", foreigngen.lkcd(PAGES, version=11)))
+    tap.check(run.status == harness.FAILED and not run.faults() and "version 11" in run.err,
+              "LKCD of a version that nobody knows: is said", run)
     twice = foreigngen.lkcd(PAGES, end=False) + foreigngen.lkcd({3: PAGES[3]})[262144:]
     run = tool.run("inspect", "--json", write(folder, "twice", twice))
     tap.check(run.status == harness.DAMAGED and not run.faults(),

@@ -8,4 +8,11 @@
 
 extern const struct format libkdumpfile_format;
 
+/*
+ * Tell FOUND each page that an LKCD dump has, in the order of the file; what FOUND fails with ends
+ * it. ERR_UNREADABLE, ERR_CORRUPT: the list breaks off there.
+ */
+int lkcd_list(struct source *s, enum byte_order order, uint64_t page_size,
+	      int (*found)(void *priv, uint64_t pfn, struct err *e), void *priv, struct err *e);
+
 #endif

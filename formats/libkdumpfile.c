@@ -26,8 +26,9 @@
 #include "note.h"
 
 #define BLOCK_PAGES 1024u
-#define MAX_PFN (1ULL << 32)	/* LKCD's limit in the library; 16 TiB of 4 KiB pages */
-#define MAX_MISSES (1ULL << 24) /* pages that were tried in vain: seconds, 64 GiB of holes */
+#define MAX_PFN (1ULL << 32) /* LKCD's limit in the library; 16 TiB of 4 KiB pages */
+#define MAX_MISSES \
+	(1ULL << 24) /* pages in a row tried in vain: a hole of 64 GiB; four times that in all */
 #define MAX_BLOB ((size_t)1 << 20)
 #define MAX_CPUS 8192u
 #define MAX_REG_NAMES 128u
@@ -52,6 +53,7 @@ struct lastresort {
 	kdump_bmp_t *file, *ram; /* pages in the file, pages of memory; NULL: to be tried out */
 	uint64_t page_size;
 	uint64_t max_pfn;
+	uint64_t nr_blocks;
 	uint64_t misses; /* pages that were tried in vain */
 	struct block *blocks;
 	struct run last; /* the run that was found last: neighbours are asked for one by one */
@@ -171,6 +173,7 @@ static int kd_open(struct lastresort *x, struct err *e)
 /*
  * LEN bytes at ADDR; *got tells how many there are. A page of the file that the system could not
  * deliver was taken for zeros: that is no data, and must not be met again in the library's caches.
+ * E may be NULL: who only tries does not want to know why.
  */
 static int kd_read(struct lastresort *x, enum space space, uint64_t addr, void *buf, size_t len,
 		   size_t *got, struct err *e)
@@ -178,26 +181,32 @@ static int kd_read(struct lastresort *x, enum space space, uint64_t addr, void *
 	kdump_addrspace_t as =
 		space == SPACE_MACHINE && x->two_spaces ? KDUMP_MACHPHYSADDR : x->phys;
 	uint64_t before = source_my_faults();
+	struct err ignored = ERR_INIT;
 	kdump_status status;
 
 	*got = 0;
-	if (!x->ctx)
-		return err_set(e, ERR_UNREADABLE, "libkdumpfile cannot open it any more");
+	if (!x->ctx) {
+		if (e)
+			err_set(e, ERR_UNREADABLE, "libkdumpfile cannot open it any more");
+		return -1;
+	}
 	source_guard(true);
 	*got = len;
 	status = kdump_read(x->ctx, as, addr, buf, got);
 	source_guard(false);
 	if (source_my_faults() == before) {
-		if (status != KDUMP_OK)
+		if (status != KDUMP_OK && e)
 			kd_error(x, status, e);
 		return (int)status;
 	}
 	*got = 0;
 	kd_close(x);
-	if (kd_open(x, e))
+	if (kd_open(x, &ignored))
 		kd_close(x);
-	err_set(e, ERR_UNREADABLE, "%s: the system cannot read what is at address 0x%" PRIx64,
-		source_name(x->dump->source), addr);
+	if (e)
+		err_set(e, ERR_UNREADABLE,
+			"%s: the system cannot read what is at address 0x%" PRIx64,
+			source_name(x->dump->source), addr);
 	return KDUMP_ERR_SYSTEM;
 }
 
@@ -206,21 +215,13 @@ static int kd_read(struct lastresort *x, enum space space, uint64_t addr, void *
 /* What a read of one byte says about a page. */
 static unsigned int try_page(struct lastresort *x, uint64_t pfn)
 {
-	struct err ignored = ERR_INIT;
 	uint8_t byte;
 	size_t got;
-	int status;
+	int status = kd_read(x, SPACE_PHYS, pfn * x->page_size, &byte, 1, &got, NULL);
 
-	if (x->misses >= MAX_MISSES)
-		return IS_ABSENT;
-	status = kd_read(x, SPACE_PHYS, pfn * x->page_size, &byte, 1, &got, &ignored);
 	if (status == KDUMP_OK)
 		return IS_DATA;
-	if (++x->misses == MAX_MISSES)
-		log_warn(x->dump->log,
-			 "%s: pages that are there are too far apart; none is looked for from "
-			 "address 0x%" PRIx64 " on",
-			 source_name(x->dump->source), pfn * x->page_size);
+	x->misses++;
 	return status == KDUMP_ERR_NODATA ? IS_ABSENT : IS_UNREADABLE;
 }
 
@@ -285,10 +286,25 @@ static unsigned int state_at(struct lastresort *x, uint64_t pfn)
 	return !b ? IS_ABSENT : b->bits ? b->bits[i / 4] >> (i % 4 * 2) & 3 : b->all;
 }
 
+/* Who goes through all memory comes to an end, whatever the file says about how much there is. */
+static void give_up(struct lastresort *x, uint64_t pfn)
+{
+	log_warn(x->dump->log,
+		 "%s: pages that are there are too far apart; none is looked for from address "
+		 "0x%" PRIx64 " on",
+		 source_name(x->dump->source), pfn * x->page_size);
+	x->dump->damage.bad_structures++;
+	x->max_pfn = pfn;
+}
+
 /* The first page from PFN on whose state is (or is not) STATE. */
 static uint64_t skip_pages(struct lastresort *x, uint64_t pfn, unsigned int state, bool is)
 {
+	uint64_t before = x->misses;
+
 	while (pfn < x->max_pfn && (state_at(x, pfn) == state) != is) {
+		if (x->misses - before > MAX_MISSES || x->misses > 4 * MAX_MISSES)
+			give_up(x, pfn);
 		const struct block *b = &x->blocks[pfn / BLOCK_PAGES];
 
 		pfn = b->bits ? pfn + 1 : (pfn / BLOCK_PAGES + 1) * BLOCK_PAGES;
@@ -317,12 +333,11 @@ static bool find_run(struct lastresort *x, uint64_t pfn, struct run *ret)
 /* A page of the machine's own space: nothing tells which of them there are. */
 static enum page_state machine_state(struct lastresort *x, uint64_t pfn)
 {
-	struct err ignored = ERR_INIT;
 	uint8_t byte;
 	size_t got;
 
 	if (pfn >= UINT64_MAX / x->page_size ||
-	    kd_read(x, SPACE_MACHINE, pfn * x->page_size, &byte, 1, &got, &ignored) != KDUMP_OK)
+	    kd_read(x, SPACE_MACHINE, pfn * x->page_size, &byte, 1, &got, NULL) != KDUMP_OK)
 		return PAGE_ABSENT;
 	return PAGE_DATA;
 }
@@ -601,32 +616,10 @@ static int read_cpus(struct dump *d, struct lastresort *x, uint64_t nr_cpus, str
 
 /* ---- LKCD: the list of its pages ---- */
 
-/*
- * The library makes a list of its own, but does not show it, and takes the end of the file for the
- * end of the pages. Each has address, size and flags before it; the last one says that it is.
- * Sources: LKCD <linux/dump.h>, dump_header and dump_page; lkcdutils; libkdumpfile lkcd.c.
- */
-#define LKCD_VERSION_OFF 8u
-#define LKCD_BUFFER_OFF 734u /* since version 9: where pages begin */
-#define LKCD_DATA_OFF 65536u
-#define LKCD_PAGE_SIZE 16u
-#define LKCD_PAGE_END 4u
-
-static uint64_t lkcd_data_start(struct source *s, enum byte_order order)
-{
-	struct err ignored = ERR_INIT;
-	uint8_t version[4], buffer[8];
-
-	if (source_read(s, LKCD_VERSION_OFF, version, sizeof(version), &ignored) ||
-	    (load_u32(version, order) & 0xff) < 9 ||
-	    source_read(s, LKCD_BUFFER_OFF, buffer, sizeof(buffer), &ignored))
-		return LKCD_DATA_OFF;
-	return load_u64(buffer, order);
-}
-
 /* A page of data into the map. ERR_CORRUPT: it is there already, or nowhere; ERR_NOMEM. */
-static int set_page(struct lastresort *x, uint64_t pfn, struct err *e)
+static int set_page(void *priv, uint64_t pfn, struct err *e)
 {
+	struct lastresort *x = priv;
 	struct block *b = pfn < MAX_PFN ? &x->blocks[pfn / BLOCK_PAGES] : NULL;
 	unsigned int i = (unsigned int)(pfn % BLOCK_PAGES);
 
@@ -643,48 +636,20 @@ static int set_page(struct lastresort *x, uint64_t pfn, struct err *e)
 	return 0;
 }
 
-/* The next page of the list, at *off. 1 at the end of the list; ERR_CORRUPT, ERR_UNREADABLE. */
-static int next_lkcd_page(struct dump *d, struct lastresort *x, uint64_t *off, struct err *e)
-{
-	enum byte_order order = d->id.order;
-	uint8_t raw[LKCD_PAGE_SIZE];
-	uint32_t size;
-
-	if (*off >= UINT64_MAX / 2)
-		return err_set(e, ERR_CORRUPT, "no file is so long");
-	if (source_read(d->source, *off, raw, sizeof(raw), e))
-		return -1;
-	if (load_u32(raw + 12, order) & LKCD_PAGE_END)
-		return 1;
-	size = load_u32(raw + 8, order);
-	if (!size || size > 2 * SOURCE_SLACK)
-		return err_set(e, ERR_CORRUPT, "a page of %" PRIu32 " bytes", size);
-	if (*off + sizeof(raw) + size > source_size(d->source))
-		return err_set(e, ERR_UNREADABLE, "the file ends in the page");
-	if (set_page(x, load_u64(raw, order) / x->page_size, e))
-		return -1;
-	*off += sizeof(raw) + size;
-	return 0;
-}
-
 /* All pages up to the end, or to where the list makes no sense: there the library stops as well. */
 static int list_lkcd_pages(struct dump *d, struct lastresort *x, struct err *e)
 {
-	uint64_t off = lkcd_data_start(d->source, d->id.order), n;
 	struct err why = ERR_INIT;
-	int ret;
+	uint64_t n;
 
-	do
-		ret = next_lkcd_page(d, x, &off, &why);
-	while (!ret);
-	if (ret < 0 && why.code == ERR_NOMEM) {
-		*e = why;
-		return -1;
-	}
-	if (ret < 0) {
+	if (lkcd_list(d->source, d->id.order, x->page_size, set_page, x, &why)) {
+		if (why.code == ERR_NOMEM) {
+			*e = why;
+			return -1;
+		}
 		d->incomplete = true;
-		log_warn(d->log, "%s: its list of pages breaks off at offset 0x%" PRIx64 ": %s",
-			 source_name(d->source), off, why.text);
+		log_warn(d->log, "%s: its list of pages breaks off: %s", source_name(d->source),
+			 why.text);
 	}
 	for (n = 0; n * BLOCK_PAGES < x->max_pfn; n++)
 		x->blocks[n].known = true; /* without bits: absent */
@@ -722,8 +687,8 @@ static int read_map(struct dump *d, struct lastresort *x, struct err *e)
 			 source_name(d->source), MAX_PFN);
 		x->max_pfn = MAX_PFN;
 	}
-	x->blocks = calloc((size_t)((is_lkcd ? MAX_PFN : x->max_pfn) / BLOCK_PAGES + 1),
-			   sizeof(*x->blocks));
+	x->nr_blocks = (is_lkcd ? MAX_PFN : x->max_pfn) / BLOCK_PAGES + 1;
+	x->blocks = calloc((size_t)x->nr_blocks, sizeof(*x->blocks));
 	if (!x->blocks)
 		return err_set(e, ERR_NOMEM, "no memory for a map of pages");
 	d->map = &lastresort_ops;
@@ -762,7 +727,7 @@ static void libkdumpfile_close(struct dump *d)
 	if (!x)
 		return;
 	kd_close(x);
-	for (i = 0; x->blocks && i * BLOCK_PAGES < x->max_pfn; i++)
+	for (i = 0; x->blocks && i < x->nr_blocks; i++)
 		free(x->blocks[i].bits);
 	free(x->blocks);
 	pthread_mutex_destroy(&x->lock);

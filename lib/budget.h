@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How much memory there is to use, and how many threads fit into it. The promise (DESIGN.md): 8 MiB
+ * How much memory there is to use, and how many threads fit into it. The promise: 8 MiB
  * + 1 MiB for each thread + 1 bit for each page of memory, mapped input not counted.
  */
 #ifndef BUDGET_H

@@ -158,9 +158,11 @@ struct noted_ram {
 
 /* What was wrong with the input so far. Each one was also told to the log, once. */
 struct damage {
-	uint64_t missing_bytes;	   /* the file ends that much too early */
-	uint64_t unreadable_pages; /* pages that should be there and cannot be had */
-	uint64_t bad_structures; /* headers, notes, segments that made no sense and were left out */
+	uint64_t missing_bytes; /* the file ends that much too early, headers included */
+	/* Pages that should be there and cannot be had; the map counts them, never the format. */
+	uint64_t unreadable_pages;
+	/* Headers, notes, segments that made no sense: one each, however much is lost behind it. */
+	uint64_t bad_structures;
 };
 
 /* A register: the name is the one gdb uses. */

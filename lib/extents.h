@@ -19,8 +19,9 @@
 /*
  * Physical memory [PADDR, PADDR + MEMSZ), whose first FILESZ bytes lie at offset OFF of d->source.
  * The rest was excluded by whoever wrote the file. Bytes beyond the end of the source become
- * unreadable memory and are counted in d->damage. The first call makes d->map. ERR_CORRUPT for a
- * piece that wraps around; ERR_NOMEM.
+ * unreadable memory and are counted in d->damage.missing_bytes; the format tells the log. Of a page
+ * that is only partly in any piece the rest reads as zeros. The first call makes d->map. ERR_CORRUPT
+ * for a piece that wraps around; ERR_NOMEM.
  */
 int extents_add(struct dump *d, uint64_t paddr, uint64_t filesz, uint64_t memsz, uint64_t off,
 		struct err *e);

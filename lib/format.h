@@ -2,8 +2,8 @@
 /*
  * The contract of a dump format. This file is the HOWTO: to add a format, write formats/NAME.c with
  * one `const struct format NAME_format`, add one line to formats/formats.c and one to
- * formats/Makefile.inc, and one test described as text under tests/data. Nothing else needs to
- * change. formats/elf.c is the example to follow.
+ * formats/Makefile.inc, and one test described as text under tests/data; formats/README has the list.
+ * No other code needs to change. formats/elf.c is the example to follow.
  *
  * A format sees lib only: no architecture, no tool, no terminal. All bytes it looks at are hostile.
  */
@@ -96,8 +96,9 @@ struct format {
 	const char *title; /* "ELF core": for sentences */
 	/* A dump may be several files: open() gets them in d->sources, in the order they were named. */
 	bool is_set;
-	bool no_notes;	     /* holds pages and nothing else */
-	bool holes_are_zero; /* a page that was never written reads as zeros */
+	bool no_notes; /* there is no place for notes in it: a comparison does not miss them */
+	/* It cannot tell memory that it was not given from zeros (raw; not LiME, which lists ranges). */
+	bool holes_are_zero;
 
 	/*
 	 * Reading. open NULL: the format is recognised by name only; probe NULL: the magic decides.
@@ -112,10 +113,12 @@ struct format {
 	 */
 	int (*probe)(struct source *s);
 	/*
-	 * Fill d from d->source (or d->sources, when is_set): id, told, map and map_data (usually by lib/extents.h), notes, segments,
-	 * incomplete, damage. What makes no sense is left out, counted in d->damage and told to
-	 * d->log; only a file of which nothing can be used is an error: ERR_CORRUPT, with file,
-	 * offset, expected, found. On error the caller closes d.
+	 * Fill d from d->source (or d->sources, when is_set): id, map and map_data (usually by
+	 * lib/extents.h), and what the format has of told, notes, segments (of an ELF table only),
+	 * incomplete; the rest stays zero. What makes no sense is left out, counted in d->damage and
+	 * told to d->log; only a file of which nothing can be used (no byte of memory, not even a cut
+	 * range) is an error: ERR_CORRUPT, with file, offset, expected, found; ERR_UNSUPPORTED for a
+	 * version or kind that is not read; ERR_NOMEM. On error the caller closes d.
 	 */
 	int (*open)(struct dump *d, struct err *e);
 	/*

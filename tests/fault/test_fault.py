@@ -4,7 +4,7 @@
 the input that cannot be read, want of memory.
 
 What is left of a dump says that it is incomplete, and its pages can be read as far as it goes; a
-complete dump never says so; the exit status is that of DESIGN.md, or makedumpfile's under its name.
+complete dump never says so; the exit status is that of tools/main.h, or makedumpfile's under its name.
 """
 import errno
 import os

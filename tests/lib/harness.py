@@ -20,7 +20,7 @@ TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DATA = os.path.join(TESTS, "data")
 MIB = 1 << 20
 
-# Exit status of the program (DESIGN.md, "Errors and exit status").
+# Exit status of the program (tools/main.h).
 OK, FAILED, MISMATCH, INCOMPLETE, DAMAGED, DIFFERENT, USAGE = 0, 1, 2, 3, 4, 5, 64
 
 SANITIZER_STATUS = 99

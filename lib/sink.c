@@ -147,9 +147,25 @@ int sink_file(const char *path, unsigned int flags, struct sink **ret, struct er
 	return growing_new(path, real ? real : path, flags, ret, e);
 }
 
+/*
+ * The system could not reach a piece of the mapped input: touched from here, what is gone becomes zeros,
+ * and is counted.
+ */
+static void touch_all(const struct iovec *iov, int nr_iov)
+{
+	int i;
+
+	for (i = 0; i < nr_iov; i++)
+		touch_pages(iov[i].iov_base, iov[i].iov_len);
+}
+
+#define MAX_TOUCHES 1000u /* in a row: pages may be dropped again before they are written */
+
 /* Hand IOV to the descriptor, all of it, at offset OFF or, for a stream, where it is. */
 static int write_all(struct sink *s, uint64_t off, struct iovec *iov, int nr_iov, struct err *e)
 {
+	unsigned int touches = 0;
+
 	while (nr_iov) {
 		ssize_t n = s->kind == SINK_KIND_FLAT ? writev(s->fd, iov, nr_iov)
 						      : pwritev(s->fd, iov, nr_iov, (off_t)off);
@@ -160,6 +176,10 @@ static int write_all(struct sink *s, uint64_t off, struct iovec *iov, int nr_iov
 			struct pollfd p = { .fd = s->fd, .events = POLLOUT };
 
 			poll(&p, 1, -1);
+			continue;
+		}
+		if (n < 0 && errno == EFAULT && touches++ < MAX_TOUCHES) {
+			touch_all(iov, nr_iov);
 			continue;
 		}
 		if (n < 0) {
@@ -359,7 +379,6 @@ static int write_through(struct sink *s, uint64_t off, const struct iovec *iov, 
 int sink_writev(struct sink *s, uint64_t off, const struct iovec *iov, int nr_iov, struct err *e)
 {
 	size_t total = iov_total(iov, nr_iov);
-	int i;
 
 	if (!total)
 		return 0;
@@ -373,8 +392,7 @@ int sink_writev(struct sink *s, uint64_t off, const struct iovec *iov, int nr_io
 		 * A page of a mapped source that is gone by now becomes zeros (and is counted)
 		 * here, where it cannot stop the write in the middle with EFAULT.
 		 */
-		for (i = 0; i < nr_iov; i++)
-			touch_pages(iov[i].iov_base, iov[i].iov_len);
+		touch_all(iov, nr_iov);
 		return write_through(s, off, iov, nr_iov, e);
 	}
 	if (!s->fill)

@@ -124,7 +124,7 @@ static const uint8_t *other_page(struct comparer *w, uint64_t pfn)
 
 	if (!reader_view(&w->reader, SPACE_PHYS, pfn, 1, &v, &ignored)) {
 		touch_pages(v.data, w->other->id.page_size);
-		if (source_my_faults() == before)
+		if (!dump_view_lost(w->other, before))
 			return v.data;
 	}
 	return reader_page(&w->reader, SPACE_PHYS, pfn, w->page, &ignored) ? NULL : w->page;

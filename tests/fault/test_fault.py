@@ -157,7 +157,8 @@ def check_short_writes(lab):
     lab.filter("-d", 31, "-c")
     with open(lab.dump, "rb") as f:
         whole = f.read()
-    for name, env in (("4000 bytes at a time", {"short": 4000}), ("1000 bytes", {"short": 1000})):
+    for name, env in (("4000 bytes at a time", {"short": 4000}), ("1000 bytes", {"short": 1000}),
+                      ("EFAULT before each", {"fault": 1})):
         run = lab.filter("-d", 31, "-c", env=lab.failing(**env))
         with open(lab.dump, "rb") as f:
             lab.tap.check(run.status == 0 and f.read() == whole, f"short writes, {name}", run)

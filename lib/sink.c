@@ -24,6 +24,7 @@ struct sink {
 	enum sink_kind kind;
 	char *name;
 	char *grows; /* what it is called until it is whole; NULL: by its name */
+	bool keep_unfinished;
 	int fd;
 	bool force;	/* what has the name may be replaced */
 	bool own_fd;	/* the descriptor is closed with the sink */
@@ -497,7 +498,7 @@ static int sync_file(struct sink *s, struct err *e)
 	char *slash = dir ? strrchr(dir, '/') : NULL;
 	int fd;
 
-	if (sink_sync(s, e) || (s->grows && take_name(s, e)))
+	if (sink_sync(s, e) || (s->grows && !s->keep_unfinished && take_name(s, e)))
 		return -1;
 	if (slash)
 		slash[slash == dir] = '\0';
@@ -531,6 +532,11 @@ int sink_commit(struct sink *s, uint64_t size, struct err *e)
 		return sync_file(s, e);
 	}
 	return 0;
+}
+
+void sink_keep_unfinished(struct sink *s)
+{
+	s->keep_unfinished = true;
 }
 
 int sink_restart(struct sink *s, struct err *e)

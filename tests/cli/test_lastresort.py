@@ -43,7 +43,8 @@ def check_memory(tap, tool, folder, name, files, pages, status=harness.OK, **sta
     out = os.path.join(folder, "out.raw")
     run = tool.run("convert", "-f", "-q", "--format", "raw", *files, out)
     if tap.equal(run.status, status, f"{name}: convert to raw", run):
-        with open(out, "rb") as f:
+        # What is made of an input that is not whole is not called so.
+        with open(out if status == harness.OK else out + ".incomplete", "rb") as f:
             raw = f.read()
         size = foreigngen.PAGE
         wrong = [hex(pfn) for pfn in range(len(raw) // size)

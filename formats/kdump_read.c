@@ -444,6 +444,9 @@ static int check_same_bitmaps(const struct kdump *k, const struct kdump_file *fi
 
 		if (f == used || !f->has_bitmaps)
 			continue;
+		/* A part whose writer was stopped may not have come as far as its bitmaps. */
+		if ((f->head.f[KD_STATUS] | used->head.f[KD_STATUS]) & KDUMP_INCOMPLETE)
+			continue;
 		if (!same_bytes(used->source, f->source, off + from, to - from) ||
 		    (!k->one_bitmap &&
 		     !same_bytes(used->source, f->source, off + bytes + from, to - from)))

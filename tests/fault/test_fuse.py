@@ -179,7 +179,8 @@ class Bench:
 WHOLE = ((harness.OK,), (harness.OK,))
 DAMAGED = ((harness.DAMAGED,), (harness.DAMAGED,))
 CUT = ((harness.DAMAGED,), (harness.INCOMPLETE,))
-ANY = ((harness.OK, harness.DAMAGED), (harness.OK, harness.DAMAGED))
+# Cut off while it is opened is cut off when it is opened.
+ANY = ((harness.OK, harness.DAMAGED), (harness.OK, harness.DAMAGED, harness.INCOMPLETE))
 NO_DUMP = ((harness.FAILED, harness.DAMAGED), (harness.FAILED, harness.DAMAGED, harness.INCOMPLETE))
 
 

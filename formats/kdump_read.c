@@ -314,6 +314,20 @@ static int check_ranges(const struct kdump_file *files, unsigned int nr, struct 
 	return 0;
 }
 
+/* A sub header that cannot be read was taken for zeros: it tells of no notes, and of no split set. */
+static void check_sub_header(struct dump *d, const struct kdump_file *f)
+{
+	struct err why = ERR_INIT;
+	uint8_t sub[KDUMP_SUB_MAX];
+
+	if (!kdump_has_sub_header(f->raw) ||
+	    !source_read(f->source, f->head.f[KD_BLOCK_SIZE], sub,
+			 kdump_abis[f->head.abi].sub_size, &why))
+		return;
+	d->damage.bad_structures++;
+	log_warn(d->log, "the sub header, which tells where the notes are, is lost: %s", why.text);
+}
+
 /* Read the headers of all files, and put them in order. */
 static int read_files(struct dump *d, struct kdump_file *files, struct err *e)
 {
@@ -325,6 +339,7 @@ static int read_files(struct dump *d, struct kdump_file *files, struct err *e)
 		f->source = d->sources[i];
 		if (read_head(f, e))
 			return -1;
+		check_sub_header(d, f);
 		read_range(f);
 		f->has_bitmaps = table_off(&f->head) <= source_size(f->source);
 	}

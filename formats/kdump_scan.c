@@ -182,24 +182,39 @@ static int scan_part(struct marks *m, struct cursor *c, struct err *e)
 	return 0;
 }
 
-/* Do the last descriptors lead to pages inside the file? Then it is hardly cut off. */
+/* Descriptors that are looked at together, from the end of the table. */
+#define END_DESCS 64u
+
+/*
+ * Do the last descriptors lead to pages inside the file? Then it is hardly cut off. The pages of
+ * zeros share one place near the front, which proves nothing: they are passed over.
+ */
 static bool end_is_whole(const struct kdump *k, const struct kdump_part *p)
 {
-	uint8_t raw[64 * KDUMP_DESC_SIZE];
-	size_t nr = (size_t)MIN(p->nr, (uint64_t)64), i;
-	struct err ignored = ERR_INIT;
+	uint8_t raw[END_DESCS * KDUMP_DESC_SIZE];
+	uint64_t left = p->nr, last_off = 0;
+	unsigned int proofs = 0;
 
 	if (kdump_data_start(p) > p->size)
 		return false;
-	if (source_read(p->source, kdump_data_start(p) - nr * KDUMP_DESC_SIZE, raw,
-			nr * KDUMP_DESC_SIZE, &ignored))
-		return false;
-	for (i = 0; i < nr; i++) {
-		struct kdump_desc desc = kdump_parse_desc(raw + i * KDUMP_DESC_SIZE, k->head.order);
+	while (left && proofs < END_DESCS) {
+		size_t nr = (size_t)MIN(left, (uint64_t)END_DESCS), i;
+		struct err ignored = ERR_INIT;
 
-		if (kdump_desc_empty(&desc) || !kdump_desc_sane(k, p, &desc) ||
-		    !kdump_desc_inside(p, &desc))
+		left -= nr;
+		if (source_read(p->source, p->table + left * KDUMP_DESC_SIZE, raw,
+				nr * KDUMP_DESC_SIZE, &ignored))
 			return false;
+		for (i = nr; i--;) {
+			struct kdump_desc desc =
+				kdump_parse_desc(raw + i * KDUMP_DESC_SIZE, k->head.order);
+
+			if (kdump_desc_empty(&desc) || !kdump_desc_sane(k, p, &desc) ||
+			    !kdump_desc_inside(p, &desc))
+				return false;
+			proofs += desc.off != last_off;
+			last_off = desc.off;
+		}
 	}
 	return true;
 }

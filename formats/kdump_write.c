@@ -315,10 +315,8 @@ int kdump_put(struct part *p, const struct batch *b, struct err *e)
 		return -1;
 	w->data += b->bytes;
 	/* What was written may be zeros in place of pages: no descriptor leads there. */
-	if (source_my_faults() != before)
-		return err_set(e, ERR_UNREADABLE,
-			       "%s: pages from 0x%" PRIx64 " on were lost while they were written",
-			       source_name(p->plan->dump->source), b->pages[0].pfn);
+	if (batch_check(p, b, before, e))
+		return -1;
 	for (i = 0; i < b->nr_pages; i++) {
 		const struct page_out *page = &b->pages[i];
 

@@ -21,6 +21,7 @@
 #include "formats.h"
 #include "slots.h"
 
+#define MIN_PAGE 4096u
 #define MAX_PHYS ((uint64_t)1 << 56) /* riscv64, the widest of all */
 
 /* ---- reading ---- */
@@ -80,6 +81,27 @@ static int add_file(struct dump *d, const struct piece *pieces, unsigned int ind
 	return 0;
 }
 
+/*
+ * No memory ends inside of a page: a file that begins with one and does not end with one was cut off,
+ * unless another one goes on from there. What is missing of the page makes all of it unreadable.
+ */
+static int add_end(struct dump *d, const struct piece *pieces, unsigned int index, struct err *e)
+{
+	const struct piece *p = &pieces[index];
+	uint64_t size = ALIGN_UP(p->end, (uint64_t)MIN_PAGE) - p->end;
+	unsigned int i;
+
+	if (!size || p->start == p->end || p->start % MIN_PAGE)
+		return 0;
+	for (i = 0; i < d->nr_sources; i++)
+		if (pieces[i].start <= p->end && p->end < pieces[i].end)
+			return 0;
+	log_warn(d->log,
+		 "%s: is cut off: it ends at physical address 0x%" PRIx64 ", inside of a page",
+		 source_name(d->sources[index]), p->end);
+	return extents_add_from(d, index, p->end, size, size, p->end - p->start, e);
+}
+
 static int raw_open(struct dump *d, struct err *e)
 {
 	_cleanup_free_ struct piece *pieces = calloc(d->nr_sources, sizeof(*pieces));
@@ -105,6 +127,9 @@ static int raw_open(struct dump *d, struct err *e)
 		if (add_file(d, pieces, i, e))
 			return -1;
 	}
+	for (i = 0; i < d->nr_sources; i++)
+		if (add_end(d, pieces, i, e))
+			return -1;
 	/* Unless the user tells the architecture. */
 	d->id.order = ORDER_LE;
 	d->id.word = 8;
@@ -188,11 +213,21 @@ static uint64_t count_missing(const struct plan *plan)
 	return n - pfnset_count(plan->keep, 0, UINT64_MAX);
 }
 
+/* One past the last page that the image holds: what was left out behind it needs no room. */
+static uint64_t last_kept(const struct plan *plan)
+{
+	uint64_t end = 0, pfn, nr;
+
+	while (pfnset_next(plan->keep, end, UINT64_MAX, UINT64_MAX, &pfn, &nr))
+		end = pfn + nr;
+	return end;
+}
+
 static int raw_commit(struct part *p, struct err *e)
 {
 	const struct plan *plan = p->plan;
 	struct writer *w = p->priv;
-	uint64_t end = plan->max_pfn * plan->page_size,
+	uint64_t end = last_kept(plan) * plan->page_size,
 		 missing = count_missing(plan) + w->unreadable;
 
 	/* A stream has no length: its last byte says where the file ends. */
@@ -206,6 +241,8 @@ static int raw_commit(struct part *p, struct err *e)
 			 "%s: %" PRIu64 " pages of memory that are not in it read as zeros: a raw "
 			 "image cannot tell",
 			 sink_name(p->sink), missing);
+	if (plan->incomplete)
+		sink_keep_unfinished(p->sink);
 	return sink_commit(p->sink, end, e);
 }
 

@@ -78,24 +78,19 @@ static int run_put(struct part *p, struct slicer *in, enum page_state state, uin
 	return zeros_put(p->sink, off, len, e);
 }
 
-static int lost(const struct part *p, const struct batch *b, struct err *e)
-{
-	return err_set(e, ERR_UNREADABLE,
-		       "%s: pages from 0x%" PRIx64 " on were lost while they were written",
-		       source_name(p->plan->dump->source), b->pages[0].pfn);
-}
-
 /*
  * The batch comes again when something of it was lost, to the same slots. In a stream a byte must
  * not be written twice: there it is looked at before it goes out.
  */
-static bool is_lost(const struct part *p, const struct batch *b, uint64_t before)
+static int look_before(const struct part *p, const struct batch *b, uint64_t before, struct err *e)
 {
 	int i;
 
-	for (i = 0; i < b->nr_iov && !sink_can_patch(p->sink); i++)
+	if (sink_can_patch(p->sink))
+		return 0;
+	for (i = 0; i < b->nr_iov; i++)
 		touch_pages(b->iov[i].iov_base, b->iov[i].iov_len);
-	return source_my_faults() != before;
+	return batch_check(p, b, before, e);
 }
 
 int slots_put(struct part *p, const struct batch *b, uint64_t base, slot_fn slot, struct err *e)
@@ -104,8 +99,8 @@ int slots_put(struct part *p, const struct batch *b, uint64_t base, slot_fn slot
 	uint64_t page = p->plan->page_size, before = source_my_faults();
 	size_t i, end;
 
-	if (is_lost(p, b, before))
-		return lost(p, b, e);
+	if (look_before(p, b, before, e))
+		return -1;
 	for (i = 0; i < b->nr_pages; i = end) {
 		for (end = i + 1; end < b->nr_pages && b->pages[end].state == b->pages[i].state &&
 				  slot(b, end) == slot(b, i) + (end - i);)
@@ -114,5 +109,5 @@ int slots_put(struct part *p, const struct batch *b, uint64_t base, slot_fn slot
 			    e))
 			return -1;
 	}
-	return source_my_faults() != before ? lost(p, b, e) : 0;
+	return batch_check(p, b, before, e);
 }

@@ -89,7 +89,7 @@ static bool free_count_plausible(const struct classify *c)
 static int scan(struct classify *c, struct err *e)
 {
 	memset(c->dropped, 0, sizeof(c->dropped));
-	c->unjudged = 0;
+	c->unjudged = c->heads = c->lone_heads = 0;
 	return scan_run(c, e);
 }
 
@@ -121,6 +121,15 @@ static int scan_checked(struct classify *c, struct err *e)
 			"%" PRIu64
 			" pages could not be judged, their struct pages cannot be read; they are kept",
 			c->unjudged);
+	}
+	/* Some are in the making, or fake (HVO); all of them means that a fact is wrong. */
+	if (c->heads && c->lone_heads == c->heads) {
+		c->degraded = true;
+		log_warn(c->log,
+			 "none of %" PRIu64
+			 " compound pages has a tail that names it: the place of compound_head in "
+			 "struct page seems to be wrong; what follows their first pages is kept",
+			 c->heads);
 	}
 	guard_run(c);
 	return 0;

@@ -51,6 +51,7 @@ struct classify {
 	struct memmap memmap;
 	uint64_t dropped[NR_KINDS]; /* pages that are left out, by kind */
 	uint64_t guarded;   /* pages put back because they must not be dropped; not in dropped */
+	uint64_t heads, lone_heads; /* compound pages; those without a tail, judged alone */
 	uint64_t unjudged;  /* pages whose struct page could not be read: kept */
 	uint64_t zone_free; /* free pages by the zone counters; UINT64_MAX where unknown */
 	bool degraded;	    /* more is kept than was asked for; the log has said why */

@@ -467,6 +467,18 @@ int reader_view(struct reader *r, enum space space, uint64_t pfn, uint64_t nr, s
 	return r->dump->map->view(r, space, pfn, nr, ret, e);
 }
 
+bool dump_view_lost(const struct dump *d, uint64_t before)
+{
+	unsigned int i;
+
+	if (source_my_faults() != before)
+		return true;
+	for (i = 0; i < d->nr_sources; i++)
+		if (source_shrank(d->sources[i]))
+			return true;
+	return false;
+}
+
 int reader_stored(struct reader *r, enum space space, uint64_t pfn, struct stored *ret,
 		  struct err *e)
 {

@@ -312,6 +312,13 @@ int reader_view(struct reader *r, enum space space, uint64_t pfn, uint64_t nr, s
 		struct err *e);
 
 /*
+ * May zeros stand for bytes in a view of D, which was got since source_my_faults() was BEFORE? Then
+ * reader_page() tells the truth. Ask when the view is done with: once for many pages, it costs a
+ * call of the system.
+ */
+bool dump_view_lost(const struct dump *d, uint64_t before);
+
+/*
  * A page of state PAGE_DATA as the file has it: see struct map_ops.stored; ERR_UNSUPPORTED where the
  * map has none.
  */

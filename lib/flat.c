@@ -267,7 +267,11 @@ static int index_finish(struct index *x, const char *name, struct err *e)
 #define CHUNK_MIN ((size_t)4 << 10)
 #define CHUNK_MAX ((size_t)256 << 10)
 
+#define MAX_EMPTY (1u << 20)
+
 struct scan {
+	const volatile int *interrupted; /* may be NULL */
+	unsigned int empty;		 /* records so far */
 	struct source *under;
 	uint64_t at; /* of the next head */
 	uint8_t *buf;
@@ -331,6 +335,14 @@ static int scan_record(struct scan *s, struct index *x, struct err *e)
 	p = (struct piece){ .off = r.off, .len = r.size, .at = s->at + RECORD_HEAD };
 	left = size > p.at ? size - p.at : 0;
 	p.len = MIN(r.size, left);
+	/* A hole of a sparse file reads as records of nothing, without end. */
+	if (!r.size && ++s->empty > MAX_EMPTY)
+		return err_set(e, ERR_CORRUPT,
+			       "%s: more than %u records of the flattened stream are empty, up to "
+			       "offset 0x%" PRIx64,
+			       name, MAX_EMPTY, s->at);
+	if (s->interrupted && __atomic_load_n(s->interrupted, __ATOMIC_RELAXED))
+		return err_set(e, ERR_INTERRUPTED, "interrupted");
 	if (p.len && index_add(x, &p, name, e))
 		return -1;
 	if (r.size > left)
@@ -340,9 +352,13 @@ static int scan_record(struct scan *s, struct index *x, struct err *e)
 }
 
 /* Index all of UNDER. *cut: there was no end to it, E says why. */
-static int scan_all(struct source *under, struct index *x, bool *cut, struct err *e)
+static int scan_all(struct source *under, const volatile int *interrupted, struct index *x,
+		    bool *cut, struct err *e)
 {
-	struct scan s = { .under = under, .at = FLAT_HEADER_SIZE, .chunk = CHUNK_MIN };
+	struct scan s = { .under = under,
+			  .interrupted = interrupted,
+			  .at = FLAT_HEADER_SIZE,
+			  .chunk = CHUNK_MIN };
 	int rc;
 
 	*cut = false;
@@ -420,7 +436,8 @@ static void flat_close(void *priv)
 
 static const struct source_ops flat_ops = { .read = flat_read, .close = flat_close };
 
-static int flat_build(struct source *under, struct flat *f, bool *cut, struct err *e)
+static int flat_build(struct source *under, const volatile int *interrupted, struct flat *f, bool *cut,
+		      struct err *e)
 {
 	uint8_t raw[HEAD_NUMBERS];
 
@@ -430,7 +447,7 @@ static int flat_build(struct source *under, struct flat *f, bool *cut, struct er
 		return err_set(e, ERR_CORRUPT,
 			       "%s: the flattened stream ends inside its header of %u bytes",
 			       source_name(under), FLAT_HEADER_SIZE);
-	if (check_header(source_name(under), raw, e) || scan_all(under, &f->index, cut, e))
+	if (check_header(source_name(under), raw, e) || scan_all(under, interrupted, &f->index, cut, e))
 		return -1;
 	if (f->index.nr)
 		return index_finish(&f->index, source_name(under), e);
@@ -448,7 +465,7 @@ static int flat_open(struct source *under, const struct spool_opts *opts, struct
 
 	if (!f)
 		return err_set(e, ERR_NOMEM, "%s: out of memory", source_name(under));
-	if (flat_build(under, f, &cut, &why) ||
+	if (flat_build(under, opts ? opts->interrupted : NULL, f, &cut, &why) ||
 	    source_over(under, "flattened", &flat_ops, f, f->index.end, ret, &why)) {
 		flat_close(f);
 		*e = why;
@@ -606,6 +623,21 @@ static enum step put_payload(struct stream *s, const struct record *r, struct si
 	return STEP_MORE;
 }
 
+/* A device holds other things where a record leaves a gap behind what came before. */
+static int fill_gap(struct sink *out, uint64_t from, uint64_t to, struct err *e)
+{
+	static const uint8_t zeros[64 << 10];
+
+	while (from < to) {
+		size_t n = (size_t)MIN(to - from, (uint64_t)sizeof(zeros));
+
+		if (sink_write(out, from, zeros, n, e))
+			return -1;
+		from += n;
+	}
+	return 0;
+}
+
 static enum step put_record(struct stream *s, struct sink *out, struct flat_result *ret,
 			    struct err *e)
 {
@@ -628,6 +660,8 @@ static enum step put_record(struct stream *s, struct sink *out, struct flat_resu
 	}
 	stream_take(s, RECORD_HEAD);
 	ret->records++;
+	if (!sink_has_holes(out) && r.size && fill_gap(out, ret->end, r.off, e))
+		return STEP_FAILED;
 	return put_payload(s, &r, out, ret, e);
 }
 

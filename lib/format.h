@@ -46,6 +46,7 @@ struct batch {
 	const struct iovec *iov;
 	int nr_iov;
 	size_t bytes; /* total of iov */
+	bool in_place; /* pieces are mapped input */
 };
 
 /*
@@ -83,6 +84,12 @@ struct part {
 	uint64_t nr_pages;	     /* kept pages in that range */
 	void *priv;		     /* the writer's own */
 };
+
+/*
+ * For put(): was B written as it was looked at? BEFORE: source_my_faults() when put() began.
+ * ERR_UNREADABLE when something of it was lost meanwhile.
+ */
+int batch_check(const struct part *p, const struct batch *b, uint64_t before, struct err *e);
 
 struct format {
 	const char *name;  /* "elf": what the user types and --json prints */
@@ -147,9 +154,9 @@ struct format {
 	int (*begin)(struct part *p, struct err *e);
 	/*
 	 * The next pages, ascending, inside [start_pfn, end_pfn). Called by one thread at a time.
-	 * ERR_UNREADABLE when source_my_faults() moved: pieces of b->iov, which may be mapped input,
-	 * were lost under the writer's hands. Nothing of the batch counts then, and it comes again
-	 * out of memory.
+	 * What batch_check() says when all is written is the result: pieces of b->iov, which may be
+	 * mapped input, may have been lost under the writer's hands. Nothing of the batch counts
+	 * then, and it comes again out of memory.
 	 */
 	int (*put)(struct part *p, const struct batch *b, struct err *e);
 	/*

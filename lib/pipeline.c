@@ -33,6 +33,7 @@ struct unit {
 	uint8_t *buf;
 	size_t fill; /* of buf */
 	size_t bytes;
+	bool exact; /* all of it is in buf, by read() */
 	uint64_t zero, passed, unreadable, first_unreadable;
 };
 
@@ -333,10 +334,12 @@ static int fill_unit(const struct line *l, struct worker *w, struct unit *u, str
 {
 	uint64_t before = source_my_faults();
 
+	u->exact = false;
 	if (add_runs(l, w, u, false, e))
 		return -1;
-	if (source_my_faults() == before)
+	if (!dump_view_lost(l->part->plan->dump, before))
 		return 0;
+	u->exact = true;
 	/*
 	 * Windows that were got by now may hold zeros for good, and another thread may be the next
 	 * to use them.
@@ -385,13 +388,25 @@ static void count_unit(struct line *l, const struct unit *u)
 	pthread_mutex_unlock(l->totals);
 }
 
-static int put_unit(struct line *l, const struct unit *u, struct err *e)
+int batch_check(const struct part *p, const struct batch *b, uint64_t before, struct err *e)
+{
+	const struct dump *d = p->plan->dump;
+
+	if (!(b->in_place ? dump_view_lost(d, before) : source_my_faults() != before))
+		return 0;
+	return err_set(e, ERR_UNREADABLE,
+		       "%s: pages from 0x%" PRIx64 " on were lost while they were written",
+		       source_name(d->source), b->pages[0].pfn);
+}
+
+static int put_unit(struct line *l, const struct unit *u, bool in_place, struct err *e)
 {
 	struct batch b = { .pages = u->pages,
 			   .nr_pages = u->nr_pages,
 			   .iov = u->iov,
 			   .nr_iov = u->nr_iov,
-			   .bytes = u->bytes };
+			   .bytes = u->bytes,
+			   .in_place = in_place };
 
 	return l->p->format->put(l->part, &b, e);
 }
@@ -400,7 +415,7 @@ static int write_unit(struct line *l, struct unit *u, struct err *e)
 {
 	struct worker raw = { .zero_place = NO_PLACE };
 
-	if (put_unit(l, u, e)) {
+	if (put_unit(l, u, l->in_place && !u->exact, e)) {
 		if (e->code != ERR_UNREADABLE || !l->in_place)
 			return -1;
 		/*
@@ -409,7 +424,7 @@ static int write_unit(struct line *l, struct unit *u, struct err *e)
 		 */
 		empty_unit(u);
 		reader_fini(&u->reader);
-		if (add_runs(l, &raw, u, true, e) || put_unit(l, u, e))
+		if (add_runs(l, &raw, u, true, e) || put_unit(l, u, false, e))
 			return -1;
 		reader_fini(&u->reader);
 	}

@@ -425,19 +425,15 @@ static struct verdict drop_free(uint64_t pfn, uint64_t order, const char *why)
 	return drop(KIND_FREE, 1ULL << order, why);
 }
 
-struct verdict rules_judge(const struct rules *r, uint64_t pfn, uint64_t vaddr, const uint8_t *page,
-			   const uint8_t *next)
+static struct verdict judge_fields(const struct rules *r, uint64_t pfn, struct page_fields f)
 {
-	struct page_fields f;
 	bool slab, anon, cache;
-	uint64_t nr;
+	uint64_t nr = 1ULL << f.order;
 
-	rules_fields(r, pfn, vaddr, page, next, &f);
 	if (f.is_tail)
 		return keep("tail of a compound page: goes with its head");
 	slab = r->slab_type.known ? has_type(r, f.mapcount, &r->slab_type)
 				  : (f.flags & r->slab_flag) != 0;
-	nr = 1ULL << f.order;
 	if ((r->level & LEVEL_FREE) && !slab && has_type(r, f.mapcount, &r->buddy))
 		return f.private_value < r->max_free_order
 			       ? drop_free(pfn, f.private_value, "in the buddy allocator")
@@ -462,4 +458,17 @@ struct verdict rules_judge(const struct rules *r, uint64_t pfn, uint64_t vaddr, 
 	if (!slab && has_type(r, f.mapcount, &r->offline))
 		return drop(KIND_OFFLINE, nr, "logically offline: ballooned or unplugged");
 	return keep("kernel memory");
+}
+
+struct verdict rules_judge(const struct rules *r, uint64_t pfn, uint64_t vaddr, const uint8_t *page,
+			   const uint8_t *next)
+{
+	struct page_fields f;
+	struct verdict v;
+
+	rules_fields(r, pfn, vaddr, page, next, &f);
+	v = judge_fields(r, pfn, f);
+	v.is_head = f.is_head;
+	v.is_lone = f.is_head && !f.order;
+	return v;
 }

@@ -107,6 +107,8 @@ struct verdict {
 	enum page_kind kind;
 	uint64_t nr;	 /* pages that the verdict is for, from this one on: a power of two */
 	const char *why; /* the rule, in words */
+	bool is_head;	 /* of a compound page, by its flag */
+	bool is_lone;	 /* but the next page is no tail of it: its order is not believed */
 };
 
 /*

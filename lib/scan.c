@@ -31,7 +31,7 @@ struct worker {
 	struct reader data;   /* struct pages */
 	struct reader tables; /* page tables */
 	uint64_t dropped[NR_KINDS];
-	uint64_t unjudged;
+	uint64_t unjudged, heads, lone_heads;
 };
 
 /* Take the next chunk; false when there is none, or when the user wants to stop. */
@@ -96,6 +96,8 @@ static uint64_t judge(struct worker *w, uint64_t pfn, uint64_t vaddr, const uint
 
 	if (c->explain)
 		explain_page(w, pfn, vaddr, page, next, &v);
+	w->heads += v.is_head;
+	w->lone_heads += v.is_lone;
 	if (v.kind == KIND_KEPT)
 		return 1;
 	w->dropped[v.kind] += pfnset_clear(c->keep, pfn, v.nr);
@@ -272,6 +274,8 @@ static void *scan_worker(void *arg)
 	for (k = 0; k < NR_KINDS; k++)
 		s->c->dropped[k] += w.dropped[k];
 	s->c->unjudged += w.unjudged;
+	s->c->heads += w.heads;
+	s->c->lone_heads += w.lone_heads;
 	pthread_mutex_unlock(&s->lock);
 	return NULL;
 }

@@ -24,6 +24,7 @@ struct sink {
 	enum sink_kind kind;
 	char *name;
 	char *grows; /* what it is called until it is whole; NULL: by its name */
+	bool keep_unfinished;
 	int fd;
 	bool force;	/* what has the name may be replaced */
 	bool own_fd;	/* the descriptor is closed with the sink */
@@ -147,9 +148,25 @@ int sink_file(const char *path, unsigned int flags, struct sink **ret, struct er
 	return growing_new(path, real ? real : path, flags, ret, e);
 }
 
+/*
+ * The system could not reach a piece of the mapped input: touched from here, what is gone becomes zeros,
+ * and is counted.
+ */
+static void touch_all(const struct iovec *iov, int nr_iov)
+{
+	int i;
+
+	for (i = 0; i < nr_iov; i++)
+		touch_pages(iov[i].iov_base, iov[i].iov_len);
+}
+
+#define MAX_TOUCHES 1000u /* in a row: pages may be dropped again before they are written */
+
 /* Hand IOV to the descriptor, all of it, at offset OFF or, for a stream, where it is. */
 static int write_all(struct sink *s, uint64_t off, struct iovec *iov, int nr_iov, struct err *e)
 {
+	unsigned int touches = 0;
+
 	while (nr_iov) {
 		ssize_t n = s->kind == SINK_KIND_FLAT ? writev(s->fd, iov, nr_iov)
 						      : pwritev(s->fd, iov, nr_iov, (off_t)off);
@@ -160,6 +177,10 @@ static int write_all(struct sink *s, uint64_t off, struct iovec *iov, int nr_iov
 			struct pollfd p = { .fd = s->fd, .events = POLLOUT };
 
 			poll(&p, 1, -1);
+			continue;
+		}
+		if (n < 0 && errno == EFAULT && touches++ < MAX_TOUCHES) {
+			touch_all(iov, nr_iov);
 			continue;
 		}
 		if (n < 0) {
@@ -359,7 +380,6 @@ static int write_through(struct sink *s, uint64_t off, const struct iovec *iov, 
 int sink_writev(struct sink *s, uint64_t off, const struct iovec *iov, int nr_iov, struct err *e)
 {
 	size_t total = iov_total(iov, nr_iov);
-	int i;
 
 	if (!total)
 		return 0;
@@ -373,8 +393,7 @@ int sink_writev(struct sink *s, uint64_t off, const struct iovec *iov, int nr_io
 		 * A page of a mapped source that is gone by now becomes zeros (and is counted)
 		 * here, where it cannot stop the write in the middle with EFAULT.
 		 */
-		for (i = 0; i < nr_iov; i++)
-			touch_pages(iov[i].iov_base, iov[i].iov_len);
+		touch_all(iov, nr_iov);
 		return write_through(s, off, iov, nr_iov, e);
 	}
 	if (!s->fill)
@@ -479,7 +498,7 @@ static int sync_file(struct sink *s, struct err *e)
 	char *slash = dir ? strrchr(dir, '/') : NULL;
 	int fd;
 
-	if (sink_sync(s, e) || (s->grows && take_name(s, e)))
+	if (sink_sync(s, e) || (s->grows && !s->keep_unfinished && take_name(s, e)))
 		return -1;
 	if (slash)
 		slash[slash == dir] = '\0';
@@ -513,6 +532,11 @@ int sink_commit(struct sink *s, uint64_t size, struct err *e)
 		return sync_file(s, e);
 	}
 	return 0;
+}
+
+void sink_keep_unfinished(struct sink *s)
+{
+	s->keep_unfinished = true;
 }
 
 int sink_restart(struct sink *s, struct err *e)

@@ -116,6 +116,9 @@ uint64_t sink_end(const struct sink *s);
  */
 int sink_commit(struct sink *s, uint64_t size, struct err *e);
 
+/* It stays named as incomplete (SINK_RENAME), although all is written: what it holds is not whole. */
+void sink_keep_unfinished(struct sink *s);
+
 /*
  * Begin the output anew, as an empty file; for a retry. ERR_UNSUPPORTED where bytes are out
  * already.

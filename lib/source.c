@@ -39,6 +39,7 @@ struct source {
 	struct source *under;
 	const char *kind;
 	bool cut, has_base;
+	bool regular; /* a file that has a length of its own */
 	uint64_t base; /* of FILE@ADDR */
 };
 
@@ -135,12 +136,13 @@ static int source_setup(struct source *s, struct err *e)
 	if (end < 0)
 		return err_set(e, ERR_UNSUPPORTED, "%s: cannot seek in it; save it to a file first",
 			       s->name);
+	s->regular = S_ISREG(st.st_mode);
 	/* Files of /proc say 0 or their length; those that say 0 end where read() ends. */
-	s->size = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : (uint64_t)end;
+	s->size = s->regular ? (uint64_t)st.st_size : (uint64_t)end;
 	if (!s->size && S_ISCHR(st.st_mode))
 		s->size = UINT64_MAX;
 	/* A dump in /proc has no disk blocks: mapping it is not lazy. */
-	s->cell = S_ISREG(st.st_mode) && st.st_dev && st.st_blocks ? CELL_FILE : CELL_DEVICE;
+	s->cell = s->regular && st.st_dev && st.st_blocks ? CELL_FILE : CELL_DEVICE;
 	return 0;
 }
 
@@ -306,6 +308,13 @@ bool source_is_path(const struct source *s, const char *path)
 		if (s->fd >= 0 && st.st_dev == s->dev && st.st_ino == s->ino)
 			return true;
 	return false;
+}
+
+bool source_shrank(const struct source *s)
+{
+	struct stat st;
+
+	return s->regular && source_maps(s) && !fstat(s->fd, &st) && (uint64_t)st.st_size < s->size;
 }
 
 void source_guard(bool on)

@@ -168,6 +168,12 @@ bool source_is_path(const struct source *s, const char *path);
 uint64_t source_my_faults(void);
 
 /*
+ * Has the file become shorter since it was opened? Then what is mapped of the page in which it ends now
+ * reads as zeros behind that end, and no fault tells. Files that are mapped only; others read exactly.
+ */
+bool source_shrank(const struct source *s);
+
+/*
  * Between source_guard(true) and source_guard(false) a page of any mapping that is lost under the
  * calling thread's hands becomes zeros and is counted, not only one of our windows: for calls into a
  * library that maps files itself. What it mapped must be thrown away when the count moved.

@@ -16,6 +16,8 @@
 #include "zero.h"
 
 #define BLOCK ((size_t)4096)	      /* the smallest hole */
+/* So many bytes of zeros count as one against the limit: a machine is mostly empty. */
+#define ZEROS_PER_BYTE 256u
 #define CHUNK ((size_t)256 << 10) /* of what a pipe gives */
 
 struct spool {
@@ -24,7 +26,7 @@ struct spool {
 	const struct spool_opts *opts;
 	int fd;
 	const char *dir;
-	uint64_t limit, used, size; /* used: what is not holes */
+	uint64_t limit, used, holes, size; /* used: what is not holes */
 	uint8_t *buf;		    /* CHUNK bytes gathered, so that blocks are whole */
 	size_t fill;
 };
@@ -136,15 +138,16 @@ static int put_blocks(struct spool *s, struct err *e)
 			end = MIN(end + BLOCK, s->fill);
 		while (end < s->fill &&
 		       zero == (s->fill - end >= BLOCK && is_zero(s->buf + end, BLOCK)));
-		if (zero)
+		if (zero) {
 			s->size += end - at;
-		else if (put_data(s, s->buf + at, end - at, e))
+			s->holes += end - at;
+		} else if (put_data(s, s->buf + at, end - at, e))
 			return -1;
 		at = end;
 	}
 	s->fill = 0;
-	/* An endless stream of zeros takes no room, but has an end all the same. */
-	if (s->size >> 56)
+	/* Zeros take no room, but time: a stream of nothing else has an end all the same. */
+	if (s->holes / ZEROS_PER_BYTE > s->limit - s->used)
 		return too_large(s, e);
 	return 0;
 }

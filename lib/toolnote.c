@@ -9,8 +9,8 @@
 #include "cleanup.h"
 #include "format.h"
 
-/* Lines of one kind; more segments, or pieces of memory, than any machine's firmware tells of. */
-#define MAX_LINES 16384
+/* Lines of one kind: some 70 MB of text, within what notes may take. */
+#define MAX_LINES ((size_t)1 << 20)
 #define MAX_HISTORY ((size_t)4 << 10)
 
 bool toolnote_is(const struct note *n)
@@ -97,7 +97,7 @@ static size_t count_lines(const char *text, size_t len, const char *key)
 
 	while (next_line(&text, &len, &l))
 		nr += is_key(&l, key);
-	return MIN(nr, (size_t)MAX_LINES);
+	return MIN(nr, MAX_LINES);
 }
 
 /* The tables, which replace what D has. Without memory for them D keeps that. */
@@ -193,7 +193,11 @@ static void put_segments(FILE *f, const struct dump *d)
 
 	if (d->id.elf_class)
 		fprintf(f, "CLASS=%d\n", 8 * d->id.elf_class);
-	for (i = 0; i < MIN(d->nr_segments, (size_t)MAX_LINES); i++) {
+	/* Half a table would take the place of the whole one that an ELF file has of its own. */
+	if (d->nr_segments > MAX_LINES)
+		log_warn(d->log, "%zu program headers are too many to be noted: addresses are lost",
+			 d->nr_segments);
+	for (i = 0; d->nr_segments <= MAX_LINES && i < d->nr_segments; i++) {
 		const struct segment *s = &d->segments[i];
 
 		fprintf(f, "PT_LOAD=%" PRIx64 " %" PRIx64 " %" PRIx64 " %" PRIx64 " %x\n", s->vaddr,
@@ -204,7 +208,8 @@ static void put_segments(FILE *f, const struct dump *d)
 /* The memory that exists, whatever D has of it. */
 static void put_ram(FILE *f, const struct dump *d)
 {
-	unsigned int shift = dump_page_shift(d), lines = 0;
+	unsigned int shift = dump_page_shift(d);
+	size_t lines = 0;
 	uint64_t start = 0, end = 0;
 	bool more;
 

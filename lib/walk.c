@@ -102,15 +102,17 @@ static int visit_view(struct worker *w, uint64_t pfn, uint64_t nr, uint64_t *ret
 	struct walk_page p = { .pfn = pfn };
 	struct err why = ERR_INIT;
 	struct view v;
+	bool lost;
 
 	*ret = 1;
 	if (reader_view(&w->reader, SPACE_PHYS, pfn, nr, &v, &why))
 		return visit_exactly(w, &p, e);
 	touch_pages(v.data, v.nr * size);
+	lost = dump_view_lost(w->all->w->dump, before);
 	*ret = v.nr;
 	for (i = 0; i < v.nr; i++) {
 		p = (struct walk_page){ .pfn = pfn + i, .data = v.data + i * size };
-		if (source_my_faults() == before) {
+		if (!lost) {
 			p.zero = is_zero(p.data, size);
 			if (tell(w, &p, e))
 				return -1;
@@ -138,7 +140,9 @@ static int visit_stored(struct worker *w, struct walk_page *p, struct err *e)
 		return tell(w, p, e);
 	}
 	p->data = stored_expand(&w->reader, &s, size, &why);
-	if (!p->data || source_my_faults() != before)
+	/* What is compressed does not expand when a part of it is gone. */
+	if (!p->data || (s.codec == CODEC_RAW ? dump_view_lost(w->all->w->dump, before)
+					      : source_my_faults() != before))
 		return visit_exactly(w, p, e);
 	p->zero = is_zero(p->data, size);
 	if (p->zero)

@@ -85,7 +85,7 @@ static void init_talk(struct job *job, bool makedumpfile)
 	talk_init(&job->talk, makedumpfile ? "makedumpfile" : "dumptool filter", makedumpfile);
 	job->talk.level = o->quiet ? TALK_ERROR : o->message_level;
 	job->talk.mode = o->progress;
-	job->talk.data_on_stdout = o->flat;
+	job->talk.data_on_stdout = o->flat && !o->nr_outputs;
 }
 
 /* ---- in our own manner ---- */
@@ -193,7 +193,8 @@ static int run_makedumpfile(struct job *job, int argc, char **argv, struct err *
 	if (status == STATUS_INCOMPLETE)
 		talk_say(&job->talk, TALK_COMMON,
 			 "This is an incomplete dumpfile, but might analyzable.\n");
-	if (status == STATUS_DAMAGED)
+	/* Pieces of a split set that are missing are no matter of a page or two. */
+	if (status == STATUS_DAMAGED && !job->opts.reassemble)
 		status = STATUS_OK;
 	if (status == STATUS_OK)
 		say_saved(job);

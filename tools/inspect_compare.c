@@ -124,7 +124,7 @@ static const uint8_t *other_page(struct comparer *w, uint64_t pfn)
 
 	if (!reader_view(&w->reader, SPACE_PHYS, pfn, 1, &v, &ignored)) {
 		touch_pages(v.data, w->other->id.page_size);
-		if (source_my_faults() == before)
+		if (!dump_view_lost(w->other, before))
 			return v.data;
 	}
 	return reader_page(&w->reader, SPACE_PHYS, pfn, w->page, &ignored) ? NULL : w->page;
@@ -241,11 +241,12 @@ static void tell_content(struct compare *c, unsigned int has, uint64_t pfn, uint
 	}
 	reader_init(&r, d);
 	while (nr && !interrupted) {
+		uint64_t before = source_my_faults(), i;
 		struct err ignored = ERR_INIT;
-		uint64_t i;
 		struct view v;
 
-		if (reader_view(&r, SPACE_PHYS, pfn, nr, &v, &ignored)) {
+		if (reader_view(&r, SPACE_PHYS, pfn, nr, &v, &ignored) ||
+		    (touch_pages(v.data, v.nr * d->id.page_size), source_my_faults() != before)) {
 			tell_range(c, has ? ONLY_SECOND : ONLY_FIRST, pfn, 1);
 			v.nr = 1;
 		} else {
@@ -314,50 +315,112 @@ static bool next_note(struct bytes *b, struct note *ret)
 	return false;
 }
 
-static bool same_name(const struct note *a, const struct note *b)
+struct note_ref {
+	struct note note;
+	size_t index; /* in its dump */
+};
+
+static int by_name(const void *a, const void *b)
 {
-	return a->type == b->type && a->owner_len == b->owner_len &&
-	       !memcmp(a->owner, b->owner, a->owner_len);
+	const struct note *x = &((const struct note_ref *)a)->note,
+			  *y = &((const struct note_ref *)b)->note;
+	int order;
+
+	if (x->type != y->type)
+		return x->type < y->type ? -1 : 1;
+	if (x->owner_len != y->owner_len)
+		return x->owner_len < y->owner_len ? -1 : 1;
+	order = memcmp(x->owner, y->owner, x->owner_len);
+	return order;
 }
 
-static void compare_notes(struct compare *c)
+/* The order of the file among notes of one name. */
+static int by_name_and_index(const void *a, const void *b)
 {
-	struct notes *n = &c->notes;
-	struct bytes b[2];
-	struct note note[2];
-	bool more[2];
-	unsigned int i;
+	const struct note_ref *x = a, *y = b;
+	int order = by_name(a, b);
 
-	if (c->s[0].dump->format->no_notes || c->s[1].dump->format->no_notes)
-		return;
-	n->compared = true;
-	for (i = 0; i < 2; i++) {
-		const struct dump *d = c->s[i].dump;
+	return order ? order : x->index < y->index ? -1 : x->index > y->index;
+}
 
-		b[i] = bytes_init(d->notes, d->notes_len, d->id.order, "notes", d->notes_off);
-		more[i] = next_note(&b[i], &note[i]);
+/* More notes than any dump has are compared as far as this. */
+#define MAX_COMPARED_NOTES ((size_t)1 << 20)
+
+static struct note_ref *sorted_notes(const struct dump *d, size_t *ret)
+{
+	size_t room = MIN(d->notes_len / 12, MAX_COMPARED_NOTES), nr = 0;
+	struct note_ref *refs = calloc(room + 1, sizeof(*refs));
+	struct bytes b = bytes_init(d->notes, d->notes_len, d->id.order, "notes", d->notes_off);
+
+	while (refs && nr < room && next_note(&b, &refs[nr].note)) {
+		refs[nr].index = nr;
+		nr++;
 	}
-	while (more[0] || more[1]) {
-		bool same = more[0] && more[1] && same_name(&note[0], &note[1]);
+	if (refs)
+		qsort(refs, nr, sizeof(*refs), by_name_and_index);
+	*ret = nr;
+	return refs;
+}
 
-		if (same && note[0].desc_len == note[1].desc_len &&
-		    !memcmp(note[0].desc, note[1].desc, note[0].desc_len))
-			n->same++;
-		else if (same)
-			n->changed++;
-		else
-			for (i = 0; i < 2; i++)
-				n->only[i] += more[i];
-		for (i = 0; i < 2; i++)
-			more[i] = more[i] && next_note(&b[i], &note[i]);
+static void count_notes(struct notes *n, const struct note_ref *a, size_t nr_a,
+			const struct note_ref *b, size_t nr_b)
+{
+	size_t i = 0, k = 0;
+
+	while (i < nr_a || k < nr_b) {
+		int order = i == nr_a ? 1 : k == nr_b ? -1 : by_name(&a[i], &b[k]);
+
+		if (order) {
+			n->only[order > 0]++;
+		} else {
+			bool same = a[i].note.desc_len == b[k].note.desc_len &&
+				    !memcmp(a[i].note.desc, b[k].note.desc, a[i].note.desc_len);
+
+			n->same += same;
+			n->changed += !same;
+		}
+		i += order <= 0;
+		k += order >= 0;
 	}
-	c->eraseinfo_differs = c->s[0].dump->eraseinfo_len != c->s[1].dump->eraseinfo_len ||
-			       (c->s[0].dump->eraseinfo_len &&
-				memcmp(c->s[0].dump->eraseinfo, c->s[1].dump->eraseinfo,
-				       c->s[0].dump->eraseinfo_len));
+}
+
+/* The k-th note of a name with the k-th one of that name in the other dump. */
+static int compare_notes(struct compare *c, struct err *e)
+{
+	const struct dump *d[2] = { c->s[0].dump, c->s[1].dump };
+	_cleanup_free_ struct note_ref *a = NULL, *b = NULL;
+	size_t nr_a = 0, nr_b = 0;
+
+	if (d[0]->format->no_notes || d[1]->format->no_notes)
+		return 0;
+	a = sorted_notes(d[0], &nr_a);
+	b = sorted_notes(d[1], &nr_b);
+	if (!a || !b)
+		return err_set(e, ERR_NOMEM, "no memory for notes");
+	c->notes.compared = true;
+	count_notes(&c->notes, a, nr_a, b, nr_b);
+	c->eraseinfo_differs = d[0]->eraseinfo_len != d[1]->eraseinfo_len ||
+			       (d[0]->eraseinfo_len &&
+				memcmp(d[0]->eraseinfo, d[1]->eraseinfo, d[0]->eraseinfo_len));
+	return 0;
 }
 
 /* ---- telling ---- */
+
+/* Is there anything in either that could not be compared? */
+static bool is_partial(const struct compare *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		const struct dump *d = c->s[i].dump;
+
+		if (c->pages.bad[i] || d->incomplete || d->damage.missing_bytes ||
+		    d->damage.unreadable_pages || d->damage.bad_structures)
+			return true;
+	}
+	return false;
+}
 
 static bool is_different(const struct compare *c)
 {
@@ -410,8 +473,8 @@ static void print_text(const struct compare *c)
 	if (c->eraseinfo_differs)
 		printf("erase information differs\n");
 	printf("%s\n", is_different(c)			    ? "DIFFERENT"
-		       : c->pages.bad[0] || c->pages.bad[1] ? "the same as far as both can be read"
-							    : "the same");
+		       : is_partial(c) ? "the same as far as both can be read"
+				       : "the same");
 }
 
 static void json_ranges(struct json *j, const struct compare *c)
@@ -492,15 +555,14 @@ int inspect_compare(struct inspect *in, struct err *e)
 	if (open_both(c, e))
 		return STATUS_FAILED;
 	compare_states(c);
-	compare_notes(c);
-	if (!compare_contents(c, e)) {
+	if (!compare_notes(c, e) && !compare_contents(c, e)) {
 		if (in->json)
 			print_json(c);
 		else
 			print_text(c);
 		status = is_different(c)			   ? STATUS_DIFFERENT
-			 : c->pages.bad[0] || c->pages.bad[1] ? STATUS_DAMAGED
-								   : STATUS_OK;
+			 : is_partial(c)    ? STATUS_DAMAGED
+					    : STATUS_OK;
 	}
 	session_close(&c->s[1]);
 	session_close(&c->s[0]);

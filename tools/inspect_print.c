@@ -111,16 +111,19 @@ static void print_kernel(const struct inspect *in)
 
 static void print_cpus(const struct dump *d)
 {
-	unsigned int i;
+	const char *names[2] = { d->arch ? d->arch->pc : NULL, d->arch ? d->arch->sp : NULL };
+	unsigned int i, k;
 
 	printf("CPUs:          %u\n", d->nr_cpus);
 	for (i = 0; i < d->nr_cpus; i++) {
-		uint64_t pc = 0, sp = 0;
+		printf("  %-4u         pid %d", i, d->cpus[i].pid);
+		for (k = 0; k < 2; k++) {
+			uint64_t value;
 
-		cpu_reg(&d->cpus[i], d->arch->pc, &pc);
-		cpu_reg(&d->cpus[i], d->arch->sp, &sp);
-		printf("  %-4u         pid %d, %s 0x%" PRIx64 ", %s 0x%" PRIx64 "\n", i,
-		       d->cpus[i].pid, d->arch->pc, pc, d->arch->sp, sp);
+			if (cpu_reg(&d->cpus[i], names[k], &value))
+				printf(", %s 0x%" PRIx64, names[k], value);
+		}
+		printf("\n");
 	}
 }
 

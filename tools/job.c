@@ -25,6 +25,15 @@ static int open_stream(struct job *job, struct err *e)
 			     : sink_flat(STDOUT_FILENO, "STDOUT", &job->sinks[0], e);
 }
 
+/* Is the input what an output of that name is called while it grows? */
+static bool reads_unfinished(const struct job *job, const char *path)
+{
+	char name[4096];
+
+	return snprintf(name, sizeof(name), "%s%s", path, UNFINISHED) < (int)sizeof(name) &&
+	       session_reads(&job->session, name);
+}
+
 static int open_output(struct job *job, unsigned int i, struct err *e)
 {
 	const struct job_opts *o = &job->opts;
@@ -37,6 +46,9 @@ static int open_output(struct job *job, unsigned int i, struct err *e)
 		return sink_null(path, &job->sinks[i], e);
 	if (o->nr_outputs && session_reads(&job->session, path))
 		return err_set(e, ERR_EXISTS, "%s: is the input", path);
+	if (flags & SINK_RENAME && reads_unfinished(job, path))
+		return err_set(e, ERR_EXISTS, "%s%s, which %s would be until it is whole, is the input",
+			       path, UNFINISHED, path);
 	if (o->flat ? open_stream(job, e) : sink_file(path, flags, &job->sinks[i], e))
 		return err_add(e, "cannot write the dump file");
 	return 0;
@@ -161,6 +173,8 @@ static int copy_pages(struct job *job, struct err *e)
 	if (pipeline_run(&job->pipeline, job->parts, job->nr_parts, e))
 		return -1;
 	progress_end(progress);
+	/* What was lost on the way is missing from the output as it is from a cut input. */
+	job->plan.incomplete |= job->pipeline.unreadable_pages != 0;
 	for (i = 0; i < job->nr_parts; i++)
 		if (f->commit(&job->parts[i], e))
 			return -1;

@@ -440,7 +440,7 @@ static int check_combination(const struct job_opts *o, struct err *e)
 			       "--dump-dmesg goes neither with --split nor with --dry-run");
 	if (o->partial_dmesg && !o->dump_dmesg)
 		return err_set(e, ERR_USAGE, "--partial-dmesg needs --dump-dmesg");
-	if (o->json && o->flat)
+	if (o->json && o->flat && !o->nr_outputs)
 		return err_set(e, ERR_USAGE, "--json and -F both want standard output");
 	if (o->explain_set && (o->dump_dmesg || o->flat || o->split))
 		return err_set(e, ERR_USAGE,
@@ -514,6 +514,9 @@ int job_opts_parse(struct job_opts *o, int argc, char **argv, enum manner manner
 		return -1;
 	if (o->reassemble)
 		set_reassemble(o);
+	/* makedumpfile refuses what makes no sense; ours has a default codec, and ignores it. */
+	if (makedumpfile && o->format == &elf_format && (o->codec || o->missing_codec))
+		return err_set(e, ERR_USAGE, "-E writes pages as they are, not compressed");
 	return check_combination(o, e);
 }
 

@@ -180,6 +180,9 @@ static uint64_t plan_phys_base(struct job *job)
 	if (!d->arch || !d->arch->pfn_from_phys_base)
 		return job->session.xlat.phys_base;
 	d->id.pfn_bias = dump_next_run(d, SPACE_PHYS, 0, &first) ? first.pfn : 0;
+	/* The header has 32 bits for it: memory that begins beyond them is counted from 0. */
+	if (d->id.pfn_bias << dump_page_shift(d) > UINT32_MAX)
+		d->id.pfn_bias = 0;
 	return d->id.pfn_bias << dump_page_shift(d);
 }
 

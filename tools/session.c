@@ -80,7 +80,7 @@ bool parse_size(const char *text, uint64_t *ret)
 	*ret = strtoull(text, &end, 10);
 	if (*text < '0' || *text > '9' || errno)
 		return false;
-	unit = *end ? strchr(suffix, *end & ~0x20) : NULL;
+	unit = *end && *end != ' ' ? strchr(suffix, *end & ~0x20) : NULL;
 	if (*end && (!unit || end[1]))
 		return false;
 	shift = unit ? 10 * (int)(unit - suffix + 1) : 0;
@@ -183,13 +183,16 @@ int open_sources(char *const *names, unsigned int nr, const struct input_opts *o
 	o.spool.interrupted = &interrupted;
 	for (i = 0; i < nr; i++) {
 		uint64_t base;
+		bool is_memory;
 		int failed = open_source(names[i], &o, &ret[i], e);
 
-		/* What is said to be memory is taken as it is. */
-		if (!failed && !source_base(ret[i], &base))
-			failed = source_unwrap(&ret[i], opener_table, &o.spool, e);
-		else if (failed)
+		if (failed)
 			ret[i] = NULL;
+		is_memory = !failed && source_base(ret[i], &base);
+		/* Memory that begins like a compressed file is one. */
+		failed = failed || source_unwrap(&ret[i], opener_table, &o.spool, e);
+		if (!failed && is_memory)
+			source_set_base(ret[i], base);
 		if (failed) {
 			close_sources(ret, i + 1);
 			return -1;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* filter -R: the file that a flattened stream on standard input stands for. */
+#include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "flat.h"
@@ -31,6 +33,17 @@ static bool mark_incomplete(struct sink *sink)
 	return marked;
 }
 
+/* Is standard input what the output is called while it grows? */
+static bool reads_unfinished(const char *path)
+{
+	char name[4096];
+	struct stat in, out;
+
+	return snprintf(name, sizeof(name), "%s%s", path, UNFINISHED) < (int)sizeof(name) &&
+	       !fstat(STDIN_FILENO, &in) && !stat(name, &out) && in.st_dev == out.st_dev &&
+	       in.st_ino == out.st_ino;
+}
+
 /*
  * Until its end nothing is known of a stream, not even whether what comes out has a mark: the file
  * has its name when it is whole, or says itself that it is not.
@@ -42,9 +55,13 @@ int job_unflatten(struct job *job, struct err *e)
 	struct err ignored = ERR_INIT;
 	struct sink *sink;
 
+	if (reads_unfinished(o->outputs[0]))
+		return err_set(e, ERR_EXISTS, "%s%s: is the input", o->outputs[0], UNFINISHED),
+		       STATUS_FAILED;
 	if (sink_file(o->outputs[0], SINK_RENAME | (o->force ? SINK_FORCE : 0), &job->sinks[0], e))
 		return err_add(e, "cannot write the dump file"), STATUS_FAILED;
 	job->nr_parts = 1;
+	sink_set_limit(job->sinks[0], o->limit);
 	sink = job->sinks[0];
 	if (!flat_rearrange(STDIN_FILENO, "standard input", sink, &interrupted, &r, e) &&
 	    r.complete)

@@ -8,6 +8,7 @@
  *   SHIM_FSYNC_CALL=N	  the Nth fsync, and all after it, fail with EIO
  *   SHIM_KILL_CALL=N	  SIGKILL in the middle of the Nth write
  *   SHIM_SHORT=N	  no write takes more than N bytes, and each second one is interrupted first
+ *   SHIM_FAULT	  each second write fails with EFAULT first, as when mapped input is dropped
  *   SHIM_SLEEP=USEC	  each write takes that long
  *   SHIM_READ=FROM-TO	  reading these bytes of a file fails with EIO, as a bad sector does
  *   SHIM_NO_MMAP=E	  no file can be mapped: error E
@@ -32,7 +33,7 @@
 static struct {
 	long write_call, write_bytes, write_errno, fsync_call, kill_call, cut, sleep, malloc_call;
 	long long read_from, read_to;
-	int no_mmap, malloc_all, ready;
+	int no_mmap, malloc_all, fault, ready;
 	const char *count;
 } want;
 
@@ -57,6 +58,7 @@ __attribute__((constructor)) static void start(void)
 	want.cut = number("SHIM_SHORT", 0);
 	want.sleep = number("SHIM_SLEEP", 0);
 	want.no_mmap = (int)number("SHIM_NO_MMAP", 0);
+	want.fault = getenv("SHIM_FAULT") != NULL;
 	want.malloc_all = getenv("SHIM_MALLOC_ALL") != NULL;
 	want.count = getenv("SHIM_COUNT");
 	if (range)
@@ -146,6 +148,10 @@ static ssize_t shim_write(int fd, const struct iovec *iov, int nr, off64_t off)
 			return refuse();
 		if ((long)most > want.write_bytes - bytes)
 			most = (size_t)(want.write_bytes - bytes);
+	}
+	if (want.fault && call % 2) {
+		errno = EFAULT;
+		return -1;
 	}
 	if (want.cut) {
 		if (call % 2) {

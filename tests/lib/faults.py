@@ -119,9 +119,10 @@ def mark_problems(path, page):
 
 
 def whole_problems(path, wanted, page):
-    """What is wrong with a dump that was called complete."""
+    """What is wrong with a dump that was written to its end: marked if a page could not be had."""
     dump = kdumpread.Dump(path)
-    bad = ["marked incomplete"] if dump.incomplete else []
+    missing = sum(not dump.has(pfn) for pfn in dump.held())
+    bad = [f"marked: {dump.incomplete}, {missing} pages missing"] if dump.incomplete != bool(missing) else []
     if dump.kept() != sorted(wanted):
         bad.append(f"{len(dump.kept())} pages, wanted {len(wanted)}")
     return bad + readable(path, page)[1]

@@ -174,6 +174,21 @@ static int byte_at(const struct file *files, unsigned int nr, uint64_t addr)
 	return -1;
 }
 
+/* Is the page one in which a file is cut off? It begins with a page, then, and nothing goes on. */
+static bool is_cut(const struct file *files, unsigned int nr, uint64_t pfn)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		uint64_t end = files[i].base + files[i].len;
+
+		if (files[i].len && files[i].base % PAGE == 0 && end % PAGE && end / PAGE == pfn &&
+		    byte_at(files, nr, end) < 0)
+			return true;
+	}
+	return false;
+}
+
 /* Every byte is that of the file that was named first. */
 static bool reads_right(const struct file *files, unsigned int nr, unsigned int *warnings)
 {
@@ -181,6 +196,7 @@ static bool reads_right(const struct file *files, unsigned int nr, unsigned int 
 	struct fake hears = { .log = { .emit = fake_hear } };
 	struct err e = ERR_INIT;
 	unsigned int bad = 0;
+	bool cut = false;
 	struct reader r;
 	struct dump *d;
 	uint64_t pfn, i;
@@ -191,6 +207,11 @@ static bool reads_right(const struct file *files, unsigned int nr, unsigned int 
 	for (pfn = 0; pfn < 0x60; pfn++) {
 		bool any = false;
 
+		if (is_cut(files, nr, pfn)) {
+			bad += dump_page_state(d, SPACE_PHYS, pfn) != PAGE_UNREADABLE;
+			cut = true;
+			continue;
+		}
 		if (dump_page_state(d, SPACE_PHYS, pfn) == PAGE_DATA)
 			bad += reader_page(&r, SPACE_PHYS, pfn, page, &e) ||
 			       reader_read(&r, SPACE_PHYS, pfn * PAGE, view, PAGE, &e) ||
@@ -207,7 +228,7 @@ static bool reads_right(const struct file *files, unsigned int nr, unsigned int 
 	}
 	*warnings = hears.warnings;
 	bad += d->format != &raw_format || d->id.word != 8 || d->id.order != ORDER_LE ||
-	       d->damage.missing_bytes;
+	       (d->damage.missing_bytes != 0) != cut;
 	reader_fini(&r);
 	dump_close(d);
 	return !bad;
@@ -222,12 +243,13 @@ static const struct {
 	{ "one somewhere, at no page's beginning", 1, 0, { { 40000, 0x2345 } } },
 	{ "two with a hole between", 2, 0, { { 8192, 0x10000 }, { 16384, 0x1000 } } },
 	{ "two side by side in one page", 2, 0, { { 5000, 0x1000 }, { 5000, 0x1000 + 5000 } } },
-	{ "the second over the first", 2, 1, { { 20000, 0x4000 }, { 20000, 0x2000 } } },
-	{ "the first over the second", 2, 1, { { 20000, 0x2000 }, { 20000, 0x4000 } } },
-	{ "one inside the other", 2, 1, { { 40000, 0 }, { 3000, 0x1100 } } },
-	{ "one around the other", 2, 1, { { 3000, 0x1100 }, { 40000, 0 } } },
+	{ "one that is cut off inside of a page", 1, 1, { { 30000, 0x3000 } } },
+	{ "the second over the first", 2, 2, { { 20000, 0x4000 }, { 20000, 0x2000 } } },
+	{ "the first over the second", 2, 2, { { 20000, 0x2000 }, { 20000, 0x4000 } } },
+	{ "one inside the other", 2, 2, { { 40000, 0 }, { 3000, 0x1100 } } },
+	{ "one around the other", 2, 2, { { 3000, 0x1100 }, { 40000, 0 } } },
 	{ "the same place", 3, 2, { { 100, 0x5010 }, { 8192, 0x5000 }, { 8192, 0x5000 } } },
-	{ "all over", 4, 2, { { 9000, 0x3100 }, { 9000, 0x8000 }, { 40000, 0 }, { 40000, 10 } } },
+	{ "all over", 4, 3, { { 9000, 0x3100 }, { 9000, 0x8000 }, { 40000, 0 }, { 40000, 10 } } },
 	{ "an empty one beside", 2, 0, { { 4096, 0 }, { 0, 0x800 } } },
 };
 

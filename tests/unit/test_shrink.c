@@ -120,6 +120,35 @@ static void test_reader(unsigned int flags)
 	source_close(d.source);
 }
 
+/* The last bytes go, inside of a page: mapped, zeros are in their place without any fault. */
+static void test_last_page(unsigned int flags)
+{
+	uint64_t before = source_my_faults();
+	struct dump d = { .id = { .page_size = 4096 }, .nr_sources = 1 };
+	struct err e = ERR_INIT;
+	uint8_t page[4096];
+	struct reader r;
+	struct view v;
+
+	restore();
+	shrink(64 * 4096);
+	d.source = open_source(flags);
+	d.sources = &d.source;
+	if (extents_add(&d, 0, 64 * 4096, 64 * 4096, 0, &e) || d.map->set_page_size(&d, &e))
+		abort();
+	reader_init(&r, &d);
+	ok(!dump_view_lost(&d, before), "nothing is lost yet");
+	shrink(63 * 4096 + 100);
+	ok(!reader_view(&r, SPACE_PHYS, 63, 1, &v, &e) && v.data[100] == 0 &&
+		   dump_view_lost(&d, before),
+	   "what is gone of the last page looks like zeros, and is told");
+	ok(reader_page(&r, SPACE_PHYS, 63, page, &e) == -1 && e.code == ERR_UNREADABLE,
+	   "asked exactly it is not there: %s", e.text);
+	reader_fini(&r);
+	d.map->free(&d);
+	source_close(d.source);
+}
+
 /* A fault in a mapping that is not a source's kills, as it would without us, also beside one that
  * is. */
 static void test_foreign(void)
@@ -270,6 +299,8 @@ int main(void)
 	test_shrink(SOURCE_NO_MMAP);
 	test_reader(0);
 	test_reader(SOURCE_NO_MMAP);
+	test_last_page(0);
+	test_last_page(SOURCE_NO_MMAP);
 	test_foreign();
 	test_guard();
 	test_threads();

@@ -43,8 +43,8 @@ def check_memory(tap, tool, folder, name, files, pages, status=harness.OK, **sta
     out = os.path.join(folder, "out.raw")
     run = tool.run("convert", "-f", "-q", "--format", "raw", *files, out)
     if tap.equal(run.status, status, f"{name}: convert to raw", run):
-        # A raw image of a dump that is not whole keeps the name that says so.
-        with open(out + (".incomplete" if status else ""), "rb") as f:
+        # What is made of an input that is not whole is not called so.
+        with open(out if status == harness.OK else out + ".incomplete", "rb") as f:
             raw = f.read()
         size = foreigngen.PAGE
         wrong = [hex(pfn) for pfn in range(len(raw) // size)
@@ -172,14 +172,6 @@ def check_xencore(tap, tool, folder):
     run = tool.run("inspect", write(folder, "cut", data[:-3000]))
     tap.check(run.status in (harness.FAILED, harness.DAMAGED) and not run.faults() and
               "string table" in run.err, "Xen dump-core, cut off: is told", run)
-
-
-    for what, at, value in (("section headers of no size", 58, 0), ("of a size of their own", 58, 32),
-                            ("a machine that is not x86", 18, 183)):
-        bad = data[:at] + value.to_bytes(2, "little") + data[at + 2:]
-        run = tool.run("inspect", write(folder, "bad", bad))
-        tap.check(run.status == harness.FAILED and not run.faults(),
-                  f"Xen dump-core, {what}: is said", run)
 
 
 def check_not_a_file(tap, tool, folder):

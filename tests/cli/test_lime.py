@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import harness
 import kdumpread
 import limegen
-import test_damage
+import damage
 import test_elf
 
 
@@ -50,7 +50,8 @@ def check_convert(tap, tool, text, path, folder, *options):
         tap.equal(run.status, wanted, f"{text.name}: convert to {name}", run)
     test_elf.check_dump(tap, text, out["kdump"], text.name)
     run = tool.run("inspect", "--compare", *options, path, out["elf"])
-    tap.equal(run.status, harness.OK, f"{text.name}: the ELF core is the same", run)
+    # What could not be read cannot be compared either.
+    tap.equal(run.status, wanted, f"{text.name}: the ELF core is the same", run)
 
 
 def check_described(tap, tool, folder):
@@ -85,10 +86,10 @@ def check_arch(tap, tool, folder):
 
 # ---- damage: whatever the file, the program finds what the reader of limegen.py does ----
 
-class Judge(test_damage.Judge):
+class Judge(damage.Judge):
     def inspect(self, name, path, model):
         run = self.tool.run("inspect", "--json", path)
-        problems = test_damage.run_problems(run)
+        problems = damage.run_problems(run)
         wanted = harness.FAILED if not model.is_usable() else \
             harness.OK if model.is_complete() else harness.DAMAGED
         if run.status != wanted:
@@ -115,7 +116,7 @@ class Judge(test_damage.Judge):
         """What is kept of it, byte by byte."""
         out = os.path.join(self.folder, "dump")
         run = self.tool.run("convert", "-f", "--compress", "none", path, out)
-        problems = test_damage.run_problems(run)
+        problems = damage.run_problems(run)
         if model.is_usable() and not problems:
             dump = kdumpread.Dump(out)
             problems = ["other pages"] if dump.kept() != model.present() else \
@@ -134,7 +135,7 @@ def judged(tool, folder, items, examine):
 
 def cut_image(judge, path, name):
     data = described(name).image()
-    for size in test_damage.cuts(limegen.Image(data).edges(), len(data)):
+    for size in damage.cuts(limegen.Image(data).edges(), len(data)):
         model = limegen.Image(data[:size])
         write(path, data[:size])
         judge.inspect(f"{name} cut to {size} bytes", path, model)
@@ -142,7 +143,7 @@ def cut_image(judge, path, name):
 
 
 def check_cut(tap, tool, folder):
-    test_damage.report(tap, "images cut off at every edge",
+    damage.report(tap, "images cut off at every edge",
                        judged(tool, folder, ("fractions", "overlap", "truncated"), cut_image))
 
 
@@ -150,7 +151,7 @@ def spoil_fields(judge, path, name):
     data = described(name).image()
     for i, off in enumerate(limegen.Image(data).headers[:2]):
         for field, at, width in limegen.FIELDS:
-            for value in test_damage.extremes(width, len(data)):
+            for value in damage.extremes(width, len(data)):
                 spoiled = bytearray(data)
                 spoiled[off + at:off + at + width] = value.to_bytes(width, "little")
                 write(path, spoiled)
@@ -161,7 +162,7 @@ def spoil_fields(judge, path, name):
 
 
 def check_fields(tap, tool, folder):
-    test_damage.report(tap, "header fields at extremes",
+    damage.report(tap, "header fields at extremes",
                        judged(tool, folder, ("overlap",), spoil_fields))
 
 

@@ -9,10 +9,10 @@
 extern const struct format libkdumpfile_format;
 
 /*
- * Does the library know this version, if it is LKCD? It does not survive that it does not: after
- * its error it frees twice, in all versions up to 0.5.6 (lkcd_cleanup()). ERR_UNSUPPORTED.
+ * Is S a file that libkdumpfile survives, as far as is known? It trusts what it reads, also in its
+ * newest version, 0.5.6. ERR_UNSUPPORTED, ERR_CORRUPT.
  */
-int lkcd_check(struct source *s, struct err *e);
+int lastresort_check(struct source *s, struct err *e);
 
 /*
  * Tell FOUND each page that an LKCD dump has, in the order of the file; what FOUND fails with ends

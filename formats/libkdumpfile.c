@@ -705,7 +705,7 @@ static int libkdumpfile_open(struct dump *d, struct err *e)
 	d->format_data = x;
 	x->dump = d;
 	pthread_mutex_init(&x->lock, NULL);
-	if (lkcd_check(d->source, e) || kd_open(x, e) || read_geometry(d, x, e))
+	if (lastresort_check(d->source, e) || kd_open(x, e) || read_geometry(d, x, e))
 		return -1;
 	read_ident(d, x);
 	read_told(d, x);

@@ -174,6 +174,14 @@ def check_xencore(tap, tool, folder):
               "string table" in run.err, "Xen dump-core, cut off: is told", run)
 
 
+    for what, at, value in (("section headers of no size", 58, 0), ("of a size of their own", 58, 32),
+                            ("a machine that is not x86", 18, 183)):
+        bad = data[:at] + value.to_bytes(2, "little") + data[at + 2:]
+        run = tool.run("inspect", write(folder, "bad", bad))
+        tap.check(run.status == harness.FAILED and not run.faults(),
+                  f"Xen dump-core, {what}: is said", run)
+
+
 def check_not_a_file(tap, tool, folder):
     """The library wants a plain file; and it must not be asked about just anything."""
     path = write(folder, "lkcd", foreigngen.lkcd(PAGES))

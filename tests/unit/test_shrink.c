@@ -173,6 +173,28 @@ static void test_foreign(void)
 	   "a fault that is not ours is not hidden");
 }
 
+/* But between source_guard() calls, for libraries, it is dealt with as one of ours. */
+static void test_guard(void)
+{
+	uint64_t before = source_my_faults();
+	volatile uint8_t *p;
+	int fd;
+
+	restore();
+	source_close(open_source(0)); /* for the handler */
+	fd = open(path, O_RDONLY);
+	p = mmap(NULL, SIZE, PROT_READ, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		abort();
+	shrink(4096);
+	source_guard(true);
+	ok(p[0] == pattern[0] && p[100000] == 0 && source_my_faults() == before + 1,
+	   "a library's mapping, guarded: zeros, and counted");
+	source_guard(false);
+	munmap((void *)p, SIZE);
+	close(fd);
+}
+
 /* ---- threads ---- */
 
 static struct source *shared;
@@ -280,6 +302,7 @@ int main(void)
 	test_last_page(0);
 	test_last_page(SOURCE_NO_MMAP);
 	test_foreign();
+	test_guard();
 	test_threads();
 	test_write(64 << 10, "what goes through the buffer");
 	test_write(SIZE, "what does not");

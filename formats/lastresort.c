@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The list of pages of an LKCD dump, for the driver of last resort: libkdumpfile makes one, but
- * does not show it, and takes the end of the file for the end of the pages. Each has address, size
- * and flags before it; the last one says that it is.
+ * What the driver of last resort has to know about files before, and instead of, libkdumpfile: what
+ * the library does not survive, and the list of pages of an LKCD dump. It makes one, but does not
+ * show it, and takes the end of the file for the end of the pages.
  *
- * Sources: LKCD <linux/dump.h>, dump_header and dump_page; lkcdutils; libkdumpfile lkcd.c.
+ * Sources: LKCD <linux/dump.h>, dump_header and dump_page; lkcdutils; gabi; libkdumpfile lkcd.c,
+ * elfdump.c.
  */
 #include <inttypes.h>
+#include <string.h>
 
 #include "bytes.h"
 #include "lastresort.h"
@@ -31,14 +33,13 @@ static bool read_order(struct source *s, enum byte_order *ret)
 	return load_u64(magic, *ret) == MAGIC;
 }
 
-int lkcd_check(struct source *s, struct err *e)
+/* After the error about a version that it does not know the library frees twice (lkcd_cleanup()).
+ */
+static int check_lkcd(struct source *s, enum byte_order order, struct err *e)
 {
-	enum byte_order order;
 	uint8_t raw[4];
 	uint32_t version;
 
-	if (!read_order(s, &order))
-		return 0;
 	if (source_read(s, VERSION_OFF, raw, sizeof(raw), e))
 		return -1;
 	version = load_u32(raw, order) & ~MCLX_BITS;
@@ -48,6 +49,53 @@ int lkcd_check(struct source *s, struct err *e)
 			       "; libkdumpfile reads 1 to 3 and 5 to 10",
 			       source_name(s), version);
 	return 0;
+}
+
+#define EHDR_SIZE 64
+#define SHDR_SIZE 64
+#define EM_386 3
+#define EM_X86_64 62
+
+/*
+ * Of an ELF file (64 bit: a Xen dump-core) the library looks at section headers of whatever size
+ * the file says, at section names of whatever length, and calls what it has for CPUs of x86 only.
+ */
+static int check_elf(struct source *s, const uint8_t *h, struct err *e)
+{
+	enum byte_order order = h[5] == 2 ? ORDER_BE : ORDER_LE;
+	uint64_t at = load_u64(h + 40, order) + (uint64_t)load_u16(h + 62, order) * SHDR_SIZE;
+	uint16_t machine = load_u16(h + 18, order);
+	uint8_t raw[SHDR_SIZE], last;
+	uint64_t off, size;
+
+	if (machine != EM_386 && machine != EM_X86_64)
+		return err_set(e, ERR_UNSUPPORTED, "%s: a Xen guest of ELF machine %u, not x86",
+			       source_name(s), machine);
+	if (load_u16(h + 58, order) != SHDR_SIZE)
+		return err_set(e, ERR_CORRUPT, "%s: e_shentsize is %u, expected %d", source_name(s),
+			       load_u16(h + 58, order), SHDR_SIZE);
+	if (source_read(s, at, raw, sizeof(raw), e))
+		return err_add(e, "header of the string table");
+	off = load_u64(raw + 24, order);
+	size = load_u64(raw + 32, order);
+	if (!size || off > UINT64_MAX - size || source_read(s, off + size - 1, &last, 1, e) || last)
+		return err_set(e, ERR_CORRUPT,
+			       "%s: the string table, %" PRIu64 " bytes at offset 0x%" PRIx64
+			       ", is cut off or has no end",
+			       source_name(s), size, off);
+	return 0;
+}
+
+int lastresort_check(struct source *s, struct err *e)
+{
+	enum byte_order order;
+	uint8_t h[EHDR_SIZE];
+
+	if (read_order(s, &order))
+		return check_lkcd(s, order, e);
+	if (source_read(s, 0, h, sizeof(h), e))
+		return -1;
+	return memcmp(h, "\177ELF\2", 5) ? 0 : check_elf(s, h, e);
 }
 
 static uint64_t data_start(struct source *s, enum byte_order order)

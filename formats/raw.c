@@ -213,21 +213,11 @@ static uint64_t count_missing(const struct plan *plan)
 	return n - pfnset_count(plan->keep, 0, UINT64_MAX);
 }
 
-/* One past the last page that the image holds: what was left out behind it needs no room. */
-static uint64_t last_kept(const struct plan *plan)
-{
-	uint64_t end = 0, pfn, nr;
-
-	while (pfnset_next(plan->keep, end, UINT64_MAX, UINT64_MAX, &pfn, &nr))
-		end = pfn + nr;
-	return end;
-}
-
 static int raw_commit(struct part *p, struct err *e)
 {
 	const struct plan *plan = p->plan;
 	struct writer *w = p->priv;
-	uint64_t end = last_kept(plan) * plan->page_size,
+	uint64_t end = plan->max_pfn * plan->page_size,
 		 missing = count_missing(plan) + w->unreadable;
 
 	/* A stream has no length: its last byte says where the file ends. */

@@ -11,6 +11,7 @@
 #include "fake_dump.h"
 #include "formats.h"
 #include "note.h"
+#include "sigbus.h"
 #include "toolnote.h"
 
 static char path[] = "/tmp/test_elf_write.XXXXXX";
@@ -859,7 +860,10 @@ int main(void)
 	test_lost_many(2, 40000);
 	test_abandon();
 	test_full();
-	test_fault();
+	if (sigbus_works())
+		test_fault();
+	else
+		ok(true, "the input shrinks # SKIP a lost page cannot be replaced here");
 	test_stream(false);
 	test_stream(true);
 	test_hostile();

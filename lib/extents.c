@@ -56,11 +56,13 @@ static int list_add(struct list *l, const struct extent *x, struct err *e)
 		last->end = x->end;
 		return 0;
 	}
+	if (l->nr == DUMP_MAX_SEGMENTS)
+		return err_set(e, ERR_NOMEM, "more than %zu pieces of memory", l->nr);
 	if (l->nr == l->room) {
 		size_t want = l->room ? l->room * 2 : 16;
 		struct extent *more = realloc(l->e, want * sizeof(*more));
 
-		if (!more || want >= NO_EXTENT)
+		if (!more)
 			return err_set(e, ERR_NOMEM, "no memory for %zu pieces of the memory map",
 				       want);
 		l->e = more;

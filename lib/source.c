@@ -40,6 +40,7 @@ struct source {
 	const char *kind;
 	bool cut, has_base;
 	bool regular; /* a file that has a length of its own */
+	atomic_bool shrunk;
 	uint64_t base; /* of FILE@ADDR */
 };
 
@@ -310,11 +311,29 @@ bool source_is_path(const struct source *s, const char *path)
 	return false;
 }
 
-bool source_shrank(const struct source *s)
+bool source_shrank(struct source *s)
 {
 	struct stat st;
 
-	return s->regular && source_maps(s) && !fstat(s->fd, &st) && (uint64_t)st.st_size < s->size;
+	if (!s->regular || !source_maps(s) || fstat(s->fd, &st) || (uint64_t)st.st_size >= s->size)
+		return false;
+	atomic_store(&s->shrunk, true);
+	return true;
+}
+
+/*
+ * How many of LEN bytes at OFF lie before the end that the file has now, once it is known to move: what
+ * a network file system has in its cache may be zeros that were put there when it learned of the end.
+ */
+static size_t before_end(const struct source *s, uint64_t off, size_t len)
+{
+	struct stat st;
+
+	if (!atomic_load(&s->shrunk) || fstat(s->fd, &st))
+		return len;
+	return off < (uint64_t)st.st_size
+		       ? (size_t)MIN((uint64_t)len, (uint64_t)st.st_size - off)
+		       : 0;
 }
 
 void source_guard(bool on)
@@ -354,7 +373,7 @@ size_t source_read_some(struct source *s, uint64_t off, void *to, size_t len, in
 			break;
 		done += (size_t)n;
 	}
-	return done;
+	return MIN(done, before_end(s, off, len));
 }
 
 int source_read(struct source *s, uint64_t off, void *buf, size_t len, struct err *e)

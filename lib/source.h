@@ -171,7 +171,7 @@ uint64_t source_my_faults(void);
  * Has the file become shorter since it was opened? Then what is mapped of the page in which it ends now
  * reads as zeros behind that end, and no fault tells. Files that are mapped only; others read exactly.
  */
-bool source_shrank(const struct source *s);
+bool source_shrank(struct source *s);
 
 /*
  * Between source_guard(true) and source_guard(false) a page of any mapping that is lost under the

@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""filter stays within the memory it promises: 8 MiB + 1 MiB for each thread + 1 bit for each page.
+"""All commands stay within the memory that is promised: 8 MiB + 1 MiB for each thread + 1 bit for each
+page, whatever the dump comes in.
 
-Run under RLIMIT_DATA of just that (mapped input does not count), so that more is a failure."""
+Run under RLIMIT_DATA of just that (mapped input does not count, nor what is unpacked on disk), so that
+more is a failure."""
 import os
+import shutil
+import subprocess
 import sys
 
 sys.dont_write_bytecode = True
@@ -34,26 +38,92 @@ def promise(pages, threads):
     return 8 * harness.MIB + threads * harness.MIB + (pages + 7) // 8
 
 
+class Bench:
+    """The program, and machines of so many pages."""
+
+    def __init__(self, tap, tool, folder):
+        self.tap, self.tool, self.folder = tap, tool, folder
+        self.big, self.real = self.path("big"), self.path("real")
+        empty_machine(self.big, 2 * GIB)
+        image = kimage.Image(kimage.Text(os.path.join(harness.DATA, "mem-all.txt")), "6.12")
+        image.write(self.real)
+        self.pages = {"big": 2 * GIB // 4096,
+                      "real": sum(last + 1 - first for first, last in image.text.ram)}
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def check(self, machine, threads, *command, status=harness.OK):
+        """COMMAND in the memory that is promised for the machine and so many threads."""
+        more = ("--num-threads", str(threads))
+        run = self.tool.run(*command, *more, seconds=100, data=promise(self.pages[machine], threads))
+        name = " ".join(os.path.basename(word) for word in command)
+        self.tap.check(run.status == status, f"{name}, {threads} threads", run)
+
+    def make(self, source, name, *options):
+        """A file of another kind out of SOURCE; how much memory that takes does not matter."""
+        run = self.tool.run("convert", "-q", "-f", *options, source, "-o", self.path(name), seconds=100)
+        self.tap.equal(run.status, harness.OK, f"made: {name}", run)
+        return self.path(name)
+
+
+def check_filter(bench):
+    out = bench.path("out")
+    for machine, level, codecs in (("big", "0", ("zlib",)),
+                                   ("real", "31", ("none", "zlib", "lzo", "zstd"))):
+        for codec in codecs:
+            for threads in (1, 2, 8):
+                for how in ([], ["--non-mmap"]) if machine == "real" else ([],):
+                    bench.check(machine, threads, "filter", "-f", "-d", level, "--compress", codec, *how,
+                                bench.path(machine), out)
+
+
+def check_inputs(bench):
+    """Whatever the dump comes in: pages that are stored one by one, streams, compressed files."""
+    out = bench.path("out")
+    for machine in ("big", "real"):
+        source = bench.path(machine)
+        inputs = [bench.make(source, f"{machine}.{codec}", "--compress", codec)
+                  for codec in ("zlib", "zstd")]
+        inputs.append(bench.make(source, f"{machine}.flattened", "-F"))
+        if shutil.which("xz"):
+            with open(f"{inputs[0]}.xz", "wb") as f:
+                subprocess.run(["xz", "-1", "-c", inputs[0]], stdout=f, check=True)
+            run = bench.tool.run("inspect", "--quick", f"{inputs[0]}.xz", "--spool-dir", bench.folder)
+            if "cannot unpack" not in run.err:
+                inputs.append(f"{inputs[0]}.xz")
+        else:
+            bench.tap.skip(f"{machine}.zlib.xz", "there is no program xz")
+        for path in inputs:
+            spool = ["--spool-dir", bench.folder] if path.endswith(".xz") else []
+            for threads in (1, 8):
+                for form in ("kdump", "elf", "raw"):
+                    bench.check(machine, threads, "convert", "-f", "--format", form, *spool, path, out)
+                bench.check(machine, threads, "filter", "-f", "-d", "31", "-c", *spool, path, out)
+                bench.check(machine, threads, "inspect", "--verify", *spool, path)
+
+
+def check_outputs(bench):
+    """Of a mapped ELF core."""
+    for machine in ("big", "real"):
+        for threads in (1, 8):
+            for form in (["elf"], ["raw"], ["kdump", "-F"]):
+                bench.check(machine, threads, "convert", "-f", "--format", *form, bench.path(machine),
+                            "-o", bench.path("out"))
+            bench.check(machine, threads, "inspect", "--verify", bench.path(machine))
+
+
+CHECKS = {check.__name__[6:]: check for check in (check_filter, check_inputs, check_outputs)}
+
+
 def test(tap, tool, folder):
     with open(tool.path, "rb") as f:
         instrumented = b"__tsan_init" in f.read()
     if tool.sanitized or instrumented:
         raise harness.Skip("sanitizers take memory of their own")
-    big, real = os.path.join(folder, "big"), os.path.join(folder, "real")
-    empty_machine(big, 2 * GIB)
-    image = kimage.Image(kimage.Text(os.path.join(harness.DATA, "mem-all.txt")), "6.12")
-    image.write(real)
-    out = os.path.join(folder, "out")
-    pages = sum(last + 1 - first for first, last in image.text.ram)
-    for dump, nr, level, codecs in ((big, 2 * GIB // 4096, "0", ("zlib",)),
-                                    (real, pages, "31", ("none", "zlib", "lzo", "zstd"))):
-        for codec in codecs:
-            for threads in (1, 2, 8):
-                for how in ([], ["--non-mmap"]) if dump is real else ([],):
-                    run = tool.filter("-f", "-d", level, "--compress", codec, "--num-threads", str(threads), *how,
-                                      dump, out, data=promise(nr, threads), seconds=100)
-                    tap.check(run.status == harness.OK, f"{os.path.basename(dump)}: level {level}, {codec}, "
-                              f"{threads} threads {' '.join(how)}", str(run))
+    bench = Bench(tap, tool, folder)
+    for name in harness.selected(CHECKS):
+        CHECKS[name](bench)
 
 
 harness.main(test)

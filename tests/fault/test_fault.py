@@ -22,7 +22,7 @@ from faults import (Lab, Noise, check_whole, elf_marked, elf_pages, mark_problem
                     stump_problems, whole_problems)
 
 RAW = ("-d", 0, "--compress", "none")
-SLOW = ("--compress", "zlib:12", "--num-threads", 1)
+SLOW = ("--compress", "zlib:6", "--num-threads", 1)
 KILLS = 20
 
 
@@ -61,7 +61,7 @@ def timed(lab, source, sig, share, whole):
 
 def check_killed_at_random(lab, sig, statuses):
     source, rng = lab.path("noise"), random.Random(sig)
-    noise = Noise(source)
+    noise = Noise(source, 2 * Noise.COUNT)      # several batches of descriptors
     lab.clean()
     began = time.monotonic()
     lab.tool.filter("-d", 0, *SLOW, source, lab.dump)

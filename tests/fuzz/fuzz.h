@@ -9,8 +9,15 @@
 
 struct bind_force;
 struct format;
+struct source;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/*
+ * The same of NR sources, of which the first names the format; they are closed.
+ */
+void fuzz_set(struct source **sources, unsigned int nr, const struct format *const *formats,
+	      const struct bind_force *force);
 
 /*
  * The input as a dump in one of FORMATS, opened, bound, and read to the end (whole_dump.c). FORCE

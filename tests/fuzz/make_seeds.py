@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Write the seeds of the fuzz targets into DIR/TARGET/NAME. Everything is described here as text."""
+"""Write the seeds of the fuzz targets into DIR/TARGET/NAME. Everything is described here as text; but the
+beginnings of real dumps are added when DUMPTOOL_CORPUS names a folder of them."""
 import os
 import struct
 import sys
@@ -10,6 +11,7 @@ import zlib
 sys.dont_write_bytecode = True
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path.insert(0, os.path.join(TESTS, "lib"))
+import foreigngen
 import kdumpgen
 
 DATA = os.path.join(TESTS, "data")
@@ -533,7 +535,85 @@ LZOP_SEEDS = {
     "nothing": lzop(),
 }
 
+# ---- raw memory: how many files and large pages, where each is and how long, all of them ----
+
+
+def raw(*files, how=0):
+    """FILES: (address, bytes)."""
+    return (bytes([len(files) - 1 | how << 2]) +
+            b"".join(struct.pack("<QH", addr, len(data)) for addr, data in files) +
+            b"".join(data for _, data in files))
+
+
+RAW_SEEDS = {
+    "one": raw((0, b"a" * PAGE * 2)),
+    "cut": raw((PAGE, b"a" * 5000)),
+    "odd": raw((0x2345, b"a" * 5000)),
+    "two": raw((0x10000, b"a" * PAGE), (PAGE, b"b" * PAGE)),
+    "in-a-page": raw((PAGE, b"a" * 500), (PAGE + 500, b"b" * 3596)),
+    "overlap": raw((0x4000, b"a" * 0x1800), (0x3000, b"b" * 0x1800), (0x4800, b"c" * 9)),
+    "same": raw((0x5010, b"a" * 100), (0x5000, b"b" * PAGE), (0x5000, b"c" * PAGE)),
+    "empty": raw((0, b"a" * PAGE), (0x800, b"")),
+    "far": raw(((1 << 56) - PAGE, b"a" * PAGE), ((1 << 56) - 5, b"b" * PAGE)),
+    "beyond": raw((1 << 56, b"a" * PAGE)),
+    "large-pages": raw((0x8000, b"a" * PAGE), (0x18000, b"b" * 0x3000), how=4),
+}
+
+# ---- SADUMP: the length of the first disk, and the files ----
+
+
+def sadump(spoil=(), **how):
+    """SPOIL: (offset, bytes) that stand there instead, in the first file."""
+    pages = {pfn: bytes([65 + pfn % 26]) * PAGE for pfn in (0, 1, 5)}
+    files = [bytearray(f) for f in foreigngen.sadump(pages, excluded=(2, 3), max_pfn=64, **how)]
+    for at, data in spoil:
+        files[0][at:at + len(data)] = data
+    files = [bytes(f).split(b"oldold")[0] for f in files]
+    return struct.pack("<I", len(files[0]) if len(files) > 1 else 0) + b"".join(files)
+
+
+SADUMP_SEEDS = {
+    "partition": sadump(),
+    "media": sadump(media=True),
+    "set": sadump(disks=2),
+    "32-bit": sadump(wide=False),
+    "no-cpus": sadump([(PAGE + 80, bytes(4))]),
+    "many-cpus": sadump([(PAGE + 80, b"\xff" * 4)]),
+    "max-pfn": sadump([(PAGE + 88, b"\xff" * 8)]),
+    "bitmaps": sadump([(PAGE + 52, b"\xff" * 8)]),
+    "sub": sadump([(PAGE + 48, b"\xff" * 4)]),
+    "all-bits": sadump([(PAGE * 3, b"\xff" * PAGE * 2)]),
+    "every-other": sadump([(PAGE * 3, b"\x55" * PAGE + b"\xaa" * PAGE)]),
+    "cut": sadump()[:-PAGE - 7],
+    "cut-bitmaps": sadump()[:4 * PAGE + 100],
+    "set-of-many": sadump([(PAGE + 4, b"\xff" * 4)], disks=2),
+}
+
+# ---- real dumps ----
+
+REAL_SIZE = 64 << 10
+REAL = {b"\x7fELF": ("elf", 0, b""), b"KDUMP   ": ("kdump", 0, b"\0"), b"DISKDUMP": ("kdump", 0, b"\0"),
+        b"makedumpfile\0": ("flat", 4096, b""), b"EMiL": ("lime", 0, b"\0"),
+        b"sadump\0\0": ("sadump", 0, bytes(4))}
+
+
+def real_seeds(root):
+    """(target, name, bytes) of the dumps below ROOT: their beginnings."""
+    for folder, _, names in sorted(os.walk(root)):
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            if os.path.islink(path) or os.path.getsize(path) < 1 << 20:
+                continue
+            with open(path, "rb") as f:
+                data = f.read(REAL_SIZE)
+            for magic, (target, skip, before) in REAL.items():
+                if data.startswith(magic):
+                    yield target, "real-" + os.path.relpath(path, root).replace("/", "-"), \
+                        before + data[skip:]
+
+
 SEEDS = {"elf": ELF_SEEDS, "flat": FLAT_SEEDS, "kdump": kdump_seeds, "lime": LIME_SEEDS, "lzop": LZOP_SEEDS, "note": NOTE_SEEDS,
+         "raw": RAW_SEEDS, "sadump": SADUMP_SEEDS,
          "vmcoreinfo": VMCOREINFO_SEEDS, "classify": CLASSIFY_SEEDS, "printk": PRINTK_SEEDS}
 
 
@@ -546,6 +626,10 @@ def main():
         seeds = SEEDS[target]
         for name, data in (seeds() if callable(seeds) else seeds).items():
             with open(os.path.join(where, name), "wb") as f:
+                f.write(data)
+    for target, name, data in real_seeds(os.environ.get("DUMPTOOL_CORPUS") or os.devnull):
+        if os.path.isdir(os.path.join(sys.argv[1], target)):
+            with open(os.path.join(sys.argv[1], target, name), "wb") as f:
                 f.write(data)
 
 

@@ -53,18 +53,17 @@ static void check_dump(struct dump *d)
 	check_kernel(d);
 }
 
-void fuzz_dump(const uint8_t *data, size_t size, const struct format *const *formats,
-	       const struct bind_force *force)
+void fuzz_set(struct source **s, unsigned int nr, const struct format *const *formats,
+	      const struct bind_force *force)
 {
 	struct log log = { .emit = check_text };
-	struct source *s = source_memory("input", data, size);
 	struct err e = ERR_INIT;
 	struct dump *d;
 
-	must(s);
-	if (dump_open(&s, 1, formats, &log, &d, &e)) {
+	if (dump_open(s, nr, formats, &log, &d, &e)) {
 		must(e.code != ERR_NONE && e.text[0]);
-		source_close(s);
+		while (nr)
+			source_close(s[--nr]);
 		return;
 	}
 	if (!dump_bind(d, archs, force, &e))
@@ -72,4 +71,13 @@ void fuzz_dump(const uint8_t *data, size_t size, const struct format *const *for
 	else
 		must(e.code == ERR_NOMEM);
 	dump_close(d);
+}
+
+void fuzz_dump(const uint8_t *data, size_t size, const struct format *const *formats,
+	       const struct bind_force *force)
+{
+	struct source *s = source_memory("input", data, size);
+
+	must(s);
+	fuzz_set(&s, 1, formats, force);
 }

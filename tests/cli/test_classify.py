@@ -97,9 +97,10 @@ class Bench:
 # ---- levels ----
 
 def check_levels(bench):
-    """One test for all the levels of an era: each set must be right."""
+    """One test for the levels of an era, each bit alone among them: each set must be right."""
     tap, wrong, warned = bench.tap, [], []
-    for level in range(32):
+    some = harness.sample(range(32), 6, bench.name)
+    for level in sorted({0, 1, 2, 4, 8, 16, 31, *some}):
         run = bench.filter("-d", level, "--compress", "none")
         if not run:
             return
@@ -108,7 +109,7 @@ def check_levels(bench):
             wrong.append(f"-d {level}: too many {ranges(got - wanted)}, "
                          f"missing {ranges(wanted - got)}")
         warned += run.warnings()
-    tap.none(wrong, f"{bench.name}: pages kept at levels 0 to 31")
+    tap.none(wrong, f"{bench.name}: pages kept at each level")
     if bench.era != "4.3":  # where tails of compound pages cannot be told from other pages
         tap.none(warned, f"{bench.name}: nothing to warn of")
 

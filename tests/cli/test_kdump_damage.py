@@ -77,7 +77,7 @@ def spoil_fields(judge, path, name):
     order = "little" if text.set.order == "<" else "big"
     first = text.files[0]
     for field, (offset, width) in first.fields.items():
-        for value in extremes(width, len(data)):
+        for value in extremes(width, len(data), f"{name} {field}"):
             put(first.path, offset, value.to_bytes(width, order))
             judge.core(f"{name} {field}={value:#x}", paths)
         put(first.path, offset, data[offset:offset + width])

@@ -151,7 +151,7 @@ def spoil_fields(judge, path, name):
     data = described(name).image()
     for i, off in enumerate(limegen.Image(data).headers[:2]):
         for field, at, width in limegen.FIELDS:
-            for value in damage.extremes(width, len(data)):
+            for value in damage.extremes(width, len(data), f"{field} {i}"):
                 spoiled = bytearray(data)
                 spoiled[off + at:off + at + width] = value.to_bytes(width, "little")
                 write(path, spoiled)

@@ -151,9 +151,10 @@ def test(tap, tool, folder):
         suite = Suite(tap, tool, folder, era, **FORMS.get(era, {}))
         lines = suite.image.vmcoreinfo()
         suite.check([Case("as it is", "", lines, None)], "as it is")
-        suite.check(missing(lines), "lines removed in turn")
+        cases = missing(lines)
+        suite.check(cases if era in FORMS else harness.sample(cases, 3, era), "lines removed in turn")
         if era in FORMS:
-            suite.check(wrong(lines), "values at extremes")
+            suite.check(harness.sample(wrong(lines), 5, era), "values at extremes")
             suite.check(disorder(lines), "lines in disorder")
 
 

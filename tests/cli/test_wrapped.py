@@ -252,7 +252,8 @@ def check_cut_streams(bench):
         edges += [at + 16, at + 16 + max(size, 0)]
         at = edges[-1]
     bad = []
-    for size in sorted({e + d for e in edges[1:16] + edges[-12:] for d in (-1, 0, 1)}):
+    sizes = sorted({e + d for e in edges[1:16] + edges[-12:] for d in (-1, 0, 1)})
+    for size in harness.sample(sizes, 2, "stream"):
         if size >= len(made):
             continue
         wrong, run, _ = bench.broken(made[:size])
@@ -298,7 +299,7 @@ def check_cut_packed(bench):
         sizes = {*range(1, 40, 4), *(len(made) - n for n in (1, 2, 4, 8, 9, 12, 24)),
                  *(len(made) * i // 6 for i in range(1, 6))}
         bad = []
-        for size in sorted(sizes):
+        for size in harness.sample(sorted(sizes), 2, kind):
             wrong, run, kept = bench.broken(made[:size])
             if run.status == harness.DAMAGED:
                 wrong += bench.invented(bench.path("out"))[0]
@@ -318,7 +319,7 @@ def check_damaged_packed(bench):
         made, rng, bad, statuses = pack(kind, bench.data), random.Random(kind), [], {}
         places = [*range(0, 20, 2), *(rng.randrange(len(made)) for _ in range(20)),
                   *(len(made) - i for i in range(1, 9))]
-        for at in places:
+        for at in harness.sample(places, 2, kind):
             data = bytearray(made)
             data[at] ^= 1 << rng.randrange(8)
             wrong, run, _ = bench.broken(bytes(data))
@@ -328,7 +329,8 @@ def check_damaged_packed(bench):
             bad += [f"byte {at} of {len(made)}: {w}" for w in wrong]
         bench.tap.none(bad, f"{kind}, one byte changed")
         bench.tap.note(f"exit statuses {statuses}")
-        bench.tap.check(statuses.get(harness.FAILED, 0) + statuses.get(harness.DAMAGED, 0) > 24,
+        bench.tap.check(statuses.get(harness.FAILED, 0) + statuses.get(harness.DAMAGED, 0) >
+                        sum(statuses.values()) * 2 // 3,
                         f"{kind}: most of it is noticed")
 
 

@@ -133,16 +133,17 @@ def judged(tool, folder, items, examine):
 # ---- what is done to the input ----
 
 def cuts(edges, size):
-    """One byte around each edge, the longest first."""
-    return sorted({e + d for e in edges for d in (-1, 0, 1) if 0 <= e + d < size}, reverse=True)
+    """One byte around each edge, the longest first; a sample of them."""
+    sizes = {e + d for e in edges for d in (-1, 0, 1) if 0 <= e + d < size}
+    return harness.sample(sorted(sizes, reverse=True), 2, str(size))
 
 
-def extremes(width, size):
-    """Values for a field of WIDTH bytes in a file of SIZE bytes."""
+def extremes(width, size, name):
+    """Values for the field NAME of WIDTH bytes in a file of SIZE bytes; a sample of them."""
     top = 1 << 8 * width
     values = {0, 1, top - 1, top >> 1, (top >> 1) - 1, size, size - 1, size + 1, 1 << 31,
               1 << 40, (1 << 44) - 1, 1 << 47, 1 << 55, top - 4096}
-    return sorted(v for v in values if 0 <= v < top)
+    return harness.sample(sorted(v for v in values if 0 <= v < top), 4, name)
 
 
 def put(path, offset, data):

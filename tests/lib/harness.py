@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from dataclasses import dataclass
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -188,6 +189,14 @@ def parallel(function, items, folder, workers=2):
 
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         return list(pool.map(call, items))
+
+
+def sample(items, share, salt):
+    """One in SHARE of ITEMS, others for another SALT (a text); all when EXHAUSTIVE is set."""
+    items = list(items)
+    if os.environ.get("EXHAUSTIVE") or len(items) < share:
+        return items
+    return items[zlib.crc32(salt.encode()) % share::share]
 
 
 def descriptions(prefix):

@@ -154,7 +154,7 @@ def test(tap, tool, folder):
         cases = missing(lines)
         suite.check(cases if era in FORMS else harness.sample(cases, 3, era), "lines removed in turn")
         if era in FORMS:
-            suite.check(harness.sample(wrong(lines), 5, era), "values at extremes")
+            suite.check(harness.sample(wrong(lines), 9, era), "values at extremes")
             suite.check(disorder(lines), "lines in disorder")
 
 

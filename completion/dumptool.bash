@@ -39,7 +39,7 @@ _dumptool()
 			--show-stats --message-level -D -h --help -v'
 		;;
 	inspect)
-		options="--vmcoreinfo --verify --compare --json --quick --num-threads $input
+		options="--vmcoreinfo --verify --compare --with --json --quick --num-threads $input
 			--progress -h --help"
 		;;
 	dmesg)

@@ -242,10 +242,12 @@ static void print_help(FILE *f)
 {
 	fputs("Usage: dumptool inspect [OPTION...] FILE...\n"
 	      "       dumptool inspect --compare [OPTION...] FILE FILE2\n"
+	      "       dumptool inspect --compare [OPTION...] FILE... --with FILE2 [--with ...]\n"
 	      "Tell what a dump is and what is in it, as far as the file goes.\n\n"
 	      "      --vmcoreinfo        print the VMCOREINFO note instead\n"
 	      "      --verify            read and expand every page, list what is damaged\n"
 	      "      --compare           page by page, note by note: what differs\n"
+	      "      --with FILE2        a file of the second dump, where there are several\n"
 	      "      --json              print everything as JSON\n"
 	      "      --quick             headers and kernel only, do not read the pages\n"
 	      "      --num-threads N     work with N threads instead of one for each CPU\n",
@@ -295,7 +297,7 @@ static int inspect(struct inspect *in, bool vmcoreinfo, struct err *e)
 	return status;
 }
 
-enum { OPT_COMPARE = 256 };
+enum { OPT_COMPARE = 256, OPT_WITH };
 
 static int take_option(struct inspect *in, int id, const char *arg, struct err *e)
 {
@@ -324,6 +326,24 @@ static int take_option(struct inspect *in, int id, const char *arg, struct err *
 	}
 }
 
+/* Without --with there are two files, of a dump each. */
+static int take_files(struct inspect *in, bool compare, int nr, char **files, struct err *e)
+{
+	in->files = files;
+	in->nr_files = (unsigned int)nr;
+	if (in->nr_second && !compare)
+		return err_set(e, ERR_USAGE, "--with goes together with --compare");
+	if (compare && !in->nr_second && nr != 2)
+		return err_set(e, ERR_USAGE, "--compare wants two files, or FILE... --with FILE2");
+	if (nr < 1)
+		return err_set(e, ERR_USAGE, "a file is needed");
+	if (compare && !in->nr_second) {
+		in->nr_files = in->nr_second = 1;
+		in->second[0] = files[1];
+	}
+	return 0;
+}
+
 static int wrong_usage(struct err *e)
 {
 	struct err what = *e;
@@ -333,23 +353,27 @@ static int wrong_usage(struct err *e)
 
 static int inspect_run(int argc, char **argv, struct err *e)
 {
-	struct option longs[8 + NR_INPUT_OPTIONS + 1] = {
+	struct option longs[9 + NR_INPUT_OPTIONS + 1] = {
 		{ "vmcoreinfo", no_argument, NULL, 'v' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "quick", no_argument, NULL, 'q' },
 		{ "verify", no_argument, NULL, 'V' },
 		{ "compare", no_argument, NULL, OPT_COMPARE },
+		{ "with", required_argument, NULL, OPT_WITH },
 		{ "num-threads", required_argument, NULL, 't' },
 		{ "progress", required_argument, NULL, 'p' },
 		{ "help", no_argument, NULL, 'h' },
 	};
+	_cleanup_free_ char **second = calloc((size_t)argc + 1, sizeof(*second));
 	static struct inspect in; /* large, and there is only one */
 	bool vmcoreinfo = false, compare = false;
 	int id;
 
-	in = (struct inspect){ .files = NULL };
+	if (!second)
+		return err_set(e, ERR_NOMEM, "out of memory"), STATUS_FAILED;
+	in = (struct inspect){ .second = second };
 	talk_init(&in.talk, "dumptool inspect", false);
-	input_options_add(longs, 8);
+	input_options_add(longs, 9);
 	while ((id = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
 		if (id == 'h')
 			return print_help(stdout), STATUS_OK;
@@ -357,20 +381,19 @@ static int inspect_run(int argc, char **argv, struct err *e)
 			return usage_error(e, "inspect", "wrong option");
 		vmcoreinfo |= id == 'v';
 		compare |= id == OPT_COMPARE;
-		if (id != 'v' && id != OPT_COMPARE && take_option(&in, id, optarg, e))
+		if (id == OPT_WITH)
+			second[in.nr_second++] = optarg;
+		else if (id != 'v' && id != OPT_COMPARE && take_option(&in, id, optarg, e))
 			return wrong_usage(e);
 	}
-	if (argc - optind < 1 || (compare && argc - optind != 2))
-		return usage_error(e, "inspect",
-				   compare ? "--compare wants two files" : "a file is needed");
+	if (take_files(&in, compare, argc - optind, argv + optind, e))
+		return wrong_usage(e);
 	if (vmcoreinfo && in.json)
 		return usage_error(e, "inspect", "--vmcoreinfo prints text; --json has it too");
 	if (vmcoreinfo + compare + in.verify + in.quick > 1)
 		return usage_error(
 			e, "inspect",
 			"--vmcoreinfo, --compare, --verify, --quick: one of them at a time");
-	in.files = argv + optind;
-	in.nr_files = (unsigned int)(argc - optind);
 	return compare ? inspect_compare(&in, e) : inspect(&in, vmcoreinfo, e);
 }
 

@@ -28,6 +28,8 @@ struct inspect {
 	struct talk talk;
 	char *const *files;
 	unsigned int nr_files;
+	char **second; /* files of the dump to compare with */
+	unsigned int nr_second;
 	struct input_opts in;
 	bool json, quick, verify;
 	unsigned int threads; /* 0: one for each CPU */

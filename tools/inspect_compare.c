@@ -457,12 +457,21 @@ static void print_pages(const struct compare *c)
 			       i ? "second" : "first");
 }
 
+static void print_files(const char *label, char *const *files, unsigned int nr,
+			const struct dump *d)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		printf("%-9s%s (%s)\n", i ? "" : label, files[i], d->format->title);
+}
+
 static void print_text(const struct compare *c)
 {
 	const struct notes *n = &c->notes;
 
-	printf("first:   %s (%s)\nsecond:  %s (%s)\n", c->in->files[0],
-	       c->s[0].dump->format->title, c->in->files[1], c->s[1].dump->format->title);
+	print_files("first:", c->in->files, c->in->nr_files, c->s[0].dump);
+	print_files("second:", c->in->second, c->in->nr_second, c->s[1].dump);
 	print_pages(c);
 	if (!n->compared)
 		printf("notes:   not compared, a format without notes is among them\n");
@@ -496,6 +505,16 @@ static void json_ranges(struct json *j, const struct compare *c)
 	json_end(j);
 }
 
+static void json_files(struct json *j, const char *key, char *const *files, unsigned int nr)
+{
+	unsigned int i;
+
+	json_array(j, key);
+	for (i = 0; i < nr; i++)
+		json_string(j, NULL, files[i]);
+	json_end(j);
+}
+
 static void print_json(const struct compare *c)
 {
 	const struct notes *n = &c->notes;
@@ -504,8 +523,8 @@ static void print_json(const struct compare *c)
 
 	json_begin(&j, stdout);
 	json_document(&j, "compare", 1);
-	json_string(&j, "first", c->in->files[0]);
-	json_string(&j, "second", c->in->files[1]);
+	json_files(&j, "first", c->in->files, c->in->nr_files);
+	json_files(&j, "second", c->in->second, c->in->nr_second);
 	json_bool(&j, "different", is_different(c));
 	json_object(&j, "pages");
 	json_uint(&j, "same", c->pages.same);
@@ -534,11 +553,11 @@ static int open_both(struct compare *c, struct err *e)
 	struct inspect *in = c->in;
 	struct input_opts second = in->in;
 
-	if (session_open(&c->s[0], &in->files[0], 1, &in->in, &in->talk.log, e))
+	if (session_open(&c->s[0], in->files, in->nr_files, &in->in, &in->talk.log, e))
 		return -1;
 	if (!second.force.page_size)
 		second.force.page_size = c->s[0].dump->id.page_size;
-	if (!session_open(&c->s[1], &in->files[1], 1, &second, &in->talk.log, e))
+	if (!session_open(&c->s[1], in->second, in->nr_second, &second, &in->talk.log, e))
 		return 0;
 	session_close(&c->s[0]);
 	return -1;

@@ -57,10 +57,9 @@ def chosen(root):
 
 def cmpdump(root, folder):
     """The judge over libkdumpfile, compiled; or why it is not there."""
-    source = os.path.join(root, "..", "shared", "corpus", "cmpdump.c")
-    program = os.path.join(folder, "cmpdump")
+    source, program = os.path.join(root, "cmpdump.c"), os.path.join(folder, "cmpdump")
     if not os.path.exists(source):
-        return None, "cmpdump.c does not lie beside the corpus"
+        return None, "the corpus has no cmpdump.c"
     if not shutil.which("gcc"):
         return None, "there is no gcc"
     run = subprocess.run(["gcc", "-O2", "-w", "-o", program, source, "-lkdumpfile"],

@@ -5,17 +5,13 @@
  */
 #include <lzo/lzo1x.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "bytes.h"
 #include "cleanup.h"
-#include "ext/unpack.h"
-#include "fuzz.h"
-#include "log.h"
+#include "unpacked.h"
 
 #define HEAD 5u
 #define MAX_HEADER 64u
-#define MAX_OUT ((uint64_t)1 << 20)
 
 static size_t make_header(uint8_t *to, const uint8_t *data)
 {
@@ -42,54 +38,17 @@ static size_t make_header(uint8_t *to, const uint8_t *data)
 	return o.pos;
 }
 
-static unsigned int warnings;
-
-static void count(struct log *log, enum log_level level, const char *text)
-{
-	(void)log;
-	must(text[0]);
-	warnings += level == LOG_WARN;
-}
-
-static void check(struct source *s)
-{
-	uint64_t size = source_size(s), off;
-	uint8_t buf[4096];
-	int os;
-
-	must(size && (warnings || !source_is_cut(s)));
-	for (off = 0; off < size; off += sizeof(buf))
-		must(source_read_some(s, off, buf, sizeof(buf), &os) ==
-		     MIN((uint64_t)sizeof(buf), size - off));
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct log log = { .emit = count };
-	struct spool_opts opts = { .limit = MAX_OUT, .log = &log };
-	struct source *under, *s;
-	struct err e = ERR_INIT;
-	uint8_t *file;
+	_cleanup_free_ uint8_t *file = NULL;
 	size_t len;
 
 	if (size < HEAD)
 		return 0;
-	opts.dir = access("/dev/shm", W_OK) ? NULL : "/dev/shm";
 	file = malloc(MAX_HEADER + size);
 	must(file);
 	len = make_header(file, data);
 	memcpy(file + len, data + HEAD, size - HEAD);
-	under = source_memory("input", file, len + size - HEAD);
-	must(under);
-	warnings = 0;
-	if (!lzop_opener.open(under, &opts, &s, &e)) {
-		check(s);
-		source_close(s);
-	} else {
-		must(e.text[0] && (e.code == ERR_CORRUPT || e.code == ERR_UNSUPPORTED ||
-				   e.code == ERR_NOSPACE || e.code == ERR_NOMEM));
-		source_close(under);
-	}
-	free(file);
+	unpacked_try(&lzop_opener, file, len + size - HEAD);
 	return 0;
 }

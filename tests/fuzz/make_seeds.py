@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Write the seeds of the fuzz targets into DIR/TARGET/NAME. Everything is described here as text; but the
 beginnings of real dumps are added when DUMPTOOL_CORPUS names a folder of them."""
+import bz2
+import gzip
+import lzma
 import os
 import struct
 import sys
@@ -535,6 +538,41 @@ LZOP_SEEDS = {
     "nothing": lzop(),
 }
 
+# ---- compressed files: which kind, the file ----
+
+DATA_INSIDE = b"some bytes " * 40 + bytes(3000)
+
+
+def zstd_frame(*blocks, head=b"\x00\x58"):
+    """A frame of blocks as they are; of (byte, count), a run."""
+    out = b"\x28\xb5\x2f\xfd" + head
+    for i, block in enumerate(blocks):
+        last, run = i + 1 == len(blocks), isinstance(block, tuple)
+        size = block[1] if run else len(block)
+        out += struct.pack("<I", last | run << 1 | size << 3)[:3] + (block[0] if run else block)
+    return out
+
+
+def lz4_frame(*blocks):
+    """A frame of stored blocks, without checksums; the last byte of its header is the xxh32 of the others."""
+    return (struct.pack("<I", 0x184d2204) + b"\x60\x40\x82" +
+            b"".join(struct.pack("<I", 1 << 31 | len(b)) + b for b in blocks) + bytes(4))
+
+
+def unpack_seeds():
+    kinds = {
+        0: {"zstd": zstd_frame(b"stored", (b"r", 2000)), "zstd-skip": b"\x50\x2a\x4d\x18" + bytes(4) + zstd_frame(b"x"),
+            "zstd-window": zstd_frame(b"x", head=bytes([0, 21 << 3])), "zstd-cut": zstd_frame(b"stored")[:-3]},
+        1: {"gzip": gzip.compress(DATA_INSIDE, mtime=0), "gzip-two": gzip.compress(b"a", mtime=0) * 2,
+            "gzip-sum": gzip.compress(DATA_INSIDE, mtime=0)[:-8] + bytes(8), "gzip-garbage":
+            gzip.compress(DATA_INSIDE, mtime=0) + b"garbage"},
+        2: {"bzip2": bz2.compress(DATA_INSIDE, 1), "bzip2-two": bz2.compress(b"a", 1) * 2},
+        3: {"xz": lzma.compress(DATA_INSIDE, preset=0), "xz-padded": lzma.compress(b"a", preset=0) + bytes(8)},
+        4: {"lz4": lz4_frame(b"stored", b"twice"), "lz4-none": lz4_frame()},
+    }
+    return {name: bytes([kind]) + data for kind, files in kinds.items() for name, data in files.items()}
+
+
 # ---- raw memory: how many files and large pages, where each is and how long, all of them ----
 
 
@@ -613,7 +651,7 @@ def real_seeds(root):
 
 
 SEEDS = {"elf": ELF_SEEDS, "flat": FLAT_SEEDS, "kdump": kdump_seeds, "lime": LIME_SEEDS, "lzop": LZOP_SEEDS, "note": NOTE_SEEDS,
-         "raw": RAW_SEEDS, "sadump": SADUMP_SEEDS,
+         "raw": RAW_SEEDS, "sadump": SADUMP_SEEDS, "unpack": unpack_seeds,
          "vmcoreinfo": VMCOREINFO_SEEDS, "classify": CLASSIFY_SEEDS, "printk": PRINTK_SEEDS}
 
 

@@ -101,6 +101,14 @@ piped()
 	measured flat $FILTER -F -c -d 31 /proc/vmcore | dd of=/disk/vmcore.flat bs=64k 2>/dev/null
 }
 
+# The memory of the kernel that runs, which changes meanwhile.
+# shellcheck disable=SC2086
+kcore()
+{
+	[ -e /proc/kcore ] || return 77
+	$FILTER --dump-dmesg /proc/kcore /disk/kcore.txt && measured kcore $FILTER -l -d 31 /proc/kcore /disk/kcore.kdump
+}
+
 # shellcheck disable=SC2086 # FILTER is a command and its first arguments
 capture_boot()
 {
@@ -113,6 +121,7 @@ capture_boot()
 		step dmesg measured dmesg $FILTER --dump-dmesg /proc/vmcore /disk/dmesg.txt
 		step kdump measured kdump $FILTER -l -d 31 /proc/vmcore /disk/vmcore.kdump
 		step flat piped
+		step kcore kcore
 	fi
 	step raw dd if=/proc/vmcore of=/disk/vmcore.raw bs=1M 2>/dev/null
 	for file in /disk/*; do

@@ -7,6 +7,7 @@ Run under RLIMIT_DATA of just that (mapped input does not count, nor what is unp
 more is a failure."""
 import os
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import elfgen
 import harness
+import kdumpgen
 import kimage
 
 GIB = 1 << 30
@@ -34,6 +36,24 @@ def empty_machine(path, size):
         f.truncate(8192 + size)
 
 
+def scattered_machine(path, pages):
+    """A kdump dump that was filtered down to every other page; all that are left are zero."""
+    abi, block = kdumpgen.Abi(8, 8, "<"), 4096
+    half = pages // 8
+    blocks = 2 * half // block
+    header = abi.encode(kdumpgen.HEADER, {
+        "signature": b"KDUMP   ", "header_version": 6, "utsname": bytes(4 * 65) + b"x86_64",
+        "block_size": block, "sub_hdr_size": 1, "bitmap_blocks": blocks, "max_mapnr": pages,
+        "nr_cpus": 1})
+    sub = abi.encode(kdumpgen.SUB_HEADER, {"dump_level": 31, "max_mapnr_64": pages})
+    data = (2 + blocks) * block + pages // 2 * kdumpgen.DESC
+    with open(path, "wb") as f:
+        f.write(header.ljust(block, b"\0") + sub.ljust(block, b"\0"))
+        f.write(b"\xff" * half + b"\x55" * half)
+        f.write(struct.pack("<qIIQ", data, block, 0, 0) * (pages // 2))
+        f.write(bytes(block))
+
+
 def promise(pages, threads):
     return 8 * harness.MIB + threads * harness.MIB + (pages + 7) // 8
 
@@ -47,7 +67,8 @@ class Bench:
         empty_machine(self.big, 2 * GIB)
         image = kimage.Image(kimage.Text(os.path.join(harness.DATA, "mem-all.txt")), "6.12")
         image.write(self.real)
-        self.pages = {"big": 2 * GIB // 4096,
+        scattered_machine(self.path("scattered"), 8 * GIB // 4096)
+        self.pages = {"big": 2 * GIB // 4096, "scattered": 8 * GIB // 4096,
                       "real": sum(last + 1 - first for first, last in image.text.ram)}
 
     def path(self, name):
@@ -113,7 +134,18 @@ def check_outputs(bench):
             bench.check(machine, threads, "inspect", "--verify", bench.path(machine))
 
 
-CHECKS = {check.__name__[6:]: check for check in (check_filter, check_inputs, check_outputs)}
+def check_scattered(bench):
+    """A million runs of one page each cost no more than any other pages do."""
+    source, out = bench.path("scattered"), bench.path("out")
+    for threads in (1, 8):
+        for form in (["kdump"], ["elf"], ["raw"], ["kdump", "-F"]):
+            bench.check("scattered", threads, "convert", "-f", "--format", *form, source, "-o", out)
+        bench.check("scattered", threads, "filter", "-f", "-d", "31", "-c", source, out)
+        bench.check("scattered", threads, "inspect", "--verify", source)
+
+
+CHECKS = {check.__name__[6:]: check for check in (check_filter, check_inputs, check_outputs,
+                                                   check_scattered)}
 
 
 def test(tap, tool, folder):

@@ -86,7 +86,7 @@ void kdump_tell(struct dump *d, struct kdump *k, const struct kdump_file *files,
 	d->id.word = kdump_abis[k->head.abi].word;
 	d->id.align64 = kdump_abis[k->head.abi].align64;
 	d->id.order = k->head.order;
-	d->id.page_size = 1u << k->unit_shift;
+	d->id.page_size = 1u << k->map.unit_shift;
 	d->told.version = (uint32_t)f[KD_VERSION];
 	d->told.has_phys_base = kdump_has_sub_header(used->raw);
 	d->told.phys_base = f[KD_PHYS_BASE];

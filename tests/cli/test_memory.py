@@ -14,6 +14,7 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import elfgen
+import foreigngen
 import harness
 import kdumpgen
 import kimage
@@ -54,6 +55,20 @@ def scattered_machine(path, pages):
         f.write(bytes(block))
 
 
+def checkered_machine(path, pages):
+    """A SADUMP partition whose bitmaps tell of every other page that it is left out, or there and zero;
+    the pages are a hole of the file."""
+    block, half = 4096, pages // 8
+    states = foreigngen.sadump_states(({},), True).ljust(block, b"\0")
+    head = b"sadump\0\0" + struct.pack("<II", 1, 0) + bytes(16)
+    head += struct.pack("<13I", 0, 0, block, 0, 1, half // block, half // block, pages, 0, 0, 0, 0, 1)
+    head += struct.pack("<IQQQQ", 0, pages, 0, 0, 0)
+    with open(path, "wb") as f:
+        f.write(foreigngen.sadump_part(block, 0, 0) + head.ljust(block, b"\0") + states)
+        f.write(b"\xff" * half + b"\xaa" * half)
+        f.truncate(f.tell() + pages // 2 * block)
+
+
 def promise(pages, threads):
     return 8 * harness.MIB + threads * harness.MIB + (pages + 7) // 8
 
@@ -68,7 +83,9 @@ class Bench:
         image = kimage.Image(kimage.Text(os.path.join(harness.DATA, "mem-all.txt")), "6.12")
         image.write(self.real)
         scattered_machine(self.path("scattered"), 8 * GIB // 4096)
+        checkered_machine(self.path("checkered"), 4 * GIB // 4096)
         self.pages = {"big": 2 * GIB // 4096, "scattered": 8 * GIB // 4096,
+                      "checkered": 4 * GIB // 4096,
                       "real": sum(last + 1 - first for first, last in image.text.ram)}
 
     def path(self, name):
@@ -136,12 +153,14 @@ def check_outputs(bench):
 
 def check_scattered(bench):
     """A million runs of one page each cost no more than any other pages do."""
-    source, out = bench.path("scattered"), bench.path("out")
-    for threads in (1, 8):
-        for form in (["kdump"], ["elf"], ["raw"], ["kdump", "-F"]):
-            bench.check("scattered", threads, "convert", "-f", "--format", *form, source, "-o", out)
-        bench.check("scattered", threads, "filter", "-f", "-d", "31", "-c", source, out)
-        bench.check("scattered", threads, "inspect", "--verify", source)
+    out = bench.path("out")
+    for machine in ("scattered", "checkered"):
+        source = bench.path(machine)
+        for threads in (1, 8):
+            for form in (["kdump"], ["elf"], ["raw"], ["kdump", "-F"]):
+                bench.check(machine, threads, "convert", "-f", "--format", *form, source, "-o", out)
+            bench.check(machine, threads, "filter", "-f", "-d", "31", "-c", source, out)
+            bench.check(machine, threads, "inspect", "--verify", source)
 
 
 CHECKS = {check.__name__[6:]: check for check in (check_filter, check_inputs, check_outputs,

@@ -23,8 +23,10 @@
 
 #define KDUMP_VERSION 6 /* that is written, and the highest known */
 
-/* Status word, beside the codecs. */
+/* Status word, beside the codecs; of diskdump, beside "zlib" (makedumpfile diskdump_mod.h). */
 #define KDUMP_INCOMPLETE 8
+#define DISKDUMP_INCOMPLETE 1
+#define DISKDUMP_ZLIB 8
 
 #define KDUMP_DESC_SIZE 24
 #define KDUMP_SIGNATURE "KDUMP   "
@@ -144,6 +146,12 @@ struct kdump_file {
 static inline bool kdump_has_sub_header(const uint8_t *raw)
 {
 	return !memcmp(raw, KDUMP_SIGNATURE, 8);
+}
+
+/* The bit of the status word by which the file with that header says that it is incomplete. */
+static inline uint32_t kdump_incomplete(const uint8_t *raw)
+{
+	return kdump_has_sub_header(raw) ? KDUMP_INCOMPLETE : DISKDUMP_INCOMPLETE;
 }
 
 static inline bool kdump_is_split(const struct kdump_head *h)

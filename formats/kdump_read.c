@@ -165,7 +165,7 @@ bool kdump_mark(struct source *s, uint64_t *off, uint8_t ret[4])
 	if (!find_head(s, raw, &h))
 		return false;
 	o.order = h.order;
-	out_uint(&o, h.f[KD_STATUS] | KDUMP_INCOMPLETE, 4);
+	out_uint(&o, h.f[KD_STATUS] | kdump_incomplete(raw), 4);
 	*off = kdump_fields[KD_STATUS].off[h.abi];
 	return true;
 }
@@ -445,7 +445,7 @@ static int check_same_bitmaps(const struct kdump *k, const struct kdump_file *fi
 		if (f == used || !f->has_bitmaps)
 			continue;
 		/* A part whose writer was stopped may not have come as far as its bitmaps. */
-		if ((f->head.f[KD_STATUS] | used->head.f[KD_STATUS]) & KDUMP_INCOMPLETE)
+		if ((f->head.f[KD_STATUS] | used->head.f[KD_STATUS]) & kdump_incomplete(f->raw))
 			continue;
 		if (!same_bytes(used->source, f->source, off + from, to - from) ||
 		    (!k->one_bitmap &&

@@ -17,14 +17,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bitmaps.h"
 #include "bytes.h"
 #include "format.h"
-#include "rankset.h"
 
 #define KDUMP_VERSION 6 /* that is written, and the highest known */
 
-/* Status word, beside the codecs. */
+/* Status word, beside the codecs; of diskdump, beside "zlib" (makedumpfile diskdump_mod.h). */
 #define KDUMP_INCOMPLETE 8
+#define DISKDUMP_INCOMPLETE 1
+#define DISKDUMP_ZLIB 8
 
 #define KDUMP_DESC_SIZE 24
 #define KDUMP_SIGNATURE "KDUMP   "
@@ -125,16 +127,10 @@ struct kdump_desc {
 
 struct kdump {
 	struct kdump_head head; /* of the part that the bitmaps are read from */
-	unsigned int unit_shift;
-	uint64_t nr_units;
-	uint64_t bias; /* added to a unit of the bitmaps: where they begin, in memory */
-	struct rankset exist, kept;
-	struct rankset bad;	  /* kept, but the page is not there */
+	struct bitmaps map;
 	bool one_bitmap;	  /* for both: exist is empty */
 	struct kdump_part *parts; /* ascending */
 	unsigned int nr_parts;
-	unsigned int page_shift;
-	uint64_t counted; /* pages that were added to the dump's damage */
 	char machine[UTS_LEN];
 };
 
@@ -150,6 +146,12 @@ struct kdump_file {
 static inline bool kdump_has_sub_header(const uint8_t *raw)
 {
 	return !memcmp(raw, KDUMP_SIGNATURE, 8);
+}
+
+/* The bit of the status word by which the file with that header says that it is incomplete. */
+static inline uint32_t kdump_incomplete(const uint8_t *raw)
+{
+	return kdump_has_sub_header(raw) ? KDUMP_INCOMPLETE : DISKDUMP_INCOMPLETE;
 }
 
 static inline bool kdump_is_split(const struct kdump_head *h)
@@ -183,7 +185,7 @@ static inline bool kdump_desc_sane(const struct kdump *k, const struct kdump_par
 				   const struct kdump_desc *desc)
 {
 	return desc->off >= kdump_data_start(p) && desc->off < (uint64_t)1 << 53 &&
-	       desc->size <= (uint32_t)1 << k->unit_shift &&
+	       desc->size <= (uint32_t)1 << k->map.unit_shift &&
 	       !(desc->flags & ~(uint32_t)CODEC_ALL) && !(desc->flags & (desc->flags - 1));
 }
 

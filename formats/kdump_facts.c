@@ -63,18 +63,15 @@ static void tell_set(struct dump *d, const struct kdump_file *files)
 	d->told.end_pfn = last->end;
 }
 
-/* Of diskdump the status is another one (makedumpfile diskdump_mod.h): 1 incomplete, 8 zlib. */
 static void tell_status(struct dump *d, const struct kdump_file *f)
 {
 	uint64_t status = f->head.f[KD_STATUS];
 
-	if (kdump_has_sub_header(f->raw)) {
+	d->incomplete |= (status & kdump_incomplete(f->raw)) != 0;
+	if (kdump_has_sub_header(f->raw))
 		d->told.codecs |= (uint32_t)status & CODEC_ALL;
-		d->incomplete |= (status & KDUMP_INCOMPLETE) != 0;
-	} else {
-		d->told.codecs |= status & 8 ? CODEC_ZLIB : CODEC_RAW;
-		d->incomplete |= status & 1;
-	}
+	else
+		d->told.codecs |= status & DISKDUMP_ZLIB ? CODEC_ZLIB : CODEC_RAW;
 }
 
 void kdump_tell(struct dump *d, struct kdump *k, const struct kdump_file *files,
@@ -86,7 +83,7 @@ void kdump_tell(struct dump *d, struct kdump *k, const struct kdump_file *files,
 	d->id.word = kdump_abis[k->head.abi].word;
 	d->id.align64 = kdump_abis[k->head.abi].align64;
 	d->id.order = k->head.order;
-	d->id.page_size = 1u << k->unit_shift;
+	d->id.page_size = 1u << k->map.unit_shift;
 	d->told.version = (uint32_t)f[KD_VERSION];
 	d->told.has_phys_base = kdump_has_sub_header(used->raw);
 	d->told.phys_base = f[KD_PHYS_BASE];

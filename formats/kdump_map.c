@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The map of a kdump dump: two bitmaps, and a descriptor for each page, found by counting bits.
- *
- * Pages of the dump and units of the file are mostly the same; where they are not, a page is a
- * piece of a unit, or is put together from several.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -13,172 +10,20 @@
 #include "kdump.h"
 #include "stored.h"
 
-/* ---- units ---- */
-
-/* 64 units that are in STATE, a bit each. */
-static uint64_t state_word(const struct kdump *k, uint64_t word, enum page_state state)
-{
-	uint64_t kept = rankset_word(&k->kept, word);
-
-	switch (state) {
-	case PAGE_DATA:
-		return kept & ~rankset_word(&k->bad, word);
-	case PAGE_UNREADABLE:
-		return kept & rankset_word(&k->bad, word);
-	case PAGE_EXCLUDED:
-		return rankset_word(&k->exist, word) & ~kept;
-	default:
-		return ~(kept | rankset_word(&k->exist, word));
-	}
-}
-
-static enum page_state state_of(bool exists, bool kept, bool bad)
-{
-	if (kept)
-		return bad ? PAGE_UNREADABLE : PAGE_DATA;
-	return exists ? PAGE_EXCLUDED : PAGE_ABSENT;
-}
-
-static enum page_state unit_state(const struct kdump *k, uint64_t unit)
-{
-	return state_of(rankset_test(&k->exist, unit), rankset_test(&k->kept, unit),
-			rankset_test(&k->bad, unit));
-}
-
-/* Are units from UNIT on, up to *end, all in the state *ret, as far as that needs no look at bits?
- */
-static bool units_alike(const struct kdump *k, uint64_t unit, enum page_state *ret, uint64_t *end)
-{
-	bool kept, other;
-	uint64_t other_end;
-
-	if (!rankset_alike(&k->kept, unit, &kept, end) ||
-	    !rankset_alike(kept ? &k->bad : &k->exist, unit, &other, &other_end))
-		return false;
-	*end = MIN(*end, other_end);
-	*ret = state_of(other, kept, other);
-	return true;
-}
-
-/*
- * The first unit at or after UNIT that is not in STATE. A row of whole blocks is one step, and a
- * block that is neither whole nor empty ends a run, or its neighbour does: few steps, however long
- * the run.
- */
-static uint64_t run_end(const struct kdump *k, uint64_t unit, enum page_state state)
-{
-	while (unit < k->nr_units) {
-		uint64_t block_end = (unit / RANKSET_BLOCK + 1) * RANKSET_BLOCK, end;
-		enum page_state here;
-
-		if (units_alike(k, unit, &here, &end)) {
-			if (here != state)
-				return unit;
-			unit = end;
-			continue;
-		}
-		while (unit < block_end) {
-			uint64_t other = ~state_word(k, unit / 64, state) >> unit % 64;
-
-			if (other)
-				return unit + (unsigned int)__builtin_ctzll(other);
-			unit = (unit / 64 + 1) * 64;
-		}
-	}
-	return k->nr_units;
-}
-
-/* See struct map_ops, in units of memory. */
-static bool next_units(const struct kdump *k, uint64_t unit, struct run *ret)
-{
-	uint64_t from = unit > k->bias ? unit - k->bias : 0, end;
-
-	if (from >= k->nr_units)
-		return false;
-	if (unit_state(k, from) == PAGE_ABSENT)
-		from = run_end(k, from, PAGE_ABSENT);
-	if (from >= k->nr_units)
-		return false;
-	ret->state = unit_state(k, from);
-	end = run_end(k, from, ret->state);
-	ret->pfn = from + k->bias;
-	ret->nr = MIN(end, k->nr_units) - from;
-	return true;
-}
-
-/* ---- pages ---- */
-
-/* A page that is put together is data if all of it is that exists: what was left out is not zero.
- */
-static enum page_state joined_state(const struct kdump *k, uint64_t unit, uint64_t nr)
-{
-	enum page_state all = PAGE_ABSENT;
-
-	for (; nr; nr--, unit++) {
-		enum page_state s = unit < k->bias || unit - k->bias >= k->nr_units
-					    ? PAGE_ABSENT
-					    : unit_state(k, unit - k->bias);
-
-		all = MAX(all, s); /* the enumeration ascends in that order */
-	}
-	return all;
-}
-
-static bool next_joined(const struct kdump *k, uint64_t pfn, struct run *ret)
-{
-	unsigned int shift = k->page_shift - k->unit_shift;
-	uint64_t per_page = (uint64_t)1 << shift;
-	struct run units;
-
-	if (!next_units(k, pfn << shift, &units))
-		return false;
-	ret->pfn = units.pfn >> shift;
-	if (units.pfn % per_page == 0 && units.nr >= per_page) {
-		ret->nr = units.nr >> shift;
-		ret->state = units.state;
-	} else {
-		ret->nr = 1;
-		ret->state = joined_state(k, ret->pfn << shift, per_page);
-	}
-	return true;
-}
-
-static bool next_cut(const struct kdump *k, uint64_t pfn, struct run *ret)
-{
-	unsigned int shift = k->unit_shift - k->page_shift;
-	uint64_t end;
-
-	if (!next_units(k, pfn >> shift, ret))
-		return false;
-	end = (ret->pfn + ret->nr) << shift;
-	ret->pfn = MAX(ret->pfn << shift, pfn);
-	ret->nr = end - ret->pfn;
-	return true;
-}
-
-/* Beyond what a header can say, and small enough to be counted in other units. */
-#define MAX_PFN ((uint64_t)1 << 58)
-#define MAX_BIAS ((uint64_t)1 << 40)
-
 static bool kdump_next_run(const struct dump *d, enum space space, uint64_t pfn, struct run *ret)
 {
 	const struct kdump *k = d->map_data;
 
 	(void)space; /* the file knows one only */
-	if (pfn >= MAX_PFN)
-		return false;
-	return k->page_shift > k->unit_shift ? next_joined(k, pfn, ret) : next_cut(k, pfn, ret);
+	return bitmaps_next_run(&k->map, pfn, ret);
 }
 
 static enum page_state kdump_page_state(const struct dump *d, enum space space, uint64_t pfn)
 {
 	const struct kdump *k = d->map_data;
-	unsigned int joined = k->page_shift > k->unit_shift ? k->page_shift - k->unit_shift : 0,
-		     cut = k->unit_shift > k->page_shift ? k->unit_shift - k->page_shift : 0;
 
 	(void)space;
-	return pfn >= MAX_PFN ? PAGE_ABSENT
-			      : joined_state(k, (pfn << joined) >> cut, (uint64_t)1 << joined);
+	return bitmaps_page_state(&k->map, pfn);
 }
 
 /* ---- descriptors ---- */
@@ -218,8 +63,9 @@ static uint64_t desc_off(const struct place *p)
 /* Page frame number of a unit's first page. */
 static uint64_t pfn_of(const struct kdump *k, uint64_t unit)
 {
-	return k->unit_shift >= k->page_shift ? unit << (k->unit_shift - k->page_shift)
-					      : unit >> (k->page_shift - k->unit_shift);
+	return k->map.unit_shift >= k->map.page_shift
+		       ? unit << (k->map.unit_shift - k->map.page_shift)
+		       : unit >> (k->map.page_shift - k->map.unit_shift);
 }
 
 /* The part that a unit of the bitmaps belongs to; NULL when it is missing. */
@@ -242,16 +88,17 @@ static const struct kdump_part *part_of(const struct kdump *k, uint64_t unit)
 static int find_place(const struct dump *d, uint64_t unit, struct place *ret, struct err *e)
 {
 	const struct kdump *k = d->map_data;
-	uint64_t bit = unit - k->bias, rank;
+	uint64_t bit = unit - k->map.bias, rank;
 
 	ret->unit = unit;
 	ret->part = NULL;
-	if (unit >= k->bias && bit < k->nr_units && unit_state(k, bit) == PAGE_DATA)
+	if (unit >= k->map.bias && bit < k->map.nr_units &&
+	    bitmaps_unit_state(&k->map, bit) == PAGE_DATA)
 		ret->part = part_of(k, bit);
 	if (!ret->part)
 		return err_set(e, ERR_UNREADABLE, "%s: page 0x%" PRIx64 " is not in the dump",
 			       source_name(d->source), pfn_of(k, unit));
-	if (!rankset_rank(&k->kept, bit, &rank) || rank < ret->part->rank ||
+	if (!rankset_rank(&k->map.kept, bit, &rank) || rank < ret->part->rank ||
 	    rank - ret->part->rank >= ret->part->nr)
 		return err_set(e, ERR_UNREADABLE,
 			       "%s: the bitmap of pages has changed near page 0x%" PRIx64
@@ -326,7 +173,7 @@ static int check_desc(const struct kdump *k, const struct place *p, const struct
 			       "; expected an offset from 0x%" PRIx64
 			       " on, at most %u bytes, one codec",
 			       name, pfn, desc_off(p), desc->off, desc->size, desc->flags,
-			       kdump_data_start(p->part), 1u << k->unit_shift);
+			       kdump_data_start(p->part), 1u << k->map.unit_shift);
 	if (!kdump_desc_inside(p->part, desc))
 		return err_set(e, ERR_UNREADABLE,
 			       "%s: ends at offset 0x%" PRIx64 ", page 0x%" PRIx64
@@ -380,7 +227,7 @@ static const uint8_t *unit_view(struct reader *r, uint64_t unit, struct err *e)
 
 	if (unit_stored(r, unit, &s, e))
 		return NULL;
-	data = stored_expand(r, &s, (size_t)1 << k->unit_shift, e);
+	data = stored_expand(r, &s, (size_t)1 << k->map.unit_shift, e);
 	if (!data)
 		err_add(e, "%s: page 0x%" PRIx64, source_name(r->dump->source), pfn_of(k, unit));
 	return data;
@@ -400,8 +247,8 @@ static int unit_read(struct reader *r, uint64_t unit, uint8_t *buf, struct err *
 	if (!raw)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	if (source_read(p.part->source, desc.off, raw, desc.size, e) ||
-	    decode_page(&r->decoders, desc.flags, raw, desc.size, buf, (size_t)1 << k->unit_shift,
-			e))
+	    decode_page(&r->decoders, desc.flags, raw, desc.size, buf,
+			(size_t)1 << k->map.unit_shift, e))
 		return err_add(e, "page 0x%" PRIx64 " at offset 0x%" PRIx64, pfn_of(k, unit),
 			       desc.off);
 	return 0;
@@ -421,15 +268,15 @@ static uint8_t *bounce(struct reader *r, struct err *e)
 static int join_page(struct reader *r, uint64_t pfn, uint8_t *buf, bool exactly, struct err *e)
 {
 	const struct kdump *k = r->dump->map_data;
-	unsigned int shift = k->page_shift - k->unit_shift;
-	size_t size = (size_t)1 << k->unit_shift;
+	unsigned int shift = k->map.page_shift - k->map.unit_shift;
+	size_t size = (size_t)1 << k->map.unit_shift;
 	uint64_t i;
 
 	for (i = 0; i < (uint64_t)1 << shift; i++) {
 		uint64_t unit = (pfn << shift) + i;
 		const uint8_t *data;
 
-		if (joined_state(k, unit, 1) == PAGE_ABSENT) {
+		if (bitmaps_joined_state(&k->map, unit, 1) == PAGE_ABSENT) {
 			memset(buf + i * size, 0, size);
 		} else if (exactly) {
 			if (unit_read(r, unit, buf + i * size, e))
@@ -453,17 +300,17 @@ static int kdump_view(struct reader *r, enum space space, uint64_t pfn, uint64_t
 	if (kdump_page_state(r->dump, space, pfn) != PAGE_DATA)
 		return err_set(e, ERR_UNREADABLE, "%s: page 0x%" PRIx64 " is not in the dump",
 			       source_name(r->dump->source), pfn);
-	if (k->page_shift > k->unit_shift) {
+	if (k->map.page_shift > k->map.unit_shift) {
 		ret->data = bounce(r, e);
 		ret->nr = 1;
 		return ret->data ? join_page(r, pfn, r->bounce, false, e) : -1;
 	}
-	in_unit = pfn & (((uint64_t)1 << (k->unit_shift - k->page_shift)) - 1);
-	ret->data = unit_view(r, pfn >> (k->unit_shift - k->page_shift), e);
+	in_unit = pfn & (((uint64_t)1 << (k->map.unit_shift - k->map.page_shift)) - 1);
+	ret->data = unit_view(r, pfn >> (k->map.unit_shift - k->map.page_shift), e);
 	if (!ret->data)
 		return -1;
-	ret->data += in_unit << k->page_shift;
-	ret->nr = MIN(nr, ((uint64_t)1 << (k->unit_shift - k->page_shift)) - in_unit);
+	ret->data += in_unit << k->map.page_shift;
+	ret->nr = MIN(nr, ((uint64_t)1 << (k->map.unit_shift - k->map.page_shift)) - in_unit);
 	return 0;
 }
 
@@ -471,23 +318,23 @@ static int kdump_read_page(struct reader *r, enum space space, uint64_t pfn, voi
 			   struct err *e)
 {
 	const struct kdump *k = r->dump->map_data;
-	unsigned int shift = k->unit_shift - k->page_shift;
+	unsigned int shift = k->map.unit_shift - k->map.page_shift;
 	_cleanup_free_ uint8_t *unit = NULL;
 
 	if (kdump_page_state(r->dump, space, pfn) != PAGE_DATA)
 		return err_set(e, ERR_UNREADABLE, "%s: page 0x%" PRIx64 " is not in the dump",
 			       source_name(r->dump->source), pfn);
-	if (k->page_shift > k->unit_shift)
+	if (k->map.page_shift > k->map.unit_shift)
 		return join_page(r, pfn, buf, true, e);
-	if (k->page_shift == k->unit_shift)
+	if (k->map.page_shift == k->map.unit_shift)
 		return unit_read(r, pfn, buf, e);
-	unit = malloc((size_t)1 << k->unit_shift);
+	unit = malloc((size_t)1 << k->map.unit_shift);
 	if (!unit)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	if (unit_read(r, pfn >> shift, unit, e))
 		return -1;
-	memcpy(buf, unit + ((pfn & (((uint64_t)1 << shift) - 1)) << k->page_shift),
-	       (size_t)1 << k->page_shift);
+	memcpy(buf, unit + ((pfn & (((uint64_t)1 << shift) - 1)) << k->map.page_shift),
+	       (size_t)1 << k->map.page_shift);
 	return 0;
 }
 
@@ -497,24 +344,16 @@ static int kdump_stored(struct reader *r, enum space space, uint64_t pfn, struct
 	const struct kdump *k = r->dump->map_data;
 
 	(void)space;
-	if (k->page_shift != k->unit_shift)
+	if (k->map.page_shift != k->map.unit_shift)
 		return err_set(e, ERR_UNSUPPORTED,
 			       "%s: pages are not stored one by one, but in blocks of %u bytes",
-			       source_name(r->dump->source), 1u << k->unit_shift);
+			       source_name(r->dump->source), 1u << k->map.unit_shift);
 	return unit_stored(r, pfn, ret, e);
 }
 
 /* ---- the page size ---- */
 
-static uint64_t count_unreadable(const struct dump *d)
-{
-	uint64_t pfn = 0, nr = 0;
-	struct run run;
-
-	for (; dump_next_run(d, SPACE_PHYS, pfn, &run); pfn = run.pfn + run.nr)
-		nr += run.state == PAGE_UNREADABLE ? run.nr : 0;
-	return nr;
-}
+#define MAX_BIAS ((uint64_t)1 << 40)
 
 /*
  * On Arm the bitmaps begin with the first page of memory: makedumpfile and crash count from
@@ -526,10 +365,10 @@ static void decide_bias(const struct dump *d, struct kdump *k)
 	uint64_t bias;
 	struct run first;
 
-	k->bias = 0;
-	bias = (d->id.pfn_bias << k->page_shift) >> k->unit_shift;
-	if (bias < MAX_BIAS && next_units(k, 0, &first) && first.pfn < bias)
-		k->bias = bias;
+	k->map.bias = 0;
+	bias = (d->id.pfn_bias << k->map.page_shift) >> k->map.unit_shift;
+	if (bias < MAX_BIAS && bitmaps_next_units(&k->map, 0, &first) && first.pfn < bias)
+		k->map.bias = bias;
 }
 
 static int kdump_set_page_size(struct dump *d, struct err *e)
@@ -537,11 +376,9 @@ static int kdump_set_page_size(struct dump *d, struct err *e)
 	struct kdump *k = d->map_data;
 
 	(void)e;
-	k->page_shift = dump_page_shift(d);
+	k->map.page_shift = dump_page_shift(d);
 	decide_bias(d, k);
-	d->damage.unreadable_pages -= k->counted;
-	k->counted = k->bad.total ? count_unreadable(d) : 0;
-	d->damage.unreadable_pages += k->counted;
+	bitmaps_count_bad(d, &k->map);
 	return 0;
 }
 

@@ -165,7 +165,7 @@ bool kdump_mark(struct source *s, uint64_t *off, uint8_t ret[4])
 	if (!find_head(s, raw, &h))
 		return false;
 	o.order = h.order;
-	out_uint(&o, h.f[KD_STATUS] | KDUMP_INCOMPLETE, 4);
+	out_uint(&o, h.f[KD_STATUS] | kdump_incomplete(raw), 4);
 	*off = kdump_fields[KD_STATUS].off[h.abi];
 	return true;
 }
@@ -314,15 +314,15 @@ static int check_ranges(const struct kdump_file *files, unsigned int nr, struct 
 	return 0;
 }
 
-/* A sub header that cannot be read was taken for zeros: it tells of no notes, and of no split set. */
+/* A sub header that cannot be read was taken for zeros: it tells of no notes, and of no split set.
+ */
 static void check_sub_header(struct dump *d, const struct kdump_file *f)
 {
 	struct err why = ERR_INIT;
 	uint8_t sub[KDUMP_SUB_MAX];
 
-	if (!kdump_has_sub_header(f->raw) ||
-	    !source_read(f->source, f->head.f[KD_BLOCK_SIZE], sub,
-			 kdump_abis[f->head.abi].sub_size, &why))
+	if (!kdump_has_sub_header(f->raw) || !source_read(f->source, f->head.f[KD_BLOCK_SIZE], sub,
+							  kdump_abis[f->head.abi].sub_size, &why))
 		return;
 	d->damage.bad_structures++;
 	log_warn(d->log, "the sub header, which tells where the notes are, is lost: %s", why.text);
@@ -405,28 +405,28 @@ static int read_bitmaps(struct dump *d, struct kdump *k, struct source *s, struc
 	const struct kdump_head *h = &k->head;
 	uint64_t blocks = h->f[KD_BITMAP_BLOCKS], off = bitmaps_off(h), bits;
 
-	k->nr_units = told_units(h);
-	k->one_bitmap = h->f[KD_VERSION] < 6 && blocks_for(h, k->nr_units) * 2 > blocks &&
-			blocks_for(h, k->nr_units) <= blocks;
+	k->map.nr_units = told_units(h);
+	k->one_bitmap = h->f[KD_VERSION] < 6 && blocks_for(h, k->map.nr_units) * 2 > blocks &&
+			blocks_for(h, k->map.nr_units) <= blocks;
 	bits = capacity(h, k->one_bitmap ? blocks : blocks / 2);
-	if (!k->nr_units || k->nr_units > bits) {
-		kdump_suspect(d, "max_mapnr", k->nr_units, bits);
-		k->nr_units = bits;
+	if (!k->map.nr_units || k->map.nr_units > bits) {
+		kdump_suspect(d, "max_mapnr", k->map.nr_units, bits);
+		k->map.nr_units = bits;
 	}
 	if (k->one_bitmap)
-		return rankset_read(&k->kept, s, off, bits, e);
-	return rankset_read(&k->exist, s, off, bits, e) ||
-	       rankset_read(&k->kept, s, off + bits / 8, bits, e);
+		return rankset_read(&k->map.kept, s, off, bits, e);
+	return rankset_read(&k->map.exist, s, off, bits, e) ||
+	       rankset_read(&k->map.kept, s, off + bits / 8, bits, e);
 }
 
 /* Pages behind the last one that the header tells of are believed, since they are marked. */
 static void check_end(struct dump *d, struct kdump *k)
 {
-	uint64_t end = k->kept.nr_bits, below;
+	uint64_t end = k->map.kept.nr_bits, below;
 
-	if (rankset_rank(&k->kept, k->nr_units, &below) && below != k->kept.total) {
-		kdump_suspect(d, "the end of the bitmap of pages", end, k->nr_units);
-		k->nr_units = end;
+	if (rankset_rank(&k->map.kept, k->map.nr_units, &below) && below != k->map.kept.total) {
+		kdump_suspect(d, "the end of the bitmap of pages", end, k->map.nr_units);
+		k->map.nr_units = end;
 	}
 }
 
@@ -435,7 +435,7 @@ static void check_end(struct dump *d, struct kdump *k)
 static int check_same_bitmaps(const struct kdump *k, const struct kdump_file *files,
 			      unsigned int nr, const struct kdump_file *used, struct err *e)
 {
-	uint64_t off = bitmaps_off(&k->head), bytes = k->kept.nr_bits / 8;
+	uint64_t off = bitmaps_off(&k->head), bytes = k->map.kept.nr_bits / 8;
 	unsigned int i;
 
 	for (i = 0; i < nr; i++) {
@@ -445,7 +445,7 @@ static int check_same_bitmaps(const struct kdump *k, const struct kdump_file *fi
 		if (f == used || !f->has_bitmaps)
 			continue;
 		/* A part whose writer was stopped may not have come as far as its bitmaps. */
-		if ((f->head.f[KD_STATUS] | used->head.f[KD_STATUS]) & KDUMP_INCOMPLETE)
+		if ((f->head.f[KD_STATUS] | used->head.f[KD_STATUS]) & kdump_incomplete(f->raw))
 			continue;
 		if (!same_bytes(used->source, f->source, off + from, to - from) ||
 		    (!k->one_bitmap &&
@@ -469,11 +469,11 @@ static int make_parts(const struct dump *d, struct kdump *k, const struct kdump_
 
 		*p = (struct kdump_part){ .source = files[i].source,
 					  .size = source_size(files[i].source),
-					  .start = MIN(files[i].start, k->nr_units),
-					  .end = MIN(files[i].end, k->nr_units),
+					  .start = MIN(files[i].start, k->map.nr_units),
+					  .end = MIN(files[i].end, k->map.nr_units),
 					  .table = table_off(&k->head) };
-		if (!rankset_rank(&k->kept, p->start, &p->rank) ||
-		    !rankset_rank(&k->kept, p->end, &end))
+		if (!rankset_rank(&k->map.kept, p->start, &p->rank) ||
+		    !rankset_rank(&k->map.kept, p->end, &end))
 			return err_set(e, ERR_UNREADABLE, "%s: changes while it is read",
 				       source_name(p->source));
 		p->nr = end - p->rank;
@@ -489,9 +489,7 @@ void kdump_close(struct dump *d)
 
 	if (!k)
 		return;
-	rankset_fini(&k->bad); /* shares bits with kept */
-	rankset_fini(&k->kept);
-	rankset_fini(&k->exist);
+	bitmaps_fini(&k->map);
 	free(k->parts);
 	free(k);
 }
@@ -510,7 +508,8 @@ int kdump_open(struct dump *d, struct err *e)
 	if (!used)
 		return -1;
 	k->head = used->head;
-	k->unit_shift = k->page_shift = (unsigned int)__builtin_ctzll(k->head.f[KD_BLOCK_SIZE]);
+	k->map.unit_shift = k->map.page_shift =
+		(unsigned int)__builtin_ctzll(k->head.f[KD_BLOCK_SIZE]);
 	kdump_tell(d, k, files, used);
 	if (read_bitmaps(d, k, used->source, e))
 		return -1;

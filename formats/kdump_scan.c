@@ -11,87 +11,6 @@
 #include "cleanup.h"
 #include "kdump.h"
 
-#define WORDS (RANKSET_BLOCK / 64)
-
-/* ---- marking ---- */
-
-/* The block that is being marked; whole rows go past it. */
-struct marks {
-	struct kdump *k;
-	uint64_t block;
-	uint64_t words[WORDS];
-	bool any;
-	uint64_t total; /* units marked so far */
-};
-
-static int flush_marks(struct marks *m, struct err *e)
-{
-	if (m->any && rankset_add(&m->k->bad, m->block, m->words, e))
-		return -1;
-	memset(m->words, 0, sizeof(m->words));
-	m->any = false;
-	return 0;
-}
-
-static int mark_word(struct marks *m, uint64_t word, uint64_t bits, struct err *e)
-{
-	if (!bits)
-		return 0;
-	if (m->any && m->block != word / WORDS && flush_marks(m, e))
-		return -1;
-	m->block = word / WORDS;
-	m->words[word % WORDS] |= bits;
-	m->any = true;
-	m->total += (unsigned int)__builtin_popcountll(bits);
-	return 0;
-}
-
-/* Kept units of one word, those of [FROM, TO). */
-static uint64_t kept_word(const struct kdump *k, uint64_t word, uint64_t from, uint64_t to)
-{
-	uint64_t bits = rankset_word(&k->kept, word), first = word * 64;
-
-	if (from > first)
-		bits = from - first < 64 ? bits & UINT64_MAX << (from - first) : 0;
-	if (to < first + 64)
-		bits = to > first ? bits & UINT64_MAX >> (first + 64 - to) : 0;
-	return bits;
-}
-
-/* All kept units in [FROM, TO), inside one block. */
-static int mark_in_block(struct marks *m, uint64_t from, uint64_t to, struct err *e)
-{
-	uint64_t word;
-
-	for (word = from / 64; word * 64 < to; word++)
-		if (mark_word(m, word, kept_word(m->k, word, from, to), e))
-			return -1;
-	return 0;
-}
-
-/* All kept units in [FROM, TO). */
-static int mark_range(struct marks *m, uint64_t from, uint64_t to, struct err *e)
-{
-	uint64_t first = from / RANKSET_BLOCK + (from % RANKSET_BLOCK != 0),
-		 end = to / RANKSET_BLOCK, before;
-
-	if (first >= end) {
-		uint64_t middle = MIN(first * RANKSET_BLOCK, to);
-
-		return from < to && (mark_in_block(m, from, middle, e) ||
-				     mark_in_block(m, middle, to, e))
-			       ? -1
-			       : 0;
-	}
-	if (mark_in_block(m, from, first * RANKSET_BLOCK, e) || flush_marks(m, e))
-		return -1;
-	before = m->k->bad.total;
-	if (rankset_share(&m->k->bad, &m->k->kept, first, end, e))
-		return -1;
-	m->total += m->k->bad.total - before;
-	return mark_in_block(m, end * RANKSET_BLOCK, to, e);
-}
-
 /* ---- descriptors ---- */
 
 /* Descriptors of a part, one after the other. */
@@ -133,7 +52,7 @@ static bool next_leads(struct cursor *c)
 {
 	const struct kdump_part *p = c->part;
 	const uint8_t *raw = next_raw(c);
-	uint64_t most = kdump_data_start(p) + ((p->nr + 1) << c->k->unit_shift);
+	uint64_t most = kdump_data_start(p) + ((p->nr + 1) << c->k->map.unit_shift);
 	struct kdump_desc desc;
 
 	if (!raw)
@@ -151,12 +70,12 @@ static bool next_leads(struct cursor *c)
 /* The units of one word; those whose descriptors are behind the end of the file are bad. */
 static int scan_word(struct marks *m, struct cursor *c, uint64_t word, struct err *e)
 {
-	uint64_t left = kept_word(m->k, word, c->part->start, c->part->end), bad = 0;
+	uint64_t left = marks_kept(m, word, c->part->start, c->part->end), bad = 0;
 
 	for (; left; left &= left - 1)
 		if (!next_leads(c))
 			bad |= left & -left;
-	return mark_word(m, word, bad, e);
+	return marks_word(m, word, bad, e);
 }
 
 static int scan_part(struct marks *m, struct cursor *c, struct err *e)
@@ -168,12 +87,12 @@ static int scan_part(struct marks *m, struct cursor *c, struct err *e)
 	while (unit < p->end) {
 		uint64_t block_end = MIN((unit / RANKSET_BLOCK + 1) * RANKSET_BLOCK, p->end), word;
 
-		if (rankset_alike(&m->k->kept, unit, &kept, &end) && !kept) {
+		if (rankset_alike(&m->map->kept, unit, &kept, &end) && !kept) {
 			unit = end;
 			continue;
 		}
 		if (c->off + KDUMP_DESC_SIZE > p->size)
-			return mark_range(m, unit, p->end, e);
+			return marks_range(m, unit, p->end, e);
 		for (word = unit / 64; word * 64 < block_end; word++)
 			if (scan_word(m, c, word, e))
 				return -1;
@@ -238,11 +157,12 @@ static void report_part(struct dump *d, const struct cursor *c, uint64_t lost)
 
 static int check_part(struct dump *d, struct marks *m, const struct kdump_part *p, struct err *e)
 {
-	struct cursor c = { .k = m->k, .part = p, .off = p->table };
+	const struct kdump *k = d->format_data;
+	struct cursor c = { .k = k, .part = p, .off = p->table };
 	uint64_t before;
 	int ret;
 
-	if (!p->nr || (!d->incomplete && !source_is_cut(p->source) && end_is_whole(m->k, p)))
+	if (!p->nr || (!d->incomplete && !source_is_cut(p->source) && end_is_whole(k, p)))
 		return 0;
 	before = m->total;
 	ret = scan_part(m, &c, e);
@@ -257,23 +177,22 @@ static int miss_range(struct dump *d, struct marks *m, uint64_t from, uint64_t t
 {
 	uint64_t before, after;
 
-	if (!rankset_rank(&m->k->kept, from, &before) || !rankset_rank(&m->k->kept, to, &after) ||
-	    before == after)
+	if (!rankset_rank(&m->map->kept, from, &before) ||
+	    !rankset_rank(&m->map->kept, to, &after) || before == after)
 		return 0;
 	log_warn(d->log,
 		 "%s: the part(s) with pages 0x%" PRIx64 "-0x%" PRIx64 " missing: %" PRIu64
 		 " pages cannot be read",
 		 source_name(d->source), from, to - 1, after - before);
-	return mark_range(m, from, to, e);
+	return marks_range(m, from, to, e);
 }
 
 int kdump_scan(struct dump *d, struct kdump *k, struct err *e)
 {
-	struct marks m = { .k = k };
+	struct marks m = marks_begin(&k->map);
 	uint64_t at = 0;
 	unsigned int i;
 
-	k->bad.nr_bits = k->kept.nr_bits;
 	for (i = 0; i < k->nr_parts; i++) {
 		const struct kdump_part *p = &k->parts[i];
 
@@ -281,5 +200,5 @@ int kdump_scan(struct dump *d, struct kdump *k, struct err *e)
 			return -1;
 		at = p->end;
 	}
-	return miss_range(d, &m, at, k->nr_units, e) || flush_marks(&m, e) ? -1 : 0;
+	return miss_range(d, &m, at, k->map.nr_units, e) || marks_end(&m, e) ? -1 : 0;
 }

@@ -10,6 +10,9 @@
  * block of its own first. Everything is little-endian; bitmaps count from the highest bit of a
  * byte.
  *
+ * Pages are found by counting bits. Where bitmaps can be mapped (lib/rankset.h) a map takes at most
+ * a tenth of what they take in the file, holes not counted; elsewhere that and a copy of them.
+ *
  * Sources: crash sadump.h, sadump.c; makedumpfile sadump_info.c; libkdumpfile sadump.c.
  */
 #include <inttypes.h>
@@ -17,9 +20,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "bitmaps.h"
 #include "bytes.h"
 #include "cleanup.h"
-#include "extents.h"
 #include "formats.h"
 
 #define SIGNATURE "sadump\0"
@@ -45,21 +48,20 @@
 
 #define MAX_PFN ((uint64_t)1 << 34) /* 46 bits of address: the largest machine that has this */
 #define MAX_CPUS 8192u
-#define MAX_RUNS (1u << 22) /* of pages left out: what a map may cost */
-#define CHUNK 4096u	    /* bytes of bitmaps that are looked at in one go */
+#define CHUNK 4096u /* bytes of bitmaps that are looked at in one go */
 
 struct disk {
 	unsigned int source; /* index in d->sources */
 	uint64_t off, len;   /* where pages lie, and how many bytes of them */
+	uint64_t start;	     /* of these, among the bytes of all pages */
 };
 
 struct sadump {
+	struct bitmaps map;
 	struct disk *disks; /* in the order of the set */
-	unsigned int nr_disks, disk;
-	uint64_t pos; /* in the data of that disk: where the next page is */
+	unsigned int nr_disks;
 	uint32_t block;
 	uint64_t max_pfn;
-	unsigned int nr_excluded;
 };
 
 /* ---- headers ---- */
@@ -258,99 +260,283 @@ static int count_disks(const struct dump *d, struct source *s, uint64_t part, ui
 	return 0;
 }
 
-/* ---- memory ---- */
+/* ---- bitmaps ---- */
 
-static bool next_disk(struct sadump *x)
+/* Bits of the bitmap at OFF, of NR, before the first one that cannot be read. */
+static uint64_t readable_bits(struct source *s, uint64_t off, uint64_t nr)
 {
-	if (x->disk + 1 >= x->nr_disks)
-		return false;
-	x->disk++;
-	x->pos = 0;
-	return true;
+	uint64_t size = source_size(s), bytes = (nr + 7) / 8, at;
+	uint8_t buf[CHUNK];
+
+	bytes = off < size ? MIN(bytes, size - off) : 0;
+	for (at = 0; at < bytes; at += CHUNK) {
+		uint64_t data = source_next_data(s, off + at) - off;
+
+		if (data >= bytes)
+			break;
+		at = MAX(at, data - data % CHUNK);
+		if (!read_at(s, off + at, buf, (size_t)MIN(bytes - at, (uint64_t)CHUNK)))
+			return at * 8;
+	}
+	return MIN(nr, bytes * 8);
 }
 
-/* Pages that are here, the next ones in the file, which may go on on the next disk. */
-static int add_data(struct dump *d, struct sadump *x, uint64_t pfn, uint64_t nr, struct err *e)
+static int read_bitmap(struct dump *d, const struct sadump *x, struct source *s, uint64_t off,
+		       struct rankset *ret, struct err *e)
 {
-	uint64_t addr = pfn * x->block, left = nr * x->block;
+	uint64_t nr;
 
-	while (left) {
-		const struct disk *disk = &x->disks[x->disk];
-		uint64_t room =
-			x->disk + 1 < x->nr_disks ? disk->len - MIN(disk->len, x->pos) : UINT64_MAX;
-		uint64_t n = MIN(left, room);
+	if (!rankset_read_high_first(ret, s, off, x->max_pfn, e))
+		return 0;
+	if (e->code != ERR_UNREADABLE)
+		return -1;
+	*e = (struct err)ERR_INIT;
+	nr = readable_bits(s, off, x->max_pfn);
+	d->damage.bad_structures++;
+	log_warn(d->log,
+		 "%s: the bitmap at offset 0x%" PRIx64 " cannot be read from page 0x%" PRIx64 " on",
+		 source_name(s), off, nr);
+	return rankset_read_high_first(ret, s, off, nr, e);
+}
 
-		if (n && extents_add_from(d, disk->source, addr, n, n, disk->off + x->pos, e))
+/* The first unit that so many kept ones lie before. */
+static uint64_t unit_behind(const struct rankset *kept, uint64_t nr)
+{
+	uint64_t lo = 0, hi = kept->nr_bits, rank;
+
+	while (lo < hi) {
+		uint64_t mid = lo + (hi - lo) / 2;
+
+		if (rankset_rank(kept, mid, &rank) && rank < nr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/* Pages that should be on the disk and are not: bytes [FROM, TO) of all. */
+static int miss_bytes(struct dump *d, const struct sadump *x, struct marks *m, uint64_t from,
+		      uint64_t to, struct err *e)
+{
+	uint64_t total = x->map.kept.total, first = from / x->block,
+		 end = to / x->block + (to % x->block != 0);
+
+	if (from >= to)
+		return 0;
+	d->damage.missing_bytes += to - from;
+	return marks_range(m, unit_behind(&x->map.kept, first),
+			   end < total ? unit_behind(&x->map.kept, end) : x->map.nr_units, e);
+}
+
+/* What each disk holds, one behind the other, and what is missing of that. */
+static int lay_out_pages(struct dump *d, struct sadump *x, struct err *e)
+{
+	struct marks m = marks_begin(&x->map);
+	uint64_t start = 0, total = x->map.kept.total * x->block;
+	unsigned int i;
+
+	for (i = 0; i < x->nr_disks; i++) {
+		struct disk *disk = &x->disks[i];
+		uint64_t size = source_size(d->sources[disk->source]), have;
+
+		disk->start = start;
+		disk->len = i + 1 < x->nr_disks ? MIN(disk->len, total - start) : total - start;
+		have = disk->off < size ? MIN(disk->len, size - disk->off) : 0;
+		start += disk->len;
+		if (miss_bytes(d, x, &m, disk->start + have, start, e))
 			return -1;
-		addr += n;
-		left -= n;
-		x->pos += n;
-		if (left && !next_disk(x))
-			break;
+	}
+	return marks_end(&m, e);
+}
+
+/* Memory is what either bitmap has. */
+static int read_memory(struct dump *d, struct sadump *x, struct source *s, uint64_t ram_off,
+		       uint64_t dumped_off, struct err *e)
+{
+	x->map.unit_shift = x->map.page_shift = (unsigned int)__builtin_ctz(x->block);
+	if (read_bitmap(d, x, s, ram_off, &x->map.exist, e) ||
+	    read_bitmap(d, x, s, dumped_off, &x->map.kept, e))
+		return -1;
+	x->map.nr_units = x->map.kept.nr_bits;
+	return lay_out_pages(d, x, e);
+}
+
+/* ---- pages ---- */
+
+/* Where in the bytes of all pages a unit of memory lies. */
+static int find_unit(const struct dump *d, uint64_t unit, uint64_t *ret, struct err *e)
+{
+	const struct sadump *x = d->map_data;
+	uint64_t rank;
+
+	if (unit >= x->map.nr_units || bitmaps_unit_state(&x->map, unit) != PAGE_DATA ||
+	    !rankset_rank(&x->map.kept, unit, &rank))
+		return err_set(e, ERR_UNREADABLE, "%s: page 0x%" PRIx64 " is not in the dump",
+			       source_name(d->source), unit);
+	*ret = rank * x->block;
+	return 0;
+}
+
+/* The disk that holds byte POS, and how many from there on; NULL when the file has changed. */
+static const struct disk *disk_at(const struct sadump *x, uint64_t pos, uint64_t *left)
+{
+	unsigned int lo = 0, hi = x->nr_disks;
+
+	while (lo < hi) {
+		unsigned int mid = lo + (hi - lo) / 2;
+
+		if (x->disks[mid].start + x->disks[mid].len <= pos)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (lo == x->nr_disks)
+		return NULL;
+	*left = x->disks[lo].start + x->disks[lo].len - pos;
+	return &x->disks[lo];
+}
+
+/* LEN bytes from byte POS of all pages on, which may go on on the next disk. EXACTLY: by read(). */
+static int copy_bytes(struct reader *r, uint64_t pos, uint8_t *buf, size_t len, bool exactly,
+		      struct err *e)
+{
+	struct dump *d = r->dump;
+
+	while (len) {
+		uint64_t left;
+		const struct disk *disk = disk_at(d->map_data, pos, &left);
+		size_t n = disk ? (size_t)MIN(left, (uint64_t)len) : 0;
+		const uint8_t *data = NULL;
+
+		if (!disk)
+			return err_set(e, ERR_UNREADABLE, "%s: changes while it is read",
+				       source_name(d->source));
+		if (exactly ? source_read(d->sources[disk->source], disk->off + (pos - disk->start),
+					  buf, n, e)
+			    : !(data = reader_bytes(r, d->sources[disk->source],
+						    disk->off + (pos - disk->start), n, NULL, e)))
+			return -1;
+		if (data)
+			memcpy(buf, data, n);
+		buf += n;
+		pos += n;
+		len -= n;
 	}
 	return 0;
 }
 
-static int add_run(struct dump *d, struct sadump *x, uint64_t pfn, uint64_t nr, bool ram,
-		   bool dumped, struct err *e)
+/* Put one page together; units of it that are no memory are zero. */
+static int join_page(struct reader *r, uint64_t pfn, uint8_t *buf, bool exactly, struct err *e)
 {
-	if (dumped)
-		return add_data(d, x, pfn, nr, e);
-	if (!ram || !nr || x->nr_excluded >= MAX_RUNS)
+	const struct sadump *x = r->dump->map_data;
+	size_t page = (size_t)1 << x->map.page_shift, len = MIN(page, (size_t)x->block), at;
+
+	for (at = 0; at < page; at += len) {
+		uint64_t addr = (pfn << x->map.page_shift) + at, pos, unit = addr / x->block;
+
+		if (bitmaps_joined_state(&x->map, unit, 1) == PAGE_ABSENT)
+			memset(buf + at, 0, len);
+		else if (find_unit(r->dump, unit, &pos, e) ||
+			 copy_bytes(r, pos + addr % x->block, buf + at, len, exactly, e))
+			return -1;
+	}
+	return 0;
+}
+
+/* Pages from PFN on that lie in one piece: ret->nr at the most. 1; or 0: not even one does; or -1.
+ */
+static int view_in_place(struct reader *r, uint64_t pfn, struct view *ret, struct err *e)
+{
+	struct dump *d = r->dump;
+	const struct sadump *x = d->map_data;
+	unsigned int shift = x->map.page_shift;
+	uint64_t pos, left, addr = pfn << shift;
+	const struct disk *disk;
+	size_t avail;
+
+	if (x->block >> shift == 0)
 		return 0;
-	if (++x->nr_excluded == MAX_RUNS) {
-		d->damage.bad_structures++;
-		log_warn(d->log, "%s: too many pages that were left out; no more are told",
-			 source_name(d->source));
-	}
-	return extents_add(d, pfn * x->block, 0, nr * x->block, 0, e);
+	if (find_unit(d, addr / x->block, &pos, e))
+		return -1;
+	pos += addr % x->block;
+	disk = disk_at(x, pos, &left);
+	if (!disk || left >> shift == 0)
+		return 0;
+	ret->data = reader_bytes(r, d->sources[disk->source], disk->off + (pos - disk->start),
+				 (size_t)1 << shift, &avail, e);
+	ret->nr = MIN(ret->nr, MIN(left, (uint64_t)avail) >> shift);
+	return ret->data ? 1 : -1;
 }
 
-static bool bit_is_set(const uint8_t *bits, uint64_t i)
+static int sadump_view(struct reader *r, enum space space, uint64_t pfn, uint64_t nr,
+		       struct view *ret, struct err *e)
 {
-	return bits[i / 8] & 0x80 >> i % 8;
+	const struct sadump *x = r->dump->map_data;
+	struct run run;
+	int in_place;
+
+	(void)space;
+	if (!bitmaps_next_run(&x->map, pfn, &run) || run.pfn != pfn || run.state != PAGE_DATA)
+		return err_set(e, ERR_UNREADABLE, "%s: page 0x%" PRIx64 " is not in the dump",
+			       source_name(r->dump->source), pfn);
+	ret->nr = MIN(nr, run.nr);
+	in_place = view_in_place(r, pfn, ret, e);
+	if (in_place)
+		return in_place < 0 ? -1 : 0;
+	if (!r->bounce)
+		r->bounce = malloc(SOURCE_SLACK);
+	if (!r->bounce)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	*ret = (struct view){ .data = r->bounce, .nr = 1 };
+	return join_page(r, pfn, r->bounce, false, e);
 }
 
-/* Both bitmaps, side by side; memory is what either of them has. */
-static int read_memory(struct dump *d, struct sadump *x, struct source *s, uint64_t ram_off,
-		       uint64_t dumped_off, struct err *e)
+static int sadump_read_page(struct reader *r, enum space space, uint64_t pfn, void *buf,
+			    struct err *e)
 {
-	uint8_t ram[CHUNK], dumped[CHUNK];
-	uint64_t pfn = 0, start = 0, i;
-	bool in_ram = false, in_dump = false;
+	const struct sadump *x = r->dump->map_data;
 
-	for (; pfn < x->max_pfn; pfn += CHUNK * 8) {
-		uint64_t nr = MIN(x->max_pfn - pfn, (uint64_t)CHUNK * 8);
-
-		memset(ram, 0, sizeof(ram));
-		if (!read_at(s, dumped_off + pfn / 8, dumped, (size_t)(nr + 7) / 8)) {
-			d->damage.bad_structures++;
-			log_warn(d->log,
-				 "%s: the bitmap of pages cannot be read from page 0x%" PRIx64
-				 " on",
-				 source_name(s), pfn);
-			break;
-		}
-		read_at(s, ram_off + pfn / 8, ram, (size_t)(nr + 7) / 8);
-		for (i = 0; i < nr; i++) {
-			bool is_dumped = bit_is_set(dumped, i), is_ram = bit_is_set(ram, i);
-
-			if (i % 8 == 0 && dumped[i / 8] == (in_dump ? 0xff : 0) &&
-			    (in_dump || ram[i / 8] == (in_ram ? 0xff : 0))) {
-				i += 7;
-				continue;
-			}
-			if (is_dumped == in_dump && (is_dumped || is_ram == in_ram))
-				continue;
-			if (add_run(d, x, start, pfn + i - start, in_ram, in_dump, e))
-				return -1;
-			start = pfn + i;
-			in_dump = is_dumped;
-			in_ram = is_ram;
-		}
-	}
-	return add_run(d, x, start, MIN(pfn, x->max_pfn) - start, in_ram, in_dump, e);
+	(void)space;
+	if (bitmaps_page_state(&x->map, pfn) != PAGE_DATA)
+		return err_set(e, ERR_UNREADABLE, "%s: page 0x%" PRIx64 " is not in the dump",
+			       source_name(r->dump->source), pfn);
+	return join_page(r, pfn, buf, true, e);
 }
+
+static bool sadump_next_run(const struct dump *d, enum space space, uint64_t pfn, struct run *ret)
+{
+	const struct sadump *x = d->map_data;
+
+	(void)space;
+	return bitmaps_next_run(&x->map, pfn, ret);
+}
+
+static enum page_state sadump_page_state(const struct dump *d, enum space space, uint64_t pfn)
+{
+	const struct sadump *x = d->map_data;
+
+	(void)space;
+	return bitmaps_page_state(&x->map, pfn);
+}
+
+static int sadump_set_page_size(struct dump *d, struct err *e)
+{
+	struct sadump *x = d->map_data;
+
+	(void)e;
+	x->map.page_shift = dump_page_shift(d);
+	bitmaps_count_bad(d, &x->map);
+	return 0;
+}
+
+static const struct map_ops sadump_map_ops = {
+	.next_run = sadump_next_run,
+	.view = sadump_view,
+	.read_page = sadump_read_page,
+	.page_state = sadump_page_state,
+	.set_page_size = sadump_set_page_size,
+};
 
 /* ---- open ---- */
 
@@ -413,7 +599,7 @@ static int sadump_read(struct dump *d, struct sadump *x, struct err *e)
 	d->told.time = read_time(part + PART_TIME);
 	if (read_dump(d, x, head, off, e))
 		return -1;
-	if (!d->map)
+	if (!x->map.kept.total && !x->map.exist.total)
 		return err_set(e, ERR_CORRUPT, "%s: no page in its bitmaps", source_name(s));
 	if (d->damage.missing_bytes)
 		log_warn(d->log, "%s: is cut off: %" PRIu64 " bytes of pages are missing",
@@ -423,11 +609,26 @@ static int sadump_read(struct dump *d, struct sadump *x, struct err *e)
 
 static int sadump_open(struct dump *d, struct err *e)
 {
-	struct sadump x = { .disks = NULL };
-	int ret = sadump_read(d, &x, e);
+	struct sadump *x = d->format_data = calloc(1, sizeof(*x));
 
-	free(x.disks);
-	return ret;
+	if (!x)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	if (sadump_read(d, x, e))
+		return -1;
+	d->map_data = x;
+	d->map = &sadump_map_ops;
+	return 0;
+}
+
+static void sadump_close(struct dump *d)
+{
+	struct sadump *x = d->format_data;
+
+	if (!x)
+		return;
+	bitmaps_fini(&x->map);
+	free(x->disks);
+	free(x);
 }
 
 static const struct magic sadump_magic[] = {
@@ -442,4 +643,5 @@ const struct format sadump_format = {
 	.is_set = true,
 	.magic = sadump_magic,
 	.open = sadump_open,
+	.close = sadump_close,
 };

@@ -77,6 +77,13 @@ static int read_section(struct sparse *s, uint64_t nr, uint64_t *ret, struct err
 	return 0;
 }
 
+static uint64_t first_held(const struct pfnset *pages, uint64_t pfn)
+{
+	uint64_t held, nr;
+
+	return pfnset_next_covered(pages, pfn, &held, &nr) ? held : pfn;
+}
+
 /*
  * Add the sections that hold pages of PAGES; what cannot be read or makes no sense is counted and
  * left out.
@@ -93,7 +100,7 @@ static int add_sections(struct memmap *m, struct sparse *s, const struct pfnset 
 			 end = (r->pfn + r->nr + s->pages - 1) / s->pages;
 
 		for (; nr < end && nr < s->nr_sections; nr++) {
-			uint64_t coded, vaddr, held = MAX(r->pfn, nr * s->pages) - nr * s->pages;
+			uint64_t coded, vaddr, held;
 			struct mapping mapped;
 
 			if (read_section(s, nr, &coded, e)) {
@@ -107,6 +114,7 @@ static int add_sections(struct memmap *m, struct sparse *s, const struct pfnset 
 			 * Not the first struct page: of a section that is partly a hole it may not
 			 * exist.
 			 */
+			held = first_held(pages, MAX(r->pfn, nr * s->pages)) - nr * s->pages;
 			if (xlat_lookup(s->x, s->r, vaddr + held * m->struct_size, &mapped, e))
 				m->bad_sections++;
 			else if (add_range(m, nr * s->pages, s->pages, vaddr, e))

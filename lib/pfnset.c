@@ -9,27 +9,48 @@
 #include "budget.h"
 #include "cleanup.h"
 
+static bool in_universe(enum page_state state)
+{
+	return state == PAGE_DATA || state == PAGE_ZERO;
+}
+
+static int grow(struct pfnset *s, size_t *room, struct err *e)
+{
+	size_t want = *room + *room / 4 + 16; /* by little: the last step is not used up */
+	struct pfn_range *more = realloc(s->ranges, want * sizeof(*more));
+
+	if (!more)
+		return err_set(e, ERR_NOMEM, "no memory for %zu ranges of pages", want);
+	s->ranges = more;
+	*room = want;
+	return 0;
+}
+
 static int add_range(struct pfnset *s, size_t *room, uint64_t pfn, uint64_t nr, struct err *e)
 {
 	struct pfn_range *last = s->nr_ranges ? &s->ranges[s->nr_ranges - 1] : NULL;
+	uint64_t gap = last ? pfn - (last->pfn + last->nr) : 0;
 
-	if (last && last->pfn + last->nr == pfn) {
-		last->nr += nr;
-		s->nr_bits += nr;
+	if (last && gap < (s->nr_ranges > PFNSET_EXACT ? PFNSET_GAP : 1)) {
+		last->nr += gap + nr;
+		s->nr_bits += gap + nr;
 		return 0;
 	}
-	if (s->nr_ranges == *room) {
-		size_t want = *room ? *room * 2 : 16;
-		struct pfn_range *more = realloc(s->ranges, want * sizeof(*more));
-
-		if (!more)
-			return err_set(e, ERR_NOMEM, "no memory for %zu ranges of pages", want);
-		s->ranges = more;
-		*room = want;
-	}
+	if (s->nr_ranges == *room && grow(s, room, e))
+		return -1;
 	s->ranges[s->nr_ranges++] = (struct pfn_range){ .pfn = pfn, .nr = nr, .base = s->nr_bits };
+	s->nr_exact = MIN(s->nr_ranges, (size_t)PFNSET_EXACT);
 	s->nr_bits += nr;
 	return 0;
+}
+
+static void shrink(struct pfnset *s)
+{
+	struct pfn_range *less =
+		s->nr_ranges ? realloc(s->ranges, s->nr_ranges * sizeof(*less)) : NULL;
+
+	if (less)
+		s->ranges = less;
 }
 
 static size_t words(const struct pfnset *s)
@@ -43,14 +64,14 @@ int pfnset_init(struct pfnset *s, const struct dump *d, struct err *e)
 	uint64_t pfn = 0;
 	size_t room = 0;
 
-	*s = (struct pfnset){ .nr_ranges = 0 };
+	*s = (struct pfnset){ .dump = d, .changed = true };
 	for (; dump_next_run(d, SPACE_PHYS, pfn, &run); pfn = run.pfn + run.nr)
-		if ((run.state == PAGE_DATA || run.state == PAGE_ZERO) &&
-		    add_range(s, &room, run.pfn, run.nr, e))
+		if (in_universe(run.state) && add_range(s, &room, run.pfn, run.nr, e))
 			return -1;
 	if (s->nr_bits / 8 > MIN(budget_available(), (uint64_t)SIZE_MAX / 2))
 		return err_set(e, ERR_NOMEM, "a bitmap for %" PRIu64 " pages does not fit",
 			       s->nr_bits);
+	shrink(s);
 	s->bits = mmap(NULL, words(s) * 8 + 8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 		       -1, 0);
 	if (s->bits == MAP_FAILED) {
@@ -75,11 +96,6 @@ size_t pfnset_memory(const struct pfnset *s)
 	return words(s) * 8 + s->nr_ranges * sizeof(*s->ranges);
 }
 
-void pfnset_fill(struct pfnset *s)
-{
-	memset(s->bits, 0xff, words(s) * 8);
-}
-
 size_t pfnset_range_at(const struct pfnset *s, uint64_t pfn)
 {
 	size_t lo = 0, hi = s->nr_ranges;
@@ -95,11 +111,44 @@ size_t pfnset_range_at(const struct pfnset *s, uint64_t pfn)
 	return lo;
 }
 
+/* The same inside of range number I, which the dump is asked about. */
+static bool next_asked(const struct pfnset *s, size_t i, uint64_t pfn, uint64_t *ret_pfn,
+		       uint64_t *ret_nr)
+{
+	const struct pfn_range *r = &s->ranges[i];
+	uint64_t end = r->pfn + r->nr;
+	struct run run = { .pfn = MAX(pfn, r->pfn) };
+
+	for (; dump_next_run(s->dump, SPACE_PHYS, run.pfn + run.nr, &run) && run.pfn < end;)
+		if (in_universe(run.state)) {
+			*ret_pfn = run.pfn;
+			*ret_nr = MIN(end - run.pfn, run.nr);
+			return true;
+		}
+	return false;
+}
+
+bool pfnset_next_covered(const struct pfnset *s, uint64_t pfn, uint64_t *ret_pfn, uint64_t *ret_nr)
+{
+	size_t i = pfnset_range_at(s, pfn);
+
+	for (; i >= s->nr_exact && i < s->nr_ranges; i++)
+		if (next_asked(s, i, pfn, ret_pfn, ret_nr))
+			return true;
+	if (i >= s->nr_ranges)
+		return false;
+	*ret_pfn = MAX(pfn, s->ranges[i].pfn);
+	*ret_nr = s->ranges[i].pfn + s->ranges[i].nr - *ret_pfn;
+	return true;
+}
+
 bool pfnset_covers(const struct pfnset *s, uint64_t pfn)
 {
 	size_t i = pfnset_range_at(s, pfn);
 
-	return i < s->nr_ranges && s->ranges[i].pfn <= pfn;
+	if (i == s->nr_ranges || s->ranges[i].pfn > pfn)
+		return false;
+	return i < s->nr_exact || in_universe(dump_page_state(s->dump, SPACE_PHYS, pfn));
 }
 
 static uint64_t load_word(const struct pfnset *s, uint64_t w)
@@ -143,17 +192,22 @@ static uint64_t op_bits(const struct pfnset *s, uint64_t first, uint64_t last, e
 	return n;
 }
 
+/* OP to the bits of range R in [PFN, END), where they meet. */
+static uint64_t op_part(const struct pfnset *s, const struct pfn_range *r, uint64_t pfn,
+			uint64_t end, enum bit_op op)
+{
+	uint64_t from = MAX(pfn, r->pfn), to = MIN(end, r->pfn + r->nr);
+
+	return from < to ? op_bits(s, r->base + (from - r->pfn), r->base + (to - r->pfn), op) : 0;
+}
+
 static uint64_t op_range(const struct pfnset *s, uint64_t pfn, uint64_t end, enum bit_op op)
 {
 	uint64_t n = 0;
 	size_t i;
 
-	for (i = pfnset_range_at(s, pfn); i < s->nr_ranges && s->ranges[i].pfn < end; i++) {
-		const struct pfn_range *r = &s->ranges[i];
-		uint64_t from = MAX(pfn, r->pfn), to = MIN(end, r->pfn + r->nr);
-
-		n += op_bits(s, r->base + (from - r->pfn), r->base + (to - r->pfn), op);
-	}
+	for (i = pfnset_range_at(s, pfn); i < s->nr_ranges && s->ranges[i].pfn < end; i++)
+		n += op_part(s, &s->ranges[i], pfn, end, op);
 	return n;
 }
 
@@ -162,14 +216,50 @@ static uint64_t range_end(uint64_t pfn, uint64_t nr)
 	return nr > UINT64_MAX - pfn ? UINT64_MAX : pfn + nr;
 }
 
+/* Several threads come here: no more writing than is needed. */
+static void mark_changed(struct pfnset *s)
+{
+	if (!__atomic_load_n(&s->changed, __ATOMIC_RELAXED))
+		__atomic_store_n(&s->changed, true, __ATOMIC_RELAXED);
+}
+
 uint64_t pfnset_clear(struct pfnset *s, uint64_t pfn, uint64_t nr)
 {
+	mark_changed(s);
 	return op_range(s, pfn, range_end(pfn, nr), BITS_CLEAR);
 }
 
 uint64_t pfnset_set(struct pfnset *s, uint64_t pfn, uint64_t nr)
 {
-	return op_range(s, pfn, range_end(pfn, nr), BITS_SET);
+	uint64_t end = range_end(pfn, nr), n = 0, at, len;
+	size_t i;
+
+	for (i = pfnset_range_at(s, pfn); i < s->nr_ranges && s->ranges[i].pfn < end; i++) {
+		const struct pfn_range *r = &s->ranges[i];
+
+		if (i < s->nr_exact) {
+			n += op_part(s, r, pfn, end, BITS_SET);
+			continue;
+		}
+		for (at = pfn; next_asked(s, i, at, &at, &len) && at < end; at += len)
+			n += op_part(s, r, at, MIN(end, at + len), BITS_SET);
+	}
+	return n;
+}
+
+void pfnset_fill(struct pfnset *s)
+{
+	uint64_t exact = s->nr_exact < s->nr_ranges ? s->ranges[s->nr_exact].base : s->nr_bits, at;
+
+	if (!s->changed)
+		return;
+	memset(s->bits, 0xff, words(s) * 8);
+	if (exact < s->nr_bits) {
+		op_bits(s, exact, s->nr_bits, BITS_CLEAR);
+		at = s->ranges[s->nr_exact].pfn;
+		pfnset_set(s, at, UINT64_MAX - at);
+	}
+	s->changed = false;
 }
 
 uint64_t pfnset_count(const struct pfnset *s, uint64_t start, uint64_t end)

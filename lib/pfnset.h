@@ -3,6 +3,12 @@
  * A set of page frames over the memory that exists: one bit per page of it, nothing for holes,
  * however high the addresses are. Clearing and setting is atomic: several threads may do it at the
  * same time.
+ *
+ * A range costs 24 bytes. A dump that was filtered before, or means harm, has millions of them:
+ * behind the first PFNSET_EXACT of them those that lie closer than PFNSET_GAP share one, and what
+ * lies between them is bits that are never set. Which pages are in the universe is asked of the
+ * dump there. So a set never takes more than a bit for each page from the first to the last, and 24
+ * KiB.
  */
 #ifndef PFNSET_H
 #define PFNSET_H
@@ -14,21 +20,27 @@
 #include "dump.h"
 #include "err.h"
 
+#define PFNSET_EXACT 1024u
+#define PFNSET_GAP 256u
+
 struct pfn_range {
 	uint64_t pfn, nr;
 	uint64_t base; /* index of the first page's bit */
 };
 
 struct pfnset {
-	struct pfn_range *ranges; /* ascending, apart from each other */
-	size_t nr_ranges;
+	const struct dump *dump;
+	/* Ascending, apart from each other; each begins and ends with a page of the universe. */
+	struct pfn_range *ranges;
+	size_t nr_ranges, nr_exact; /* the latter hold nothing else */
 	uint64_t *bits;
 	uint64_t nr_bits;
+	bool changed; /* since it was filled */
 };
 
 /*
- * The universe is every page of D in state PAGE_DATA or PAGE_ZERO; all of them are in the set.
- * ERR_NOMEM.
+ * The universe is every page of D, which must outlive it, in state PAGE_DATA or PAGE_ZERO; all of
+ * them are in the set. ERR_NOMEM.
  */
 int pfnset_init(struct pfnset *s, const struct dump *d, struct err *e);
 void pfnset_fini(struct pfnset *s);
@@ -41,6 +53,12 @@ size_t pfnset_range_at(const struct pfnset *s, uint64_t pfn);
 
 /* Put all pages of the universe into the set. */
 void pfnset_fill(struct pfnset *s);
+
+/*
+ * The first run of pages of the universe at or after PFN, maybe one of several that touch. False
+ * when there is none.
+ */
+bool pfnset_next_covered(const struct pfnset *s, uint64_t pfn, uint64_t *ret_pfn, uint64_t *ret_nr);
 
 /* Is PFN in the universe; is it in the set? */
 bool pfnset_covers(const struct pfnset *s, uint64_t pfn);

@@ -26,20 +26,30 @@ static unsigned int count_bits(uint64_t w)
 	return (unsigned int)(w * 0x0101010101010101 >> 56);
 }
 
-static uint64_t word_at(const uint8_t *bits, size_t word)
+/* The bits of each byte in the opposite order. */
+static uint64_t flip_bytes(uint64_t w)
 {
-	return load_u64(bits + 8 * word, ORDER_LE);
+	w = (w >> 1 & 0x5555555555555555) | (w & 0x5555555555555555) << 1;
+	w = (w >> 2 & 0x3333333333333333) | (w & 0x3333333333333333) << 2;
+	return (w >> 4 & 0x0f0f0f0f0f0f0f0f) | (w & 0x0f0f0f0f0f0f0f0f) << 4;
+}
+
+static uint64_t word_at(const struct rankset *s, const uint8_t *bits, size_t word)
+{
+	uint64_t w = load_u64(bits + 8 * word, ORDER_LE);
+
+	return s->high_first ? flip_bytes(w) : w;
 }
 
 /* Members among the first N bits of a block. */
-static unsigned int count_below(const uint8_t *bits, unsigned int n)
+static unsigned int count_below(const struct rankset *s, const uint8_t *bits, unsigned int n)
 {
 	unsigned int i, count = 0;
 
 	for (i = 0; i < n / 64; i++)
-		count += count_bits(word_at(bits, i));
+		count += count_bits(load_u64(bits + 8 * i, ORDER_LE));
 	if (n % 64)
-		count += count_bits(word_at(bits, i) << (64 - n % 64));
+		count += count_bits(word_at(s, bits, i) << (64 - n % 64));
 	return count;
 }
 
@@ -153,7 +163,7 @@ static int append(struct rankset *s, uint64_t block, const uint8_t *bits, bool s
 		return append_full(s, block, 1, e);
 	if (!stable)
 		bits = copy_block(s, bits, e);
-	return bits ? append_bits(s, block, bits, count_below(bits, RANKSET_BLOCK), e) : -1;
+	return bits ? append_bits(s, block, bits, count_below(s, bits, RANKSET_BLOCK), e) : -1;
 }
 
 int rankset_add(struct rankset *s, uint64_t block, const uint64_t *words, struct err *e)
@@ -163,7 +173,7 @@ int rankset_add(struct rankset *s, uint64_t block, const uint64_t *words, struct
 	size_t i;
 
 	for (i = 0; i < WORDS; i++)
-		out_uint(&o, words[i], 8);
+		out_uint(&o, s->high_first ? flip_bytes(words[i]) : words[i], 8);
 	return append(s, block, bits, false, e);
 }
 
@@ -176,7 +186,7 @@ static int append_last(struct rankset *s, uint64_t block, const uint8_t *data, s
 
 	memcpy(bits, data, MIN(len, sizeof(bits)));
 	if (nr % 8)
-		bits[nr / 8] &= (uint8_t)((1 << nr % 8) - 1);
+		bits[nr / 8] &= (uint8_t)(s->high_first ? 0xff00 >> nr % 8 : (1 << nr % 8) - 1);
 	return append(s, block, bits, false, e);
 }
 
@@ -219,14 +229,13 @@ static int read_bitmap(struct rankset *s, struct source *src, uint64_t off, uint
 	return 0;
 }
 
-int rankset_read(struct rankset *s, struct source *src, uint64_t off, uint64_t nr_bits,
-		 struct err *e)
+static int read_set(struct rankset *s, struct source *src, uint64_t off, struct err *e)
 {
+	uint64_t nr_bits = s->nr_bits;
 	uint64_t len = nr_bits / 8 + (nr_bits % 8 != 0), size = source_size(src),
 		 before = source_my_faults();
 	struct err ignored = ERR_INIT;
 
-	*s = (struct rankset){ .nr_bits = nr_bits };
 	if (off > size || len > size - off)
 		return err_set(e, ERR_UNREADABLE,
 			       "%s: ends at offset 0x%" PRIx64 ", a bitmap of 0x%" PRIx64
@@ -249,6 +258,20 @@ int rankset_read(struct rankset *s, struct source *src, uint64_t off, uint64_t n
 	rankset_fini(s);
 	return err_set(e, ERR_UNREADABLE, "%s: the bitmap at offset 0x%" PRIx64 " cannot be read",
 		       source_name(src), off);
+}
+
+int rankset_read(struct rankset *s, struct source *src, uint64_t off, uint64_t nr_bits,
+		 struct err *e)
+{
+	*s = (struct rankset){ .nr_bits = nr_bits };
+	return read_set(s, src, off, e);
+}
+
+int rankset_read_high_first(struct rankset *s, struct source *src, uint64_t off, uint64_t nr_bits,
+			    struct err *e)
+{
+	*s = (struct rankset){ .nr_bits = nr_bits, .high_first = true };
+	return read_set(s, src, off, e);
 }
 
 void rankset_fini(struct rankset *s)
@@ -303,7 +326,7 @@ uint64_t rankset_word(const struct rankset *s, uint64_t word)
 
 	if (!row_has(row, block))
 		return 0;
-	return row->bits ? word_at(block_bits(row, block), word % WORDS) : UINT64_MAX;
+	return row->bits ? word_at(s, block_bits(row, block), word % WORDS) : UINT64_MAX;
 }
 
 bool rankset_alike(const struct rankset *s, uint64_t n, bool *member, uint64_t *end)
@@ -352,9 +375,9 @@ bool rankset_rank(const struct rankset *s, uint64_t n, uint64_t *ret)
 	if (i == row->nr)
 		return true;
 	bits = block_bits(row, block);
-	if (count_below(bits, RANKSET_BLOCK) != rank_in_row(s, row, i + 1) - *ret)
+	if (count_below(s, bits, RANKSET_BLOCK) != rank_in_row(s, row, i + 1) - *ret)
 		return false;
-	*ret += count_below(bits, n % RANKSET_BLOCK);
+	*ret += count_below(s, bits, n % RANKSET_BLOCK);
 	return true;
 }
 
@@ -383,6 +406,7 @@ int rankset_share(struct rankset *s, const struct rankset *from, uint64_t block,
 	const struct rankset_row *row = row_near(from, block);
 
 	s->nr_bits = from->nr_bits;
+	s->high_first = from->high_first;
 	for (; row && row->block < end; row = row_next(from, row)) {
 		uint64_t first = MAX(block, row->block), last = MIN(end, row->block + row->nr);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A set of numbers that lies as a bitmap in a file: bit N % 8 of byte N / 8. Members can be counted
- * from the start (their rank), which is how a page finds its descriptor.
+ * A set of numbers that lies as a bitmap in a file: bit N % 8 of byte N / 8, or counted from the
+ * highest bit of a byte. Members can be counted from the start (their rank), which is how a page
+ * finds its descriptor.
  *
  * Memory is taken for what the bitmap has to say, not for its length: blocks of 4096 bits without
  * any are not remembered, a row of full ones is one entry. The bits of the others stay in the file,
@@ -30,6 +31,7 @@ struct rankset_row {
 
 struct rankset {
 	uint64_t nr_bits; /* numbers below this can be members */
+	bool high_first;  /* in a byte of what is added or shared */
 	uint64_t total;
 	struct rankset_row *rows;
 	size_t nr_rows, room_rows;
@@ -47,6 +49,9 @@ struct rankset {
  */
 int rankset_read(struct rankset *s, struct source *src, uint64_t off, uint64_t nr_bits,
 		 struct err *e);
+/* The same where the highest bit of a byte is the first one. */
+int rankset_read_high_first(struct rankset *s, struct source *src, uint64_t off, uint64_t nr_bits,
+			    struct err *e);
 void rankset_fini(struct rankset *s);
 
 /* Bits 64 * WORD and the 63 after it, the lowest first; 0 beyond the end. */

@@ -160,20 +160,19 @@ static uint64_t judge_row(struct worker *w, uint64_t pfn, uint64_t vaddr, const 
 {
 	const struct classify *c = w->scan->c;
 	uint32_t size = c->rules.struct_size;
-	uint64_t end = pfn + nr;
-	const struct pfn_range *r = c->keep->ranges + pfnset_range_at(c->keep, pfn);
-	const struct pfn_range *last = c->keep->ranges + c->keep->nr_ranges;
+	uint64_t end = pfn + nr, held = pfn, held_end = pfn;
 
 	while (pfn < end) {
 		uint64_t step = 1;
 
 		/* What the dump does not hold is not judged: its struct page may be anything. */
-		while (r < last && r->pfn + r->nr <= pfn)
-			r++;
-		if (r == last)
-			return end;
-		if (r->pfn > pfn)
-			step = MIN(end, r->pfn) - pfn;
+		if (pfn >= held_end) {
+			if (!pfnset_next_covered(c->keep, pfn, &held, &nr))
+				return end;
+			held_end = held + nr;
+		}
+		if (held > pfn)
+			step = MIN(end, held) - pfn;
 		else if (pfn + 1 < end)
 			step = judge(w, pfn, vaddr, p, p + size);
 		else
@@ -232,9 +231,9 @@ static uint64_t skip_unreadable(struct worker *w, uint64_t pfn, uint64_t vaddr, 
 /* First page at or after PFN that the dump holds, at most END. */
 static uint64_t next_held(const struct pfnset *s, uint64_t pfn, uint64_t end)
 {
-	size_t i = pfnset_range_at(s, pfn);
+	uint64_t held, nr;
 
-	return i == s->nr_ranges ? end : MIN(end, MAX(pfn, s->ranges[i].pfn));
+	return pfnset_next_covered(s, pfn, &held, &nr) ? MIN(end, held) : end;
 }
 
 static void scan_chunk(struct worker *w, uint64_t pfn, uint64_t nr)

@@ -7,6 +7,7 @@ import ctypes.util
 import glob
 import json
 import os
+import struct
 import sys
 
 sys.dont_write_bytecode = True
@@ -233,6 +234,29 @@ def check_missing_part(tap, tool, folder):
               "the pages of a missing part are named, once", run)
 
 
+def check_mark(tap, tool, folder):
+    """What is restored of a stream that breaks off is marked, by the bit of the format that it is in."""
+    for name, status in (("one-bitmap", 1 | 8), ("v6-64", None)):
+        text, paths = described(name, folder, "marked")
+        with open(paths[0], "rb") as f:
+            data = f.read()
+        with open(os.path.join(folder, "stream"), "w+b") as f:
+            f.write((b"makedumpfile".ljust(16, b"\0") + struct.pack(">qq", 1, 1)).ljust(4096, b"\0"))
+            f.write(struct.pack(">qq", 0, len(data)) + data)
+            f.seek(0)
+            run = tool.filter("-f", "-R", os.path.join(folder, "restored"), stdin=f)
+        tap.check(run.status not in (harness.OK, harness.DAMAGED) and not run.faults(),
+                  f"{name}: a stream without its end is not taken for whole", run)
+        run = tool.run("inspect", "--quick", "--json", os.path.join(folder, "restored"))
+        report = json.loads(run.out) if run.out else {}
+        tap.equal(report.get("marked_incomplete"), True, f"{name}: what is restored of it is marked", run)
+        if status is not None:
+            at, width = text.files[0].fields["status"]
+            with open(os.path.join(folder, "restored"), "rb") as f:
+                word = f.read()[at:at + width]
+            tap.equal(int.from_bytes(word, "little"), status, f"{name}: the status word")
+
+
 def test(tap, tool, folder):
     names = harness.selected(p for _, p in harness.descriptions("kdump-"))
     oracle = find_oracle(tap)
@@ -250,6 +274,7 @@ def test(tap, tool, folder):
             check_oracle(tap, oracle, text, paths)
     check_sets(tap, tool, folder)
     check_missing_part(tap, tool, folder)
+    check_mark(tap, tool, folder)
 
 
 harness.main(test)

@@ -7,13 +7,16 @@ Run under RLIMIT_DATA of just that (mapped input does not count, nor what is unp
 more is a failure."""
 import os
 import shutil
+import struct
 import subprocess
 import sys
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import elfgen
+import foreigngen
 import harness
+import kdumpgen
 import kimage
 
 GIB = 1 << 30
@@ -34,6 +37,38 @@ def empty_machine(path, size):
         f.truncate(8192 + size)
 
 
+def scattered_machine(path, pages):
+    """A kdump dump that was filtered down to every other page; all that are left are zero."""
+    abi, block = kdumpgen.Abi(8, 8, "<"), 4096
+    half = pages // 8
+    blocks = 2 * half // block
+    header = abi.encode(kdumpgen.HEADER, {
+        "signature": b"KDUMP   ", "header_version": 6, "utsname": bytes(4 * 65) + b"x86_64",
+        "block_size": block, "sub_hdr_size": 1, "bitmap_blocks": blocks, "max_mapnr": pages,
+        "nr_cpus": 1})
+    sub = abi.encode(kdumpgen.SUB_HEADER, {"dump_level": 31, "max_mapnr_64": pages})
+    data = (2 + blocks) * block + pages // 2 * kdumpgen.DESC
+    with open(path, "wb") as f:
+        f.write(header.ljust(block, b"\0") + sub.ljust(block, b"\0"))
+        f.write(b"\xff" * half + b"\x55" * half)
+        f.write(struct.pack("<qIIQ", data, block, 0, 0) * (pages // 2))
+        f.write(bytes(block))
+
+
+def checkered_machine(path, pages):
+    """A SADUMP partition whose bitmaps tell of every other page that it is left out, or there and zero;
+    the pages are a hole of the file."""
+    block, half = 4096, pages // 8
+    states = foreigngen.sadump_states(({},), True).ljust(block, b"\0")
+    head = b"sadump\0\0" + struct.pack("<II", 1, 0) + bytes(16)
+    head += struct.pack("<13I", 0, 0, block, 0, 1, half // block, half // block, pages, 0, 0, 0, 0, 1)
+    head += struct.pack("<IQQQQ", 0, pages, 0, 0, 0)
+    with open(path, "wb") as f:
+        f.write(foreigngen.sadump_part(block, 0, 0) + head.ljust(block, b"\0") + states)
+        f.write(b"\xff" * half + b"\xaa" * half)
+        f.truncate(f.tell() + pages // 2 * block)
+
+
 def promise(pages, threads):
     return 8 * harness.MIB + threads * harness.MIB + (pages + 7) // 8
 
@@ -47,7 +82,10 @@ class Bench:
         empty_machine(self.big, 2 * GIB)
         image = kimage.Image(kimage.Text(os.path.join(harness.DATA, "mem-all.txt")), "6.12")
         image.write(self.real)
-        self.pages = {"big": 2 * GIB // 4096,
+        scattered_machine(self.path("scattered"), 8 * GIB // 4096)
+        checkered_machine(self.path("checkered"), 4 * GIB // 4096)
+        self.pages = {"big": 2 * GIB // 4096, "scattered": 8 * GIB // 4096,
+                      "checkered": 4 * GIB // 4096,
                       "real": sum(last + 1 - first for first, last in image.text.ram)}
 
     def path(self, name):
@@ -113,7 +151,20 @@ def check_outputs(bench):
             bench.check(machine, threads, "inspect", "--verify", bench.path(machine))
 
 
-CHECKS = {check.__name__[6:]: check for check in (check_filter, check_inputs, check_outputs)}
+def check_scattered(bench):
+    """A million runs of one page each cost no more than any other pages do."""
+    out = bench.path("out")
+    for machine in ("scattered", "checkered"):
+        source = bench.path(machine)
+        for threads in (1, 8):
+            for form in (["kdump"], ["elf"], ["raw"], ["kdump", "-F"]):
+                bench.check(machine, threads, "convert", "-f", "--format", *form, source, "-o", out)
+            bench.check(machine, threads, "filter", "-f", "-d", "31", "-c", source, out)
+            bench.check(machine, threads, "inspect", "--verify", source)
+
+
+CHECKS = {check.__name__[6:]: check for check in (check_filter, check_inputs, check_outputs,
+                                                   check_scattered)}
 
 
 def test(tap, tool, folder):

@@ -477,6 +477,7 @@ static void classify_dump(struct dump *d, int level, unsigned int flags, uint64_
 	struct xlat xlat = { .paging = NULL };
 	struct err e = ERR_INIT;
 	struct pfnset keep;
+	uint64_t universe;
 	struct classify c = { .dump = d,
 			      .kernel = &k,
 			      .xlat = &xlat,
@@ -489,9 +490,10 @@ static void classify_dump(struct dump *d, int level, unsigned int flags, uint64_
 	kernel_add(&k, vmcoreinfo_provider(d->vmcoreinfo, d->vmcoreinfo_len));
 	must(d->arch && (!d->arch->setup(d, &k, &xlat, &e) || !xlat.paging));
 	must(!pfnset_init(&keep, d, &e));
+	universe = pfnset_count(&keep, 0, UINT64_MAX);
 	if (!classify_run(&c, &e)) {
 		check_level(&c, level);
-		check_books(&c, keep.nr_bits);
+		check_books(&c, universe);
 		check_explanation(&c);
 		if (plain)
 			check_plain(&c);

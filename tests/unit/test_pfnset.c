@@ -10,28 +10,33 @@
 
 /* ---- a dump that is nothing but a list of runs ---- */
 
-#define NR_PFNS 1024u /* that the model looks at */
+#define NR_PFNS 20000u /* that the model looks at */
 
-static struct run runs[64];
+static struct run runs[NR_PFNS];
 static size_t nr_runs;
 
 static bool fake_next_run(const struct dump *d, enum space space, uint64_t pfn, struct run *ret)
 {
-	size_t i;
+	size_t lo = 0, hi = nr_runs;
 
 	(void)d;
 	(void)space;
-	for (i = 0; i < nr_runs; i++) {
-		if (runs[i].pfn + runs[i].nr <= pfn)
-			continue;
-		*ret = runs[i];
-		if (ret->pfn < pfn) {
-			ret->nr -= pfn - ret->pfn;
-			ret->pfn = pfn;
-		}
-		return true;
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (runs[mid].pfn + runs[mid].nr <= pfn)
+			lo = mid + 1;
+		else
+			hi = mid;
 	}
-	return false;
+	if (lo == nr_runs)
+		return false;
+	*ret = runs[lo];
+	if (ret->pfn < pfn) {
+		ret->nr -= pfn - ret->pfn;
+		ret->pfn = pfn;
+	}
+	return true;
 }
 
 static const struct map_ops fake_map = { .next_run = fake_next_run };
@@ -51,25 +56,31 @@ struct model {
 	bool covered[NR_PFNS], in[NR_PFNS];
 };
 
-static void random_runs(struct model *m)
+/* Memory up to page END, of so many runs at the most. */
+static void random_runs(struct model *m, uint32_t end, size_t most)
 {
 	static const enum page_state states[] = { PAGE_DATA, PAGE_DATA, PAGE_ZERO, PAGE_EXCLUDED,
 						  PAGE_UNREADABLE };
+	bool scattered = most > 64;
 	uint32_t pfn = random_below(100);
 
 	nr_runs = 0;
 	memset(m, 0, sizeof(*m));
-	while (nr_runs < ARRAY_SIZE(runs)) {
+	while (nr_runs < most) {
 		enum page_state state = states[random_below(ARRAY_SIZE(states))];
-		uint32_t nr = 1 + random_below(random_below(2) ? 5 : 150), i;
+		uint32_t nr = 1 + random_below(scattered || random_below(2) ? 5 : 150), i;
 
-		if (pfn + nr > NR_PFNS)
+		if (pfn + nr > end)
 			break;
 		runs[nr_runs++] = (struct run){ .pfn = pfn, .nr = nr, .state = state };
 		for (i = 0; i < nr; i++)
 			m->covered[pfn + i] = m->in[pfn + i] =
 				state == PAGE_DATA || state == PAGE_ZERO;
-		pfn += nr + (random_below(2) ? random_below(80) : 0);
+		pfn += nr;
+		if (random_below(2))
+			pfn += random_below(scattered ? 4 : 80);
+		if (scattered && !random_below(200))
+			pfn += PFNSET_GAP - 4 + random_below(8);
 	}
 }
 
@@ -134,12 +145,34 @@ static unsigned int compare_next(const struct pfnset *s, const struct model *m)
 	return want && (got_pfn != want_pfn || got_nr != want_nr);
 }
 
-static unsigned int random_steps(struct pfnset *s, struct model *m)
+/* The universe, run by run, and from any page on. */
+static unsigned int compare_covered(const struct pfnset *s, const struct model *m)
+{
+	uint32_t pfn = random_below(NR_PFNS), i;
+	uint64_t at, nr;
+	unsigned int bad = 0;
+
+	while (pfn < NR_PFNS) {
+		bool any = pfnset_next_covered(s, pfn, &at, &nr);
+
+		for (i = pfn; i < (any ? at : NR_PFNS); i++)
+			bad += m->covered[i];
+		if (!any)
+			break;
+		for (; i < at + nr && i < NR_PFNS; i++)
+			bad += !m->covered[i];
+		bad += at < pfn || !nr || at + nr > NR_PFNS;
+		pfn = (uint32_t)(at + nr);
+	}
+	return bad;
+}
+
+static unsigned int random_steps(struct pfnset *s, struct model *m, uint32_t below)
 {
 	unsigned int bad = 0, step;
 
 	for (step = 0; step < 60; step++) {
-		uint32_t pfn = random_below(NR_PFNS + 10), nr = random_below(200);
+		uint32_t pfn = random_below(below + 10), nr = random_below(200);
 		bool to = random_below(3) == 0;
 
 		bad += (to ? pfnset_set(s, pfn, nr) : pfnset_clear(s, pfn, nr)) !=
@@ -147,28 +180,74 @@ static unsigned int random_steps(struct pfnset *s, struct model *m)
 		bad += pfnset_count(s, pfn, pfn + nr) != model_count(m, pfn, pfn + nr);
 		bad += compare_next(s, m);
 	}
-	return bad + compare(s, m);
+	return bad + compare(s, m) + compare_covered(s, m);
+}
+
+/* One random memory up to page END, and random changes; *ret: does the dump know better? */
+static unsigned int check_random(uint32_t end, size_t most, bool *ret)
+{
+	static struct model m;
+	struct err e = ERR_INIT;
+	unsigned int bad = 0;
+	struct pfnset s;
+
+	random_runs(&m, end, most);
+	if (pfnset_init(&s, &dump, &e))
+		abort();
+	*ret = s.nr_ranges > s.nr_exact;
+	bad += pfnset_count(&s, 0, UINT64_MAX) != model_count(&m, 0, NR_PFNS) || compare(&s, &m);
+	bad += s.nr_bits > end || (!*ret && s.nr_bits != model_count(&m, 0, NR_PFNS));
+	bad += random_steps(&s, &m, end);
+	pfnset_fill(&s);
+	memcpy(m.in, m.covered, sizeof(m.in));
+	bad += compare(&s, &m);
+	bad += pfnset_set(&s, 0, UINT64_MAX) != 0;
+	pfnset_fill(&s);
+	bad += compare(&s, &m);
+	pfnset_fini(&s);
+	return bad;
 }
 
 static void test_random(void)
 {
-	unsigned int i, bad = 0;
+	unsigned int i, bad = 0, nr_asked = 0;
+	bool asked;
+
+	for (i = 0; i < 300; i++)
+		bad += check_random(1024, 64, &asked);
+	is_u64(bad, 0, "300 random memories, 60 random changes each: as the model");
+	for (i = bad = 0; i < 40; i++) {
+		bad += check_random(NR_PFNS, NR_PFNS, &asked);
+		nr_asked += asked;
+	}
+	is_u64(bad, 0, "40 of thousands of runs: likewise");
+	is_u64(nr_asked, 40, "and the dump is asked about the latter of them");
+}
+
+/* What a dump may do to the memory that a set takes. */
+static void test_scattered(void)
+{
+	static const unsigned int steps[] = { 2, 3, 100, PFNSET_GAP, PFNSET_GAP + 1, 300 };
 	struct err e = ERR_INIT;
 	struct pfnset s;
-	struct model m;
+	unsigned int i;
 
-	for (i = 0; i < 300; i++) {
-		random_runs(&m);
+	for (i = 0; i < ARRAY_SIZE(steps); i++) {
+		uint64_t nr = NR_PFNS, pages = nr * steps[i];
+		const size_t exact = PFNSET_EXACT * sizeof(struct pfn_range);
+
+		for (nr_runs = 0; nr_runs < nr; nr_runs++)
+			runs[nr_runs] = (struct run){ .pfn = (uint64_t)nr_runs * steps[i],
+						      .nr = 1,
+						      .state = PAGE_DATA };
 		if (pfnset_init(&s, &dump, &e))
 			abort();
-		bad += s.nr_bits != model_count(&m, 0, NR_PFNS) || compare(&s, &m);
-		bad += random_steps(&s, &m);
-		pfnset_fill(&s);
-		memcpy(m.in, m.covered, sizeof(m.in));
-		bad += compare(&s, &m);
+		ok(pfnset_memory(&s) <= pages / 8 + exact,
+		   "every %uth page: %zu bytes, within a bit for each of %u pages", steps[i],
+		   pfnset_memory(&s), (unsigned int)pages);
+		is_u64(pfnset_count(&s, 0, UINT64_MAX), nr, "and holds just those");
 		pfnset_fini(&s);
 	}
-	is_u64(bad, 0, "300 random memories, 60 random changes each: as the model");
 }
 
 static void test_high(void)
@@ -242,6 +321,7 @@ static void test_threads(void)
 int main(void)
 {
 	test_random();
+	test_scattered();
 	test_high();
 	test_empty();
 	test_threads();

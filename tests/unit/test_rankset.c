@@ -18,10 +18,17 @@
 
 static uint8_t image[OFF + BITS / 8 + 64];
 static uint64_t nr_bits;
+static bool high_first;
 
 static bool model_test(uint64_t n)
 {
-	return n < nr_bits && image[OFF + n / 8] >> n % 8 & 1;
+	return n < nr_bits && image[OFF + n / 8] >> (high_first ? 7 - n % 8 : n % 8) & 1;
+}
+
+static int read_set(struct rankset *s, struct source *src, struct err *e)
+{
+	return high_first ? rankset_read_high_first(s, src, OFF, nr_bits, e)
+			  : rankset_read(s, src, OFF, nr_bits, e);
 }
 
 static uint32_t next_random(uint32_t *state)
@@ -112,8 +119,8 @@ static void test_source(struct source *src, const char *how, uint32_t seed)
 	struct err e = ERR_INIT;
 	struct rankset s;
 
-	if (!ok(src && !rankset_read(&s, src, OFF, nr_bits, &e), "%s, seed %u, %" PRIu64 " bits",
-		how, seed, nr_bits))
+	if (!ok(src && !read_set(&s, src, &e), "%s, seed %u, %" PRIu64 " bits%s", how, seed,
+		nr_bits, high_first ? ", the highest of a byte first" : ""))
 		return;
 	ok(members_agree(&s), "members and ranks");
 	ok(alike_agrees(&s), "what is alike");
@@ -128,16 +135,18 @@ static void test_random(void)
 	};
 	uint32_t seed;
 
-	for (seed = 1; seed <= ARRAY_SIZE(lengths); seed++) {
-		nr_bits = lengths[seed - 1];
+	for (seed = 1; seed <= 2 * ARRAY_SIZE(lengths); seed++) {
+		nr_bits = lengths[(seed - 1) % ARRAY_SIZE(lengths)];
+		high_first = seed > ARRAY_SIZE(lengths);
 		fill(seed);
 		test_source(source_memory("memory", image, sizeof(image)), "memory", seed);
 		test_source(make_file(OFF + BITS / 8), "a file", seed);
 	}
+	high_first = false;
 }
 
 /* A set made of pieces of another, with a block of its own in between. */
-static void test_build(void)
+static void test_build(bool reversed)
 {
 	uint64_t words[RANKSET_BLOCK / 64] = { 0 };
 	struct source *src = source_memory("memory", image, sizeof(image));
@@ -145,10 +154,11 @@ static void test_build(void)
 	struct err e = ERR_INIT;
 	uint64_t n, wrong = 0;
 
+	high_first = reversed;
 	nr_bits = BITS;
 	fill(7);
 	words[3] = 0x8000000000000001;
-	ok(!rankset_read(&from, src, OFF, BITS, &e) && !rankset_share(&s, &from, 2, 9, &e) &&
+	ok(!read_set(&from, src, &e) && !rankset_share(&s, &from, 2, 9, &e) &&
 		   !rankset_add(&s, 9, words, &e) && !rankset_share(&s, &from, 20, 30, &e),
 	   "a set out of pieces");
 	for (n = 0; n < BITS; n++) {
@@ -161,6 +171,7 @@ static void test_build(void)
 		wrong += rankset_test(&s, n) != want;
 	}
 	is_u64(wrong, 0, "its members");
+	high_first = false;
 	rankset_fini(&s);
 	rankset_fini(&from);
 	source_close(src);
@@ -241,7 +252,8 @@ static void test_shrunk(void)
 int main(void)
 {
 	test_random();
-	test_build();
+	test_build(false);
+	test_build(true);
 	test_errors();
 	test_sparse();
 	if (sigbus_works())

@@ -59,9 +59,9 @@ class Source(judge_pages.Elf):
         self.path = path
         with open(path, "rb") as f:
             data = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)
-        table, = struct.unpack_from("<Q", data, 32)
+        self.table, = struct.unpack_from("<Q", data, 32)
         count, = struct.unpack_from("<H", data, 56)
-        rows = [struct.unpack_from("<IIQQQQ", data, table + i * 56) for i in range(count)]
+        rows = [struct.unpack_from("<IIQQQQ", data, self.table + i * 56) for i in range(count)]
         self.loads = [(vaddr, paddr, size) for kind, _, _, vaddr, paddr, size in rows if kind == 1]
 
     def edges(self):
@@ -113,11 +113,10 @@ def check_gdb(tap, folder, source, out):
     if not gdb:
         return tap.skip(f"{out.name}: gdb", "gdb is not installed")
     wanted = [(vaddr, pfn) for pfn in sample(out.pfns, 60) for vaddr in source.virtual(pfn)]
-    banner = [(vaddr + at, at + paddr) for vaddr, paddr, size in source.loads[:1]
-              for at in [find(source, paddr, size, b"Linux version ")] if at >= 0]
+    banner = find_banner(source, out)
     commands = [f"core-file {out.path}"]
     commands += [f"append binary memory {dumped} {vaddr:#x} {vaddr + PAGE:#x}" for vaddr, _ in wanted]
-    commands += [f"x/s {vaddr:#x}" for vaddr, _ in banner]
+    commands += [f"x/s {vaddr:#x}" for vaddr in banner]
     open(dumped, "wb").close()
     run = subprocess.run([gdb, "-batch", "-nx", *(w for c in commands for w in ("-ex", c))],
                          stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
@@ -132,13 +131,13 @@ def check_gdb(tap, folder, source, out):
     tap.check(banner and '"Linux version ' in said, f"{out.name}: gdb shows the banner", said)
 
 
-def find(memory, address, size, text):
-    """Where TEXT lies in a piece of memory, from its start; -1: nowhere."""
-    for at in range(0, size - PAGE, PAGE):
-        place = bytes(memory.page((address + at) // PAGE, PAGE)).find(text)
-        if place >= 0:
-            return at + place
-    return -1
+def find_banner(source, out):
+    """A virtual address of linux_banner, in a list; it may lie elsewhere, too."""
+    for pfn in out.pfns:
+        at = bytes(source.page(pfn, PAGE)).find(b"Linux version ")
+        if at >= 0:
+            return [vaddr + at for vaddr in source.virtual(pfn)][:1]
+    return []
 
 
 # ---- drgn ----
@@ -317,7 +316,7 @@ def check_theirs_of_ours(tap, folder, outs, reference, edges):
 
 
 def check_split(tap, tool, folder, source, kept):
-    """Our pieces in their --reassemble, and in libkdumpfile; theirs in ours."""
+    """Our pieces in their --reassemble, and in libkdumpfile."""
     pieces = [os.path.join(folder, f"piece{i}") for i in range(3)]
     whole = os.path.join(folder, "whole")
     run = tool.filter("-q", "-d", "31", "--split", source.path, *pieces, seconds=60, data=None)
@@ -327,6 +326,11 @@ def check_split(tap, tool, folder, source, kept):
                makedumpfile("-f", "--reassemble", *pieces, whole)):
             same(tap, "makedumpfile --reassemble: the pages of our file", kept.memory, whole)
         check_libkdumpfile(tap, source, "our split set", KDUMP, pieces, sample(kept.pfns, 3000))
+
+
+def check_their_split(tap, tool, folder, source):
+    pieces = [os.path.join(folder, f"piece{i}") for i in range(3)]
+    whole = os.path.join(folder, "whole")
     if ran(tap, "makedumpfile --split", makedumpfile("-f", "-c", "-d", "31", "--split",
                                                      source.path, *pieces)):
         theirs = judge_pages.open_dump(*pieces)
@@ -359,13 +363,17 @@ def check_ours_of_theirs(tap, tool, folder, source, kept):
 def check_makedumpfile(tap, tool, folder, source, outs):
     if not program("MAKEDUMPFILE", "makedumpfile"):
         return tap.skip("makedumpfile", "makedumpfile is not installed")
+    if "kdump-31" in outs:
+        check_split(tap, tool, folder, source, outs["kdump-31"])
+    if source.table != 64:
+        return tap.skip("makedumpfile on the source and on our copies of it",
+                        "it does not read QEMU's program header table")
     reference = os.path.join(folder, "reference")
     if ran(tap, "makedumpfile -d 31 of the source",
            makedumpfile("-c", "-d", "31", source.path, reference)):
-        check_theirs_of_ours(tap, folder, outs, judge_pages.open_dump(reference),
-                             source.edges())
+        check_theirs_of_ours(tap, folder, outs, judge_pages.open_dump(reference), source.edges())
+    check_their_split(tap, tool, folder, source)
     if "kdump-31" in outs:
-        check_split(tap, tool, folder, source, outs["kdump-31"])
         check_ours_of_theirs(tap, tool, folder, source, outs["kdump-31"])
 
 

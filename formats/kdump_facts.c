@@ -184,25 +184,25 @@ static int make_note(struct dump *d, const struct kdump_file *f, struct err *e)
 }
 
 /*
- * QEMU names few of its machines. The size of struct elf_prstatus, with word and byte order, does;
- * ELF machine numbers are those of the gabi.
+ * QEMU names few of its machines. The size of struct elf_prstatus, with the byte order, does; the
+ * word is the file's, which is 64 bit also for an i386 whose memory ends at 4 GiB. ELF machine
+ * numbers are those of the gabi.
  */
 static const struct {
 	uint16_t prstatus, e_machine;
-	uint8_t word;
 	enum byte_order order;
 } machines[] = {
-	{ 144, 3, 4, ORDER_LE },   /* i386 */
-	{ 148, 40, 4, ORDER_LE },  /* Arm */
-	{ 268, 20, 4, ORDER_BE },  /* PowerPC */
-	{ 328, 20, 4, ORDER_BE },  /* as QEMU 7.2 has it */
-	{ 336, 22, 8, ORDER_BE },  /* S/390 */
-	{ 336, 62, 8, ORDER_LE },  /* x86-64 */
-	{ 376, 243, 8, ORDER_LE }, /* RISC-V */
-	{ 392, 183, 8, ORDER_LE }, /* Arm64 */
-	{ 480, 258, 8, ORDER_LE }, /* LoongArch */
-	{ 504, 21, 8, ORDER_BE },  /* PowerPC, 64 bit */
-	{ 504, 21, 8, ORDER_LE },
+	{ 144, 3, ORDER_LE },	/* i386 */
+	{ 148, 40, ORDER_LE },	/* Arm */
+	{ 268, 20, ORDER_BE },	/* PowerPC */
+	{ 328, 20, ORDER_BE },	/* as QEMU 7.2 has it */
+	{ 336, 22, ORDER_BE },	/* S/390 */
+	{ 336, 62, ORDER_LE },	/* x86-64 */
+	{ 376, 243, ORDER_LE }, /* RISC-V */
+	{ 392, 183, ORDER_LE }, /* Arm64 */
+	{ 480, 258, ORDER_LE }, /* LoongArch */
+	{ 504, 21, ORDER_BE },	/* PowerPC, 64 bit */
+	{ 504, 21, ORDER_LE },
 };
 
 static uint16_t machine_by_notes(const struct dump *d)
@@ -215,8 +215,7 @@ static uint16_t machine_by_notes(const struct dump *d)
 		if (n.type != NT_PRSTATUS_TYPE || !note_owner_is(&n, "CORE"))
 			continue;
 		for (i = 0; i < ARRAY_SIZE(machines); i++)
-			if (machines[i].prstatus == n.desc_len && machines[i].word == d->id.word &&
-			    machines[i].order == d->id.order)
+			if (machines[i].prstatus == n.desc_len && machines[i].order == d->id.order)
 				return machines[i].e_machine;
 	}
 	return 0;

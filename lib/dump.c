@@ -272,24 +272,33 @@ static void fill_cpus(struct dump *d)
 	}
 }
 
-/* The family of that ELF machine number, in that byte order. */
-static const struct arch *find_arch(const struct arch *const *archs, uint16_t machine,
-				    enum byte_order order)
+/*
+ * The family of that ELF machine number, in that byte order. The word decides between two of them
+ * only: QEMU writes a 64-bit file of i386, too.
+ */
+static const struct arch *find_arch(const struct arch *const *archs, const struct ident *id)
 {
+	const struct arch *found = NULL;
+
 	for (; *archs; archs++)
-		if ((*archs)->e_machine == machine && (*archs)->order == order)
-			return *archs;
-	return NULL;
+		if ((*archs)->e_machine == id->e_machine && (*archs)->order == id->order &&
+		    (!found || (*archs)->word == id->word))
+			found = *archs;
+	return found;
 }
 
-/* The family of that machine name, as utsname has it. */
-static const struct arch *find_arch_by_name(const struct arch *const *archs, const char *name)
+/* The family of that machine name, as utsname has it: MIPS has one name in both byte orders. */
+static const struct arch *find_arch_by_name(const struct arch *const *archs, const char *name,
+					    enum byte_order order)
 {
+	const struct arch *found = NULL;
+
 	for (; name && name[0] && *archs; archs++)
-		if (!strcmp((*archs)->name, name) ||
-		    ((*archs)->uname_pattern && !fnmatch((*archs)->uname_pattern, name, 0)))
-			return *archs;
-	return NULL;
+		if ((!strcmp((*archs)->name, name) ||
+		     ((*archs)->uname_pattern && !fnmatch((*archs)->uname_pattern, name, 0))) &&
+		    (!found || (found->order != order && (*archs)->order == order)))
+			found = *archs;
+	return found;
 }
 
 static int bind_arch(struct dump *d, const struct arch *const *archs,
@@ -298,14 +307,14 @@ static int bind_arch(struct dump *d, const struct arch *const *archs,
 	const struct arch *a;
 
 	if (force && force->arch) {
-		a = find_arch_by_name(archs, force->arch);
+		a = find_arch_by_name(archs, force->arch, d->id.order);
 		if (!a)
 			return err_set(e, ERR_USAGE, "'%s' is no architecture known here",
 				       force->arch);
 	} else {
-		a = find_arch(archs, d->id.e_machine, d->id.order);
+		a = find_arch(archs, &d->id);
 		if (!a && !d->id.e_machine)
-			a = find_arch_by_name(archs, d->id.uname);
+			a = find_arch_by_name(archs, d->id.uname, d->id.order);
 	}
 	if (!a)
 		return 0;

@@ -436,7 +436,7 @@ def compare(a, b, size=None):
         if x is None or y is None:
             if x is not y:
                 unreadable.append(number)
-        elif memoryview(x).cast("B") != memoryview(y).cast("B"):
+        elif bytes(x) != bytes(y):   # memoryviews compare item by item
             differ.append(number)
     complaints += told("differ", differ) + told("unreadable in one of them", unreadable)
     return complaints if both else complaints + ["no page is in both"]

@@ -104,8 +104,8 @@ def read_module(path):
         return f.read()
 
 
-def wanted_modules(folder):
-    """{file name: content} of MODULES and what they depend on, in the order of loading."""
+def wanted_modules(folder, names=MODULES):
+    """{file name: content} of NAMES and what they depend on, in the order of loading."""
     found = {}
     if not folder:
         return found
@@ -121,7 +121,7 @@ def wanted_modules(folder):
             add(needed)
         found[name + ".ko"] = content
 
-    for name in MODULES:
+    for name in names:
         add(name)
     return found
 

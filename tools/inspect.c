@@ -194,14 +194,14 @@ bool inspect_is_complete(const struct inspect *in)
 /* ---- the command ---- */
 
 /* A format that is known by name only: say that much. */
-static int name_format(struct inspect *in, struct source *s, bool vmcoreinfo, struct err *e)
+static int name_format(struct inspect *in, struct source *s, struct err *e)
 {
 	const struct format *f = recognise(s);
 	char format[256];
 	struct json j;
 
 	inspect_format_text(s, f->title, format, sizeof(format));
-	if (vmcoreinfo) {
+	if (in->vmcoreinfo) {
 		/* nothing of what was asked for */
 	} else if (in->json) {
 		json_begin(&j, stdout);
@@ -219,7 +219,7 @@ static int name_format(struct inspect *in, struct source *s, bool vmcoreinfo, st
 		       f->title);
 }
 
-static int open_session(struct inspect *in, bool vmcoreinfo, struct err *e)
+static int open_session(struct inspect *in, struct err *e)
 {
 	_cleanup_free_ struct source **sources = calloc(in->nr_files, sizeof(*sources));
 	const struct format *f;
@@ -230,7 +230,7 @@ static int open_session(struct inspect *in, bool vmcoreinfo, struct err *e)
 		return -1;
 	f = recognise(sources[0]);
 	if (f && !f->open) {
-		name_format(in, sources[0], vmcoreinfo, e);
+		name_format(in, sources[0], e);
 	} else if (!session_use(&in->session, sources, in->nr_files, &in->in, &in->talk.log, e)) {
 		return 0;
 	}
@@ -272,13 +272,13 @@ static int inspect_status(const struct inspect *in)
 		       : STATUS_DAMAGED;
 }
 
-static int inspect(struct inspect *in, bool vmcoreinfo, struct err *e)
+static int inspect(struct inspect *in, struct err *e)
 {
 	int status = STATUS_OK;
 
-	if (open_session(in, vmcoreinfo, e))
+	if (open_session(in, e))
 		return STATUS_FAILED;
-	if (vmcoreinfo) {
+	if (in->vmcoreinfo) {
 		if (inspect_print_vmcoreinfo(in->session.dump, e))
 			status = STATUS_FAILED;
 	} else {
@@ -302,6 +302,15 @@ enum { OPT_COMPARE = 256, OPT_WITH };
 static int take_option(struct inspect *in, int id, const char *arg, struct err *e)
 {
 	switch (id) {
+	case 'v':
+		in->vmcoreinfo = true;
+		return 0;
+	case OPT_COMPARE:
+		in->compare = true;
+		return 0;
+	case OPT_WITH:
+		in->second[in->nr_second++] = (char *)arg;
+		return 0;
 	case 'j':
 		in->json = true;
 		return 0;
@@ -326,21 +335,26 @@ static int take_option(struct inspect *in, int id, const char *arg, struct err *
 	}
 }
 
-/* Without --with there are two files, of a dump each. */
-static int take_files(struct inspect *in, bool compare, int nr, char **files, struct err *e)
+/* Without --with there are two files, of a dump each. Also whether the options go together. */
+static int take_files(struct inspect *in, int nr, char **files, struct err *e)
 {
 	in->files = files;
 	in->nr_files = (unsigned int)nr;
-	if (in->nr_second && !compare)
+	if (in->nr_second && !in->compare)
 		return err_set(e, ERR_USAGE, "--with goes together with --compare");
-	if (compare && !in->nr_second && nr != 2)
+	if (in->compare && !in->nr_second && nr != 2)
 		return err_set(e, ERR_USAGE, "--compare wants two files, or FILE... --with FILE2");
 	if (nr < 1)
 		return err_set(e, ERR_USAGE, "a file is needed");
-	if (compare && !in->nr_second) {
+	if (in->compare && !in->nr_second) {
 		in->nr_files = in->nr_second = 1;
 		in->second[0] = files[1];
 	}
+	if (in->vmcoreinfo && in->json)
+		return err_set(e, ERR_USAGE, "--vmcoreinfo prints text; --json has it too");
+	if (in->vmcoreinfo + in->compare + in->verify + in->quick > 1)
+		return err_set(e, ERR_USAGE,
+			       "--vmcoreinfo, --compare, --verify, --quick: one of them at a time");
 	return 0;
 }
 
@@ -366,7 +380,6 @@ static int inspect_run(int argc, char **argv, struct err *e)
 	};
 	_cleanup_free_ char **second = calloc((size_t)argc + 1, sizeof(*second));
 	static struct inspect in; /* large, and there is only one */
-	bool vmcoreinfo = false, compare = false;
 	int id;
 
 	if (!second)
@@ -379,22 +392,12 @@ static int inspect_run(int argc, char **argv, struct err *e)
 			return print_help(stdout), STATUS_OK;
 		if (id == '?')
 			return usage_error(e, "inspect", "wrong option");
-		vmcoreinfo |= id == 'v';
-		compare |= id == OPT_COMPARE;
-		if (id == OPT_WITH)
-			second[in.nr_second++] = optarg;
-		else if (id != 'v' && id != OPT_COMPARE && take_option(&in, id, optarg, e))
+		if (take_option(&in, id, optarg, e))
 			return wrong_usage(e);
 	}
-	if (take_files(&in, compare, argc - optind, argv + optind, e))
+	if (take_files(&in, argc - optind, argv + optind, e))
 		return wrong_usage(e);
-	if (vmcoreinfo && in.json)
-		return usage_error(e, "inspect", "--vmcoreinfo prints text; --json has it too");
-	if (vmcoreinfo + compare + in.verify + in.quick > 1)
-		return usage_error(
-			e, "inspect",
-			"--vmcoreinfo, --compare, --verify, --quick: one of them at a time");
-	return compare ? inspect_compare(&in, e) : inspect(&in, vmcoreinfo, e);
+	return in.compare ? inspect_compare(&in, e) : inspect(&in, e);
 }
 
 const struct command inspect_command = {

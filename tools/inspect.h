@@ -31,7 +31,7 @@ struct inspect {
 	char **second; /* files of the dump to compare with */
 	unsigned int nr_second;
 	struct input_opts in;
-	bool json, quick, verify;
+	bool json, quick, verify, compare, vmcoreinfo;
 	unsigned int threads; /* 0: one for each CPU */
 	char release[65], version[65], machine[65], build_id[65];
 	int64_t crash_time;

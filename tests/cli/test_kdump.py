@@ -234,6 +234,24 @@ def check_missing_part(tap, tool, folder):
               "the pages of a missing part are named, once", run)
 
 
+def check_compare(tap, tool, folder):
+    """Dumps in several files."""
+    _, parts = described("split", folder, "set")
+    run = tool.run("convert", "-f", *parts, os.path.join(folder, "whole"))
+    tap.equal(run.status, harness.OK, "a set is put together", run)
+    backwards = [word for part in reversed(parts) for word in ("--with", part)]
+    for name, args, status in (
+            ("a set and itself, backwards", [*parts, *backwards], harness.OK),
+            ("a set and the whole", [*parts, "--with", os.path.join(folder, "whole")], harness.OK),
+            ("the whole and one part", [os.path.join(folder, "whole"), "--with", parts[0]],
+             harness.DIFFERENT),
+            ("three files without --with", parts[:3], harness.USAGE)):
+        run = tool.run("inspect", "--compare", *args)
+        tap.equal(run.status, status, f"--compare: {name}", run, run.out)
+    run = tool.run("inspect", *parts, "--with", parts[0])
+    tap.equal(run.status, harness.USAGE, "--with without --compare", run)
+
+
 def check_mark(tap, tool, folder):
     """What is restored of a stream that breaks off is marked, by the bit of the format that it is in."""
     for name, status in (("one-bitmap", 1 | 8), ("v6-64", None)):
@@ -274,6 +292,7 @@ def test(tap, tool, folder):
             check_oracle(tap, oracle, text, paths)
     check_sets(tap, tool, folder)
     check_missing_part(tap, tool, folder)
+    check_compare(tap, tool, folder)
     check_mark(tap, tool, folder)
 
 

@@ -246,6 +246,7 @@ static int parse_format(struct job_opts *o, const char *name, struct err *e)
 		return err_set(e, ERR_USAGE, "'%s' is no format that can be written", name);
 	o->format = f;
 	o->flat |= flat;
+	o->format_flat = flat;
 	return 0;
 }
 
@@ -377,12 +378,13 @@ static int take_option(struct job_opts *o, int id, const char *arg, bool makedum
 
 /*
  * How many of N operands are inputs: the first alone for makedumpfile and before the pieces of a
- * split set; none where the input is a stream; all where the outputs are named otherwise; else all
- * but the last.
+ * split set; none where the input is a stream; all where the outputs are named otherwise, and with
+ * makedumpfile's -F; else all but the last.
  */
 static int count_inputs(const struct job_opts *o, int n, enum manner manner)
 {
-	bool stdout_only = (o->flat && manner != MANNER_CONVERT) || o->explain_set;
+	bool stdout_only = (o->flat && !o->format_flat && manner != MANNER_CONVERT) ||
+			   o->explain_set;
 
 	if (o->unflatten)
 		return 0;

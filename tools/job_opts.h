@@ -35,6 +35,7 @@ struct job_opts {
 	uint64_t limit;	      /* -L, bytes; 0: none */
 	uint64_t explain;     /* PFN, when explain_set */
 	bool explain_set;
+	bool format_flat; /* --format flattened: the output is named as of any format */
 	bool flat, split, force, dump_dmesg, partial_dmesg, dry_run, unflatten, reassemble, check_params, json,
 		quiet;
 	bool help, version;

@@ -83,6 +83,11 @@ def check_streams(tap, tool, folder, vmcore):
         run = tool.filter(*args, "-d", 1, "-F", "-o", stream, vmcore)
         tap.equal(run.status, harness.OK, f"{kind}: written as a stream", run)
         data, out = read(stream), os.path.join(folder, "out")
+        if kind == "kdump":
+            run = tool.filter("-f", *args, "-d", 1, "--format", "flattened", vmcore, out)
+            tap.check(run.status == harness.OK and read(out) == data,
+                      "--format flattened: a file that is named last", run)
+            os.unlink(out)
         with open(stream, "rb") as f:
             run = tool.filter("-f", "-R", out, stdin=f)
         tap.equal(run.status, harness.OK, f"{kind}: -R", run)

@@ -120,7 +120,10 @@ def mark_problems(path, page):
 
 def whole_problems(path, wanted, page):
     """What is wrong with a dump that was written to its end: marked if a page could not be had."""
-    dump = kdumpread.Dump(path)
+    try:
+        dump = kdumpread.Dump(path)
+    except kdumpread.Bad as why:
+        return [f"not marked, and not readable: {why}"]
     missing = sum(not dump.has(pfn) for pfn in dump.held())
     bad = [f"marked: {dump.incomplete}, {missing} pages missing"] if dump.incomplete != bool(missing) else []
     if dump.kept() != sorted(wanted):
@@ -137,13 +140,13 @@ class Noise:
     FIRST, COUNT = 0x1000, 4096
 
     def __init__(self, path, count=COUNT):
-        self.COUNT = count
+        self.pfns = range(self.FIRST, self.FIRST + count)
         half = random.Random(7).randbytes(2048)
         self.pages = [half[i % 512:] + half[:i % 512] + b"%08x" % i * 256
-                      for i in range(self.COUNT)]
+                      for i in range(count)]
         core = elfgen.Core()
         core.segments = [elfgen.Segment(elfgen.PT_LOAD, 4096, 0, self.FIRST * 4096,
-                                        self.COUNT * 4096, self.COUNT * 4096)]
+                                        count * 4096, count * 4096)]
         with open(path, "wb") as f:
             for _, data in core.tables():
                 f.write(data)

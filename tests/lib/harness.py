@@ -192,9 +192,10 @@ def parallel(function, items, folder, workers=2):
 
 
 def sample(items, share, salt):
-    """One in SHARE of ITEMS, others for another SALT (a text); all when EXHAUSTIVE is set."""
+    """One in SHARE of ITEMS, others for another SALT (a text); SAMPLE=N: one in N times SHARE, 0: all."""
     items = list(items)
-    if os.environ.get("EXHAUSTIVE") or len(items) < share:
+    share *= int(os.environ.get("SAMPLE") or 1)
+    if not share or len(items) < share:
         return items
     return items[zlib.crc32(salt.encode()) % share::share]
 

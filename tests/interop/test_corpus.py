@@ -71,7 +71,7 @@ def makedumpfile():
 
 
 def check_levels(tap, tool, folder, sample):
-    """At every level the kept set equals makedumpfile's, for dumps that it reads."""
+    """At each level the kept set equals makedumpfile's, for dumps that it reads."""
     path = makedumpfile()
     if not path:
         tap.skip(f"{sample.name}: every level", "makedumpfile is not installed")
@@ -83,7 +83,7 @@ def check_levels(tap, tool, folder, sample):
     # A page that a segment covers in part is memory; makedumpfile loses it when it works in cycles.
     edges = elfread.Core(sample.dump).edges()
     bad = []
-    for level in LEVELS:
+    for level in sorted({0, 1, 2, 4, 8, 16, 31, *harness.sample(LEVELS, 6, sample.name)}):
         subprocess.run([path, "--message-level", "4", "-f", "-l", "-d", str(level), sample.dump, theirs],
                        stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
         a = set(filtered(tool, folder, sample, "-d", str(level), "-l").kept())
@@ -92,7 +92,7 @@ def check_levels(tap, tool, folder, sample):
             bad.append(f"level {level}: {len(a - b)} only ours {sorted(a - b)[:4]}, "
                        f"{len(b - a)} only theirs {sorted(b - a)[:4]}")
     os.unlink(theirs)
-    tap.none(bad, f"{sample.name}: kept sets of all levels are makedumpfile's")
+    tap.none(bad, f"{sample.name}: kept sets of the levels are makedumpfile's")
 
 
 def check_flags(tap, tool, folder, sample):

@@ -2,8 +2,11 @@
 """What the benchmarks share: one run of a program, and its figures."""
 import os
 import subprocess
-import sys
 import time
+
+
+class Failed(SystemExit):
+    """A program did not do it."""
 
 
 def run_once(argv, cpus, outputs, stdin=None):
@@ -21,7 +24,7 @@ def run_once(argv, cpus, outputs, stdin=None):
         wall = time.monotonic() - start
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
-        sys.exit(f"{' '.join(argv)}: exit status {child.returncode}")
+        raise Failed(f"{' '.join(argv)}: exit status {child.returncode}")
     return wall, usage.ru_maxrss, text
 
 

@@ -103,10 +103,33 @@ static int scan_part(struct marks *m, struct cursor *c, struct err *e)
 
 /* Descriptors that are looked at together, from the end of the table. */
 #define END_DESCS 64u
+/* So many, a MiB of them, are passed over to find that many that tell something; then samples do. */
+#define MAX_END_DESCS (((uint64_t)1 << 20) / KDUMP_DESC_SIZE)
+#define NR_SAMPLES 1024u
+
+/* Do some descriptors, from all over the first NR, lead to pages inside the file? */
+static bool samples_are_inside(const struct kdump *k, const struct kdump_part *p, uint64_t nr)
+{
+	uint64_t step = MAX(nr / NR_SAMPLES, 1u), i;
+	uint8_t raw[KDUMP_DESC_SIZE];
+	struct err ignored = ERR_INIT;
+	struct kdump_desc desc;
+
+	for (i = step - 1; i < nr; i += step) {
+		if (source_read(p->source, p->table + i * KDUMP_DESC_SIZE, raw, sizeof(raw), &ignored))
+			return false;
+		desc = kdump_parse_desc(raw, k->head.order);
+		if (kdump_desc_empty(&desc) || !kdump_desc_sane(k, p, &desc) ||
+		    !kdump_desc_inside(p, &desc))
+			return false;
+	}
+	return true;
+}
 
 /*
  * Do the last descriptors lead to pages inside the file? Then it is hardly cut off. The pages of
- * zeros share one place near the front, which proves nothing: they are passed over.
+ * zeros share one place near the front, which proves nothing: they are passed over. A page that is
+ * missed here is found to be lost when it is read.
  */
 static bool end_is_whole(const struct kdump *k, const struct kdump_part *p)
 {
@@ -117,6 +140,8 @@ static bool end_is_whole(const struct kdump *k, const struct kdump_part *p)
 	if (kdump_data_start(p) > p->size)
 		return false;
 	while (left && proofs < END_DESCS) {
+		if (p->nr - left >= MAX_END_DESCS)
+			return samples_are_inside(k, p, left);
 		size_t nr = (size_t)MIN(left, (uint64_t)END_DESCS), i;
 		struct err ignored = ERR_INIT;
 

@@ -195,9 +195,9 @@ def sample(items, share, salt):
     """One in SHARE of ITEMS, others for another SALT (a text); SAMPLE=N: one in N times SHARE, 0: all."""
     items = list(items)
     share *= int(os.environ.get("SAMPLE") or 1)
-    if not share or len(items) < share:
+    if not share or not items:
         return items
-    return items[zlib.crc32(salt.encode()) % share::share]
+    return items[zlib.crc32(salt.encode()) % min(share, len(items))::share]
 
 
 def descriptions(prefix):

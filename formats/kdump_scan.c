@@ -103,7 +103,7 @@ static int scan_part(struct marks *m, struct cursor *c, struct err *e)
 
 /* Descriptors that are looked at together, from the end of the table. */
 #define END_DESCS 64u
-/* So many, a MiB of them, are passed over to find that many that tell something; then samples do. */
+/* A MiB of them is passed over to find so many that tell something; then samples do. */
 #define MAX_END_DESCS (((uint64_t)1 << 20) / KDUMP_DESC_SIZE)
 #define NR_SAMPLES 1024u
 
@@ -116,7 +116,8 @@ static bool samples_are_inside(const struct kdump *k, const struct kdump_part *p
 	struct kdump_desc desc;
 
 	for (i = step - 1; i < nr; i += step) {
-		if (source_read(p->source, p->table + i * KDUMP_DESC_SIZE, raw, sizeof(raw), &ignored))
+		if (source_read(p->source, p->table + i * KDUMP_DESC_SIZE, raw, sizeof(raw),
+				&ignored))
 			return false;
 		desc = kdump_parse_desc(raw, k->head.order);
 		if (kdump_desc_empty(&desc) || !kdump_desc_sane(k, p, &desc) ||

@@ -162,8 +162,8 @@ static int take_census(struct inspect *in, struct err *e)
 	struct dump *d = in->session.dump;
 	struct progress *progress = talk_progress(&in->talk);
 	struct walk w = { .dump = d,
-			  .threads = budget_threads(in->threads, budget_available(), 4 << 20,
-						    2 << 20),
+			  .threads =
+				  budget_threads(in->threads, budget_available(), 4 << 20, 2 << 20),
 			  .interrupted = &interrupted,
 			  .progress = progress,
 			  .priv = in,
@@ -214,9 +214,8 @@ static int name_format(struct inspect *in, struct source *s, struct err *e)
 	} else {
 		printf("file:          %s\nformat:        %s\n", in->files[0], format);
 	}
-	return err_set(e, ERR_UNSUPPORTED,
-		       "%s: is a %s: recognised, but cannot be looked into yet", in->files[0],
-		       f->title);
+	return err_set(e, ERR_UNSUPPORTED, "%s: is a %s: recognised, but cannot be looked into yet",
+		       in->files[0], f->title);
 }
 
 static int open_session(struct inspect *in, struct err *e)

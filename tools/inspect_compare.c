@@ -47,8 +47,8 @@ struct range {
 /* What reading both shows; one for each thread, added up. */
 struct pages {
 	uint64_t same, changed;
-	uint64_t bad[2];	     /* pages that one of them should have and cannot be had */
-	unsigned int nr_told;	     /* the lowest PFNs that changed, ascending */
+	uint64_t bad[2];      /* pages that one of them should have and cannot be had */
+	unsigned int nr_told; /* the lowest PFNs that changed, ascending */
 	uint64_t told[MAX_SHOWN];
 };
 
@@ -260,7 +260,8 @@ static void tell_content(struct compare *c, unsigned int has, uint64_t pfn, uint
 	reader_fini(&r);
 }
 
-static void tell_states(struct compare *c, const enum page_state state[2], uint64_t pfn, uint64_t nr)
+static void tell_states(struct compare *c, const enum page_state state[2], uint64_t pfn,
+			uint64_t nr)
 {
 	unsigned int i;
 
@@ -481,7 +482,7 @@ static void print_text(const struct compare *c)
 		       n->same, n->changed, n->only[0], n->only[1]);
 	if (c->eraseinfo_differs)
 		printf("erase information differs\n");
-	printf("%s\n", is_different(c)			    ? "DIFFERENT"
+	printf("%s\n", is_different(c) ? "DIFFERENT"
 		       : is_partial(c) ? "the same as far as both can be read"
 				       : "the same");
 }
@@ -579,9 +580,9 @@ int inspect_compare(struct inspect *in, struct err *e)
 			print_json(c);
 		else
 			print_text(c);
-		status = is_different(c)			   ? STATUS_DIFFERENT
-			 : is_partial(c)    ? STATUS_DAMAGED
-					    : STATUS_OK;
+		status = is_different(c) ? STATUS_DIFFERENT
+			 : is_partial(c) ? STATUS_DAMAGED
+					 : STATUS_OK;
 	}
 	session_close(&c->s[1]);
 	session_close(&c->s[0]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A file that is compressed as a whole: one byte, which kind; then the file, whose magic is put right.
- * lzop has a target of its own, fuzz_lzop.c.
+ * A file that is compressed as a whole: one byte, which kind; then the file, whose magic is put
+ * right. lzop has a target of its own, fuzz_lzop.c.
  */
 #include <string.h>
 

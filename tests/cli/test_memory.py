@@ -158,11 +158,12 @@ def check_scattered(bench):
     out = bench.path("out")
     for machine in ("scattered", "checkered"):
         source = bench.path(machine)
-        for threads in (1, 8):
-            for form in (["kdump"], ["elf"], ["raw"], ["kdump", "-F"]):
-                bench.check(machine, threads, "convert", "-f", "--format", *form, source, "-o", out)
-            bench.check(machine, threads, "filter", "-f", "-d", "31", "-c", source, out)
-            bench.check(machine, threads, "inspect", "--verify", source)
+        commands = [("convert", "-f", "--format", *form, source, "-o", out)
+                    for form in (["kdump"], ["elf"], ["raw"], ["kdump", "-F"])]
+        commands += [("filter", "-f", "-d", "31", "-c", source, out), ("inspect", "--verify", source)]
+        cases = [(threads, command) for command in commands for threads in (1, 8)]
+        for threads, command in harness.sample(cases, 3, machine):
+            bench.check(machine, threads, *command)
 
 
 CHECKS = {check.__name__[6:]: check for check in (check_filter, check_inputs, check_outputs,

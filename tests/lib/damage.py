@@ -135,7 +135,7 @@ def judged(tool, folder, items, examine):
 def cuts(edges, size):
     """One byte around each edge, the longest first; a sample of them."""
     sizes = {e + d for e in edges for d in (-1, 0, 1) if 0 <= e + d < size}
-    return harness.sample(sorted(sizes, reverse=True), 2, str(size))
+    return harness.sample(sorted(sizes, reverse=True), 3, str(size))
 
 
 def extremes(width, size, name):
@@ -143,7 +143,7 @@ def extremes(width, size, name):
     top = 1 << 8 * width
     values = {0, 1, top - 1, top >> 1, (top >> 1) - 1, size, size - 1, size + 1, 1 << 31,
               1 << 40, (1 << 44) - 1, 1 << 47, 1 << 55, top - 4096}
-    return harness.sample(sorted(v for v in values if 0 <= v < top), 4, name)
+    return harness.sample(sorted(v for v in values if 0 <= v < top), 5, name)
 
 
 def put(path, offset, data):

@@ -76,17 +76,18 @@ static bool members_agree(const struct rankset *s)
 /* What is said to be alike is, and a whole block that is alike is said to be. */
 static bool alike_agrees(const struct rankset *s)
 {
-	uint64_t n, k, end;
-	bool member;
+	uint64_t n, end, until = 0; /* as far as was said so far */
+	bool member, said = false;
 
-	for (n = 0; n < BITS; n += 97) {
-		if (!rankset_alike(s, n, &member, &end))
-			continue;
-		if (end <= n)
-			return false;
-		for (k = n; k < MIN(end, (uint64_t)BITS); k++)
-			if (model_test(k) != member)
+	for (n = 0; n < BITS; n++) {
+		if (n % 97 == 0 && rankset_alike(s, n, &member, &end)) {
+			if (end <= n || (n < until && member != said))
 				return false;
+			until = MAX(until, end);
+			said = member;
+		}
+		if (n < until && model_test(n) != said)
+			return false;
 	}
 	return true;
 }

@@ -85,7 +85,6 @@ static uint64_t run_end(const struct bitmaps *m, uint64_t unit, enum page_state 
 	return m->nr_units;
 }
 
-/* See struct map_ops, in units of memory. */
 bool bitmaps_next_units(const struct bitmaps *m, uint64_t unit, struct run *ret)
 {
 	uint64_t from = unit > m->bias ? unit - m->bias : 0, end;
@@ -221,7 +220,6 @@ int marks_word(struct marks *m, uint64_t word, uint64_t bits, struct err *e)
 	return 0;
 }
 
-/* Kept units of one word, those of [FROM, TO). */
 uint64_t marks_kept(const struct marks *m, uint64_t word, uint64_t from, uint64_t to)
 {
 	uint64_t bits = rankset_word(&m->map->kept, word), first = word * 64;
@@ -244,7 +242,6 @@ static int mark_in_block(struct marks *m, uint64_t from, uint64_t to, struct err
 	return 0;
 }
 
-/* All kept units in [FROM, TO). */
 int marks_range(struct marks *m, uint64_t from, uint64_t to, struct err *e)
 {
 	uint64_t first = from / RANKSET_BLOCK + (from % RANKSET_BLOCK != 0),

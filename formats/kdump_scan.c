@@ -140,9 +140,7 @@ static bool end_is_whole(const struct kdump *k, const struct kdump_part *p)
 
 	if (kdump_data_start(p) > p->size)
 		return false;
-	while (left && proofs < END_DESCS) {
-		if (p->nr - left >= MAX_END_DESCS)
-			return samples_are_inside(k, p, left);
+	while (left && proofs < END_DESCS && p->nr - left < MAX_END_DESCS) {
 		size_t nr = (size_t)MIN(left, (uint64_t)END_DESCS), i;
 		struct err ignored = ERR_INIT;
 
@@ -161,7 +159,7 @@ static bool end_is_whole(const struct kdump *k, const struct kdump_part *p)
 			last_off = desc.off;
 		}
 	}
-	return true;
+	return proofs >= END_DESCS || samples_are_inside(k, p, left);
 }
 
 static void report_part(struct dump *d, const struct cursor *c, uint64_t lost)

@@ -79,7 +79,7 @@ bool packed_lz4(struct source *s)
 
 const struct opener gzip_named = { PACKED_GZIP, .missing = "zlib" };
 const struct opener bzip2_named = { PACKED_BZIP2, .missing = "libarchive" };
-const struct opener xz_named = { PACKED_XZ, .missing = "libarchive" };
+const struct opener xz_named = { PACKED_XZ, .missing = "liblzma" };
 const struct opener zstd_named = { PACKED_ZSTD, .missing = ONLY_FULL };
 const struct opener lz4_named = { PACKED_LZ4, .missing = "libarchive" };
 const struct opener lzop_named = { PACKED_LZOP, .missing = ONLY_FULL };

@@ -41,10 +41,15 @@ const struct opener *const opener_table[] = {
 #else
 	&gzip_named,
 #endif
-#ifdef HAVE_LIBARCHIVE
-	&bzip2_opener, &xz_opener, &lz4_opener,
+#ifdef HAVE_LIBLZMA
+	&xz_opener,
 #else
-	&bzip2_named,  &xz_named,  &lz4_named,
+	&xz_named,
+#endif
+#ifdef HAVE_LIBARCHIVE
+	&bzip2_opener, &lz4_opener,
+#else
+	&bzip2_named,  &lz4_named,
 #endif
 	NULL,
 };

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * bzip2, xz and lz4, by libarchive: one filter, chosen by us, over an archive that is one
- * file
+ * bzip2 and lz4, by libarchive: one filter, chosen by us, over an archive that is one file
  * ("raw"). A filter that libarchive was built without would start a program instead
  * (archive_read_filter(3): "external"); it says so by ARCHIVE_WARN, and is not used then.
  */
@@ -110,5 +109,4 @@ static int decode(struct unpack *u, int filter, struct err *e)
 	const struct opener id##_opener = { recognised, .open = id##_open }
 
 FILTER(bzip2, ARCHIVE_FILTER_BZIP2, PACKED_BZIP2);
-FILTER(xz, ARCHIVE_FILTER_XZ, PACKED_XZ);
 FILTER(lz4, ARCHIVE_FILTER_LZ4, PACKED_LZ4);

@@ -14,7 +14,10 @@ static const struct opener *const kinds[] = {
 	&gzip_opener,
 #endif
 #ifdef HAVE_LIBARCHIVE
-	&bzip2_opener, &xz_opener, &lz4_opener,
+	&bzip2_opener, &lz4_opener,
+#endif
+#ifdef HAVE_LIBLZMA
+	&xz_opener,
 #endif
 };
 

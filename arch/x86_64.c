@@ -9,6 +9,7 @@
 
 #include "archs.h"
 #include "cleanup.h"
+#include "note.h"
 
 #define EM_X86_64 62
 #define KERNEL_MAP 0xffffffff80000000ULL /* __START_KERNEL_map */
@@ -59,6 +60,7 @@ static const struct reg_place prstatus_regs[] = {
 	R("r11", 6),  R("r10", 7),  R("r9", 8),   R("r8", 9),   R("rax", 10), R("rcx", 11),
 	R("rdx", 12), R("rsi", 13), R("rdi", 14), R("rip", 16), R("cs", 17),  R("eflags", 18),
 	R("rsp", 19), R("ss", 20),  R("fs_base", 21), R("gs_base", 22),
+	R("ds", 23),  R("es", 24),  R("fs", 25),  R("gs", 26),
 };
 /* clang-format on */
 
@@ -73,10 +75,17 @@ static const struct reg_place qemu_regs[] = {
 	{ "cr4", 424, 8 },
 };
 
+/* Our own note. */
+static const struct reg_place control_regs[] = {
+	{ "cr0", 0, 8 },  { "cr2", 8, 8 },  { "cr3", 16, 8 }, { "cr4", 24, 8 }, { "dr0", 32, 8 },
+	{ "dr1", 40, 8 }, { "dr2", 48, 8 }, { "dr3", 56, 8 }, { "dr6", 64, 8 }, { "dr7", 72, 8 },
+};
+
 static const struct note_layout notes[] = {
-	{ "CORE", 1, 336, 32, prstatus_regs, ARRAY_SIZE(prstatus_regs) },
-	{ "QEMU", 0, 432, -1, qemu_regs, ARRAY_SIZE(qemu_regs) },
-	{ NULL, 0, 0, 0, NULL, 0 },
+	{ "CORE", NT_PRSTATUS_TYPE, 336, 32, prstatus_regs, ARRAY_SIZE(prstatus_regs), true },
+	{ "QEMU", 0, 432, -1, qemu_regs, ARRAY_SIZE(qemu_regs), false },
+	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 80, -1, control_regs, ARRAY_SIZE(control_regs), true },
+	{ NULL, 0, 0, 0, NULL, 0, false },
 };
 
 /*

@@ -28,10 +28,11 @@ struct reg_place {
 struct note_layout {
 	const char *owner; /* "CORE" */
 	uint32_t type;
-	uint16_t min_size; /* shorter notes are not of this layout */
+	uint16_t min_size; /* shorter notes are not of this layout; all of it, where made */
 	int16_t pid_off;   /* of a 4-byte pid, or -1 */
 	const struct reg_place *regs;
 	unsigned int nr_regs;
+	bool made; /* by lib/cpunotes.h, for a dump that has these registers in no note */
 };
 
 struct arch {

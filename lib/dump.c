@@ -355,6 +355,7 @@ int dump_bind(struct dump *d, const struct arch *const *archs, const struct bind
 		d->id.pfn_bias = d->told.phys_base >> dump_page_shift(d);
 	if (d->map && d->map->set_page_size && d->map->set_page_size(d, e))
 		return err_add(e, "%s", source_name(d->source));
+	d->cpus_told = d->nr_cpus > 0;
 	if (d->arch)
 		fill_cpus(d);
 	return d->format->complete ? d->format->complete(d, e) : 0;

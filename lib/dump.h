@@ -211,6 +211,7 @@ struct dump {
 	char *history; /* BEFORE= lines of our own note, for the next one; or NULL */
 	struct cpu *cpus;
 	unsigned int nr_cpus;
+	bool cpus_told; /* by the format, beside the notes */
 	bool incomplete; /* the dump says so itself (ELF: e_flags bit 0 of makedumpfile -E) */
 	struct damage damage;
 };

@@ -66,7 +66,7 @@ struct plan {
 	char utsname[6][65];  /* sysname nodename release version machine domainname */
 	const uint8_t *notes; /* the source's notes, byte for byte */
 	size_t notes_len;
-	const uint8_t *tool_note; /* ours, to be stored right behind them */
+	const uint8_t *tool_note; /* those we add, to be stored right behind them */
 	size_t tool_note_len;
 	const uint8_t *eraseinfo; /* text, byte for byte; NULL: none */
 	size_t eraseinfo_len;

@@ -41,5 +41,7 @@ bool note_append(uint8_t **buf, size_t *len, enum byte_order order, const char *
  */
 #define TOOL_NOTE_OWNER "DUMPTOOL"
 #define TOOL_NOTE_TYPE 0x44554d50u
+/* Registers of a CPU that no standard note has, as the arch's table lays them out. */
+#define TOOL_NOTE_REGS 0x44554d52u
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "budget.h"
 #include "cleanup.h"
+#include "cpunotes.h"
 #include "format.h"
 #include "inspect.h"
 #include "json.h"
@@ -347,29 +348,46 @@ static int by_name_and_index(const void *a, const void *b)
 /* More notes than any dump has are compared as far as this. */
 #define MAX_COMPARED_NOTES ((size_t)1 << 20)
 
-static struct note_ref *sorted_notes(const struct dump *d, size_t *ret)
-{
-	size_t room = MIN(d->notes_len / 12, MAX_COMPARED_NOTES), nr = 0;
-	struct note_ref *refs = calloc(room + 1, sizeof(*refs));
-	struct bytes b = bytes_init(d->notes, d->notes_len, d->id.order, "notes", d->notes_off);
+/* A dump's notes, and those that it would have if its format had notes for registers. */
+struct note_list {
+	struct note_ref *refs;
+	size_t nr, room;
+	uint8_t *made;
+	size_t made_len;
+};
 
-	while (refs && nr < room && next_note(&b, &refs[nr].note)) {
-		refs[nr].index = nr;
-		nr++;
+static void add_notes(struct note_list *l, const void *notes, size_t len, enum byte_order order)
+{
+	struct bytes b = bytes_init(notes, len, order, "notes", 0);
+
+	while (l->nr < l->room && next_note(&b, &l->refs[l->nr].note)) {
+		l->refs[l->nr].index = l->nr;
+		l->nr++;
 	}
-	if (refs)
-		qsort(refs, nr, sizeof(*refs), by_name_and_index);
-	*ret = nr;
-	return refs;
 }
 
-static void count_notes(struct notes *n, const struct note_ref *a, size_t nr_a,
-			const struct note_ref *b, size_t nr_b)
+static int list_notes(const struct dump *d, struct note_list *l, struct err *e)
 {
+	if (cpunotes_append(d, &l->made, &l->made_len, e))
+		return -1;
+	l->room = MIN((d->notes_len + l->made_len) / 12, MAX_COMPARED_NOTES);
+	l->refs = calloc(l->room + 1, sizeof(*l->refs));
+	if (!l->refs)
+		return err_set(e, ERR_NOMEM, "no memory for notes");
+	add_notes(l, d->notes, d->notes_len, d->id.order);
+	add_notes(l, l->made, l->made_len, d->id.order);
+	qsort(l->refs, l->nr, sizeof(*l->refs), by_name_and_index);
+	return 0;
+}
+
+static void count_notes(struct notes *n, const struct note_list *first,
+			const struct note_list *second)
+{
+	const struct note_ref *a = first->refs, *b = second->refs;
 	size_t i = 0, k = 0;
 
-	while (i < nr_a || k < nr_b) {
-		int order = i == nr_a ? 1 : k == nr_b ? -1 : by_name(&a[i], &b[k]);
+	while (i < first->nr || k < second->nr) {
+		int order = i == first->nr ? 1 : k == second->nr ? -1 : by_name(&a[i], &b[k]);
 
 		if (order) {
 			n->only[order > 0]++;
@@ -389,17 +407,22 @@ static void count_notes(struct notes *n, const struct note_ref *a, size_t nr_a,
 static int compare_notes(struct compare *c, struct err *e)
 {
 	const struct dump *d[2] = { c->s[0].dump, c->s[1].dump };
-	_cleanup_free_ struct note_ref *a = NULL, *b = NULL;
-	size_t nr_a = 0, nr_b = 0;
+	struct note_list l[2] = { { .nr = 0 }, { .nr = 0 } };
+	unsigned int i;
+	int failed;
 
 	if (d[0]->format->no_notes || d[1]->format->no_notes)
 		return 0;
-	a = sorted_notes(d[0], &nr_a);
-	b = sorted_notes(d[1], &nr_b);
-	if (!a || !b)
-		return err_set(e, ERR_NOMEM, "no memory for notes");
+	failed = list_notes(d[0], &l[0], e) || list_notes(d[1], &l[1], e);
+	if (!failed)
+		count_notes(&c->notes, &l[0], &l[1]);
+	for (i = 0; i < 2; i++) {
+		free(l[i].refs);
+		free(l[i].made);
+	}
+	if (failed)
+		return -1;
 	c->notes.compared = true;
-	count_notes(&c->notes, a, nr_a, b, nr_b);
 	c->eraseinfo_differs = d[0]->eraseinfo_len != d[1]->eraseinfo_len ||
 			       (d[0]->eraseinfo_len &&
 				memcmp(d[0]->eraseinfo, d[1]->eraseinfo, d[0]->eraseinfo_len));

@@ -10,6 +10,7 @@
 #include "arch.h"
 #include "cleanup.h"
 #include "config.h"
+#include "cpunotes.h"
 #include "job.h"
 #include "note.h"
 #include "toolnote.h"
@@ -61,7 +62,7 @@ static int keep_notes(struct job *job, struct err *e)
 	return 0;
 }
 
-/* The notes of the source, then ours. */
+/* The notes of the source, those that it should have, then ours. */
 static int plan_notes(struct job *job, struct err *e)
 {
 	const struct dump *d = job->session.dump;
@@ -82,6 +83,8 @@ static int plan_notes(struct job *job, struct err *e)
 	/* Notes begin at multiples of 4; only the end of a file leaves one without its padding. */
 	len = -plan->notes_len & 3;
 	job->tool_note = calloc(1, len + 1);
+	if (job->tool_note && cpunotes_append(d, &job->tool_note, &len, e))
+		return -1;
 	if (!text || !job->tool_note ||
 	    !note_append(&job->tool_note, &len, d->id.order, TOOL_NOTE_OWNER, TOOL_NOTE_TYPE, text,
 			 text_len))

@@ -3,12 +3,14 @@
 """Dumps that others' tools made: SADUMP by our own reader, LKCD, S390DUMP and Xen through libkdumpfile."""
 import json
 import os
+import struct
 import sys
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import foreigngen
 import harness
+import kdumpread
 
 # Neighbours, holes of all lengths, a page at the end of a block of 1024 and one behind it.
 PFNS = [0, 1, 2, 3, 10, 11, 12, 100, 1023, 1024, 4095, 4096, 5000, 5001, 20000]
@@ -66,8 +68,39 @@ def check_sadump(tap, tool, folder):
                   f"SADUMP, {name}: machine and format")
         tap.equal([cpu["registers"].get("rip") for cpu in report.get("cpus", [])],
                   ["0xffffffff81000000"], f"SADUMP, {name}: registers")
+    check_registers(tap, tool, folder, "SADUMP",
+                    write(folder, "sa", foreigngen.sadump(PAGES, cpus=CPUS)[0]))
     check_sadump_sets(tap, tool, folder)
     check_sadump_damage(tap, tool, folder)
+
+
+CPUS = [{"rip": 0xffffffff81000000 + i, "rsp": 0xffff888000001000 * (i + 1) & 2 ** 64 - 1, "rax": i,
+         "r15": 2 ** 64 - 1 - i, "cr0": 0x80050033, "cr3": 0x1000 * i} for i in range(3)]
+AREA = {"r15": 0, "rax": 10, "rip": 16, "rsp": 19}  # struct user_regs_struct, in words
+
+
+def prstatus(notes):
+    """(pid, registers) of each NT_PRSTATUS (include/uapi/linux/elfcore.h) in NOTES."""
+    return [(struct.unpack_from("<I", desc, 32)[0],
+             {reg: struct.unpack_from("<Q", desc, 112 + 8 * word)[0] for reg, word in AREA.items()})
+            for owner, kind, desc in notes if (owner, kind) == (b"CORE", 1)]
+
+
+def check_registers(tap, tool, folder, name, path):
+    """Registers that are in no note of PATH are in those of what is made of it, and stay there."""
+    kdump, elf, again = (os.path.join(folder, n) for n in ("regs.kdump", "regs.elf", "regs.again"))
+    for how, source, out in (("kdump", path, kdump), ("elf", kdump, elf), ("kdump", elf, again)):
+        run = tool.run("convert", "-f", "-q", "--format", how, source, out)
+        tap.equal(run.status, harness.OK, f"{name}: convert to {how}", run)
+        run = tool.run("inspect", "--json", out)
+        cpus = json.loads(run.out)["cpus"] if run.status == harness.OK else []
+        tap.equal([{reg: int(cpu["registers"].get(reg, "-1"), 0) for reg in CPUS[0]} for cpu in cpus],
+                  CPUS, f"{name}: registers in {os.path.basename(out)}")
+        run = tool.run("inspect", "--compare", path, out)
+        tap.equal(run.status, harness.OK, f"{name}: the same is in {os.path.basename(out)}", run)
+    tap.equal(prstatus(kdumpread.Dump(again).notes()),
+              [(i + 1, {reg: cpu[reg] for reg in AREA}) for i, cpu in enumerate(CPUS)],
+              f"{name}: NT_PRSTATUS by another reader")
 
 
 def check_sadump_sets(tap, tool, folder):
@@ -169,6 +202,8 @@ def check_xencore(tap, tool, folder):
     data = foreigngen.xencore({p: PAGES[p] for p in (*PFNS[4:], *PFNS[:4])})
     report = check_memory(tap, tool, folder, "Xen dump-core", [write(folder, "xen", data)], PAGES)
     tap.equal(report.get("architecture"), "x86_64", "Xen dump-core: machine")
+    check_registers(tap, tool, folder, "Xen dump-core",
+                    write(folder, "xen", foreigngen.xencore(PAGES, cpus=CPUS)))
     run = tool.run("inspect", write(folder, "cut", data[:-3000]))
     tap.check(run.status in (harness.FAILED, harness.DAMAGED) and not run.faults() and
               "string table" in run.err, "Xen dump-core, cut off: is told", run)

@@ -75,7 +75,7 @@ def s390dump(nr_pages, pages):
 # ---- SADUMP ----
 
 STATE = 1024
-STATE_AT = {"rip": 984, "rsp": 892, "cr3": 1008}
+STATE_AT = {"rip": 984, "rsp": 892, "cr0": 1016, "cr3": 1008, "rax": 860, "r15": 796}
 
 
 def sadump_part(block, number, used):
@@ -137,26 +137,43 @@ def sadump(pages, excluded=(), cpus=({"rip": 0xffffffff81000000},), wide=True, m
 
 # ---- Xen dump-core ----
 
-def xencore(pages, gmfn=lambda pfn: pfn + 0x1000):
+CONTEXT = 5168  # struct vcpu_guest_context of x86_64 (xen/include/public/arch-x86/xen.h)
+CONTEXT_AT = {"r15": 520, "rax": 600, "rip": 648, "rsp": 672, "cr0": 4984, "cr3": 5008}
+
+
+def xen_contexts(cpus):
+    """CPUS: a dictionary of registers for each."""
+    raw = bytearray(CONTEXT * len(cpus))
+    for i, regs in enumerate(cpus):
+        for name, value in regs.items():
+            struct.pack_into("<Q", raw, i * CONTEXT + CONTEXT_AT[name], value)
+    return bytes(raw)
+
+
+def xencore(pages, gmfn=lambda pfn: pfn + 0x1000, cpus=()):
     """PAGES in that order, each with the machine page that GMFN gives for it."""
-    names = b"\0.shstrtab\0.note.Xen\0.xen_pages\0.xen_p2m\0"
+    names = b"\0.shstrtab\0.note.Xen\0.xen_pages\0.xen_p2m\0.xen_prstatus\0"
     notes = b""
     for kind, desc in ((0x2000000, b""), (0x2000001, struct.pack("<4Q", 0xf00febed, 0, len(pages),
                                                                PAGE)),
                        (0x2000003, struct.pack("<Q", 1))):
         notes += struct.pack("<III", 4, len(desc), kind) + b"Xen\0" + desc
     p2m = b"".join(struct.pack("<QQ", pfn, gmfn(pfn)) for pfn in pages)
-    at_notes = 64 + 5 * 64
+    at_notes = 64 + 6 * 64
     at_pages = PAGE
     at_p2m = at_pages + len(pages) * PAGE
-    at_names = at_p2m + len(p2m)
+    contexts = xen_contexts(cpus)
+    at_contexts = at_p2m + len(p2m)
+    at_names = at_contexts + len(contexts)
     header = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01\0\x01", 4, 62, 1, 0, 0, 64, 0,
-                         64, 56, 0, 64, 5, 1)
+                         64, 56, 0, 64, 6, 1)
     sections = bytes(64)
     for name, kind, off, size in (("shstrtab", 3, at_names, len(names)),
                                   ("note.Xen", 7, at_notes, len(notes)),
                                   ("xen_pages", 1, at_pages, len(pages) * PAGE),
-                                  ("xen_p2m", 1, at_p2m, len(p2m))):
+                                  ("xen_p2m", 1, at_p2m, len(p2m)),
+                                  ("xen_prstatus", 1, at_contexts, len(contexts))):
         sections += struct.pack("<IIQQQQIIQQ", names.index(b"." + name.encode()), kind, 0, 0, off,
-                                size, 0, 0, 1, 0)
-    return (header + sections + notes).ljust(PAGE, b"\0") + b"".join(pages.values()) + p2m + names
+                                size, 0, 0, 1, CONTEXT if name == "xen_prstatus" else 0)
+    return ((header + sections + notes).ljust(PAGE, b"\0") + b"".join(pages.values()) + p2m +
+            contexts + names)

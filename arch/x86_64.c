@@ -17,32 +17,45 @@
 
 #define ENTRY_PRESENT 1ULL
 #define ENTRY_PSE 0x80ULL
-#define ENTRY_TARGET 0x000ffffffffff000ULL /* bits 12 to 51 */
+#define ENTRY_ADDR { { 0x000ffffffffff000ULL, 0 } } /* bits 12 to 51 */
+
+static const struct entry_form last[] = {
+	{ ENTRY_PRESENT, ENTRY_PRESENT, ENTRY_LEAF, ENTRY_ADDR, 0 },
+	ENTRY_REST,
+};
+
+/* Levels whose entries may map a huge page. */
+static const struct entry_form middle[] = {
+	{ ENTRY_PRESENT | ENTRY_PSE, ENTRY_PRESENT | ENTRY_PSE, ENTRY_LEAF, ENTRY_ADDR, 0 },
+	{ ENTRY_PRESENT, ENTRY_PRESENT, ENTRY_TABLE, ENTRY_ADDR, 0 },
+	ENTRY_REST,
+};
+
+static const struct entry_form top[] = {
+	{ ENTRY_PRESENT, ENTRY_PRESENT, ENTRY_TABLE, ENTRY_ADDR, 0 },
+	ENTRY_REST,
+};
 
 static const struct paging four_levels = {
 	.name = "x86-64 with 4 levels",
 	.va_bits = 48,
+	.sign_extended = true,
 	.entry_size = 8,
 	.nr_levels = 4,
-	.level = { { 39, 9, false }, { 30, 9, true }, { 21, 9, true }, { 12, 9, true } },
-	.present = ENTRY_PRESENT,
-	.leaf = ENTRY_PSE,
-	.target = ENTRY_TARGET,
+	.level = { { 39, 9, top }, { 30, 9, middle }, { 21, 9, middle }, { 12, 9, last } },
 };
 
 static const struct paging five_levels = {
 	.name = "x86-64 with 5 levels",
 	.va_bits = 57,
+	.sign_extended = true,
 	.entry_size = 8,
 	.nr_levels = 5,
-	.level = { { 48, 9, false },
-		   { 39, 9, false },
-		   { 30, 9, true },
-		   { 21, 9, true },
-		   { 12, 9, true } },
-	.present = ENTRY_PRESENT,
-	.leaf = ENTRY_PSE,
-	.target = ENTRY_TARGET,
+	.level = { { 48, 9, top },
+		   { 39, 9, top },
+		   { 30, 9, middle },
+		   { 21, 9, middle },
+		   { 12, 9, last } },
 };
 
 static const struct paging *const layouts[] = { &four_levels, &five_levels, NULL };
@@ -128,21 +141,6 @@ static bool find_root(const struct kernel *k, uint64_t *ret)
 	return false;
 }
 
-/* Is the table at ROOT of this layout: does it map START of the kernel to where phys_base says? */
-static bool maps_kernel(struct dump *d, const struct xlat *x, uint64_t start)
-{
-	struct err ignored = ERR_INIT;
-	struct mapping m;
-	struct reader r;
-	bool ok;
-
-	reader_init(&r, d);
-	ok = !xlat_lookup(x, &r, start, &m, &ignored) &&
-	     m.paddr + (start - m.vaddr) == start - KERNEL_MAP + x->phys_base;
-	reader_fini(&r);
-	return ok;
-}
-
 /*
  * 4 or 5 levels: VMCOREINFO says it since v4.17; where it does not, the one that maps the kernel.
  */
@@ -154,7 +152,9 @@ static const struct paging *choose_levels(const struct dump *d, const struct ker
 	if (kernel_fact(k, FACT_NUMBER, "pgtable_l5_enabled", &five))
 		return five ? &five_levels : &four_levels;
 	x->paging = &five_levels;
-	return maps_kernel((struct dump *)d, x, probe) ? &five_levels : &four_levels;
+	/* Does it map the kernel to where phys_base says? */
+	return xlat_maps(x, d, probe, probe - KERNEL_MAP + x->phys_base) ? &five_levels
+									  : &four_levels;
 }
 
 static int x86_64_setup(const struct dump *d, const struct kernel *k, struct xlat *x, struct err *e)

@@ -177,14 +177,15 @@ static int guard_table(void *priv, uint64_t paddr, unsigned int level)
 	return 0;
 }
 
-/* The kernel's half of the address space: the root table's upper half, sign extended. */
+/* Where user addresses may have the lower half of the table, the upper one. */
 static void guard_page_tables(struct guard *g)
 {
-	const struct paging *p = g->c->xlat->paging;
 	struct xlat_visitor v = { .table = guard_table, .priv = g };
 
 	g->what = "a page table of the kernel";
-	xlat_walk(g->c->xlat, &g->r, ~0ULL << (p->va_bits - 1), UINT64_MAX, MAX_STEPS, &v);
+	if (g->c->xlat->paging)
+		xlat_walk(g->c->xlat, &g->r, xlat_kernel_start(g->c->xlat), UINT64_MAX, MAX_STEPS,
+			  &v);
 }
 
 /* The stack that each CPU was on, when it was one of the kernel. */
@@ -196,7 +197,7 @@ static void guard_stacks(struct guard *g)
 
 	g->what = "the stack of a running task";
 	for (i = 0; i < d->nr_cpus; i++)
-		if (cpu_reg(&d->cpus[i], d->arch->sp, &sp) && sp >> 63)
+		if (cpu_reg(&d->cpus[i], d->arch->sp, &sp))
 			guard_virt(g, (sp - 1) & ~(size - 1), size);
 }
 
@@ -232,7 +233,7 @@ void guard_run(struct classify *c)
 	struct guard g = { .c = c };
 	struct err ignored = ERR_INIT;
 
-	if (!c->xlat->paging)
+	if (!xlat_works(c->xlat))
 		return;
 	reader_init(&g.r, c->dump);
 	reader_init(&g.pages, c->dump);

@@ -206,10 +206,11 @@ static int init_flat(struct memmap *m, struct sparse *s, const struct pfnset *pa
 	    xlat_read_uint(s->x, s->r, symbol, s->word, &vaddr, e))
 		return -1;
 	m->model = "FLATMEM";
+	vaddr -= s->x->flat_pfn * m->struct_size;
 	m->section_pages = FLAT_CHUNK;
 	for (i = 0; i < pages->nr_ranges; i++) {
 		const struct pfn_range *r = &pages->ranges[i];
-		uint64_t from = MAX(next, r->pfn / FLAT_CHUNK * FLAT_CHUNK);
+		uint64_t from = MAX(MAX(next, s->x->flat_pfn), r->pfn / FLAT_CHUNK * FLAT_CHUNK);
 
 		next = (r->pfn + r->nr + FLAT_CHUNK - 1) / FLAT_CHUNK * FLAT_CHUNK;
 		if (from < next &&
@@ -226,7 +227,7 @@ int memmap_init(struct memmap *m, const struct kernel *k, const struct xlat *x, 
 	uint64_t size, any;
 
 	*m = (struct memmap){ .model = NULL };
-	if (!x->paging)
+	if (!xlat_works(x))
 		return err_set(e, ERR_MISSING, "kernel addresses cannot be translated");
 	if (!pages->nr_ranges)
 		return err_set(e, ERR_MISSING, "the dump holds no pages");

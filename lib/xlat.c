@@ -2,6 +2,8 @@
 #include "xlat.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "cleanup.h"
 
@@ -15,42 +17,141 @@ static uint64_t index_at(const struct paging_level *l, uint64_t vaddr)
 	return (vaddr >> l->shift) & ((1ULL << l->bits) - 1);
 }
 
-/* Is VADDR what the CPU accepts: all bits above va_bits equal to the highest one inside? */
+/* What the bits of VADDR above va_bits are. */
+static uint64_t upper_bits(const struct paging *p, uint64_t vaddr)
+{
+	return p->va_bits < 64 ? vaddr >> p->va_bits << p->va_bits : 0;
+}
+
+/* Is VADDR an address of this table? */
 static bool canonical(const struct paging *p, uint64_t vaddr)
 {
 	unsigned int unused = 64u - p->va_bits;
 
-	return (uint64_t)((int64_t)(vaddr << unused) >> unused) == vaddr;
+	if (p->sign_extended)
+		return (uint64_t)((int64_t)(vaddr << unused) >> unused) == vaddr;
+	return upper_bits(p, vaddr) == p->va_base;
 }
 
-static bool is_leaf(const struct paging *p, unsigned int level, uint64_t entry)
+/* The first address of the table at or after VADDR; false when there is none. */
+static bool next_canonical(const struct paging *p, uint64_t *vaddr)
 {
-	return level == p->nr_levels - 1u || (p->level[level].leaf && (entry & p->leaf) == p->leaf);
+	if (canonical(p, *vaddr))
+		return true;
+	if (p->sign_extended)
+		*vaddr = ~0ULL << (p->va_bits - 1);
+	else if (*vaddr < p->va_base)
+		*vaddr = p->va_base;
+	else
+		return false;
+	return true;
 }
 
-static uint64_t entry_target(const struct xlat *x, uint64_t entry)
+uint64_t xlat_kernel_start(const struct xlat *x)
 {
-	return entry & x->paging->target & ~x->clear_mask;
+	return x->paging->sign_extended ? ~0ULL << (x->paging->va_bits - 1) : x->paging->va_base;
 }
 
-/* What a leaf ENTRY maps for VADDR. */
-static struct mapping leaf_mapping(const struct xlat *x, unsigned int level, uint64_t vaddr,
-				   uint64_t entry)
+/* ---- entries ---- */
+
+static const struct entry_form *form_of(const struct paging_level *l, uint64_t entry)
 {
-	uint64_t mask = level_size(&x->paging->level[level]) - 1;
+	const struct entry_form *f = l->forms;
+
+	while ((entry & f->mask) != f->value)
+		f++;
+	return f;
+}
+
+static uint64_t entry_target(const struct xlat *x, const struct entry_form *f, uint64_t entry)
+{
+	uint64_t addr = 0;
+	unsigned int i;
+
+	for (i = 0; i < ENTRY_MAX_PARTS && f->addr[i].mask; i++) {
+		uint64_t part = entry & f->addr[i].mask;
+		int shift = f->addr[i].shift;
+
+		addr |= shift < 0 ? part >> -shift : part << shift;
+	}
+	return addr & ~x->clear_mask;
+}
+
+/* What a leaf ENTRY of form F maps for VADDR. */
+static struct mapping leaf_mapping(const struct xlat *x, unsigned int level,
+				   const struct entry_form *f, uint64_t vaddr, uint64_t entry)
+{
+	unsigned int shift = f->leaf_shift ? f->leaf_shift : x->paging->level[level].shift;
+	uint64_t mask = (1ULL << shift) - 1;
 
 	return (struct mapping){ .vaddr = vaddr & ~mask,
-				 .paddr = entry_target(x, entry) & ~mask,
+				 .paddr = entry_target(x, f, entry) & ~mask,
 				 .len = mask + 1 };
 }
 
-int xlat_lookup(const struct xlat *x, struct reader *r, uint64_t vaddr, struct mapping *ret,
-		struct err *e)
+static uint64_t entry_place(const struct paging *p, unsigned int level, uint64_t table,
+			    uint64_t vaddr)
 {
-	const struct paging *p = x->paging;
-	uint64_t table = x->root;
-	unsigned int i;
+	return table + index_at(&p->level[level], vaddr) * p->entry_size;
+}
 
+static int read_entry(const struct paging *p, struct reader *r, uint64_t at, uint64_t *ret,
+		      struct err *e)
+{
+	uint8_t raw[8];
+
+	if (reader_read(r, SPACE_PHYS, at, raw, p->entry_size, e))
+		return -1;
+	*ret = load_uint(raw, p->entry_size, p->big_endian ? ORDER_BE : r->dump->id.order);
+	return 0;
+}
+
+/* ---- windows ---- */
+
+void xlat_fini(struct xlat *x)
+{
+	free(x->windows);
+	*x = (struct xlat){ .paging = NULL };
+}
+
+/* The first window that ends after VADDR, or their number. */
+static size_t find_window(const struct xlat *x, uint64_t vaddr)
+{
+	size_t lo = 0, hi = x->nr_windows;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (x->windows[mid].vaddr + (x->windows[mid].len - 1) < vaddr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+int xlat_add_window(struct xlat *x, uint64_t vaddr, uint64_t paddr, uint64_t len, struct err *e)
+{
+	size_t at = find_window(x, vaddr);
+	struct mapping *more;
+
+	if (!len || len - 1 > UINT64_MAX - vaddr ||
+	    (at < x->nr_windows && x->windows[at].vaddr <= vaddr + (len - 1)))
+		return 0;
+	more = realloc(x->windows, (x->nr_windows + 1) * sizeof(*more));
+	if (!more)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	x->windows = more;
+	memmove(&more[at + 1], &more[at], (x->nr_windows - at) * sizeof(*more));
+	more[at] = (struct mapping){ .vaddr = vaddr, .paddr = paddr, .len = len };
+	x->nr_windows++;
+	return 0;
+}
+
+/* ---- one address ---- */
+
+static int check_address(const struct paging *p, uint64_t vaddr, struct err *e)
+{
 	if (!p)
 		return err_set(e, ERR_MISSING,
 			       "no page table is known, address 0x%" PRIx64 " cannot be translated",
@@ -58,24 +159,67 @@ int xlat_lookup(const struct xlat *x, struct reader *r, uint64_t vaddr, struct m
 	if (!canonical(p, vaddr))
 		return err_set(e, ERR_MISSING, "0x%" PRIx64 " is not an address of %s", vaddr,
 			       p->name);
-	for (i = 0; i < p->nr_levels; i++) {
-		uint8_t raw[8];
-		uint64_t entry, at = table + index_at(&p->level[i], vaddr) * p->entry_size;
+	return 0;
+}
 
-		if (reader_read(r, SPACE_PHYS, at, raw, p->entry_size, e))
+int xlat_trace(const struct xlat *x, struct reader *r, uint64_t vaddr, struct mapping *ret,
+	       struct xlat_step *steps, unsigned int *nr, struct err *e)
+{
+	const struct paging *p = x->paging;
+	uint64_t table = x->root;
+	size_t w = find_window(x, vaddr);
+	unsigned int i;
+
+	*nr = 0;
+	if (w < x->nr_windows && x->windows[w].vaddr <= vaddr) {
+		*ret = x->windows[w];
+		return 0;
+	}
+	if (check_address(p, vaddr, e))
+		return -1;
+	for (i = 0; i < p->nr_levels; i++) {
+		uint64_t entry, at = entry_place(p, i, table, vaddr);
+		const struct entry_form *f;
+
+		if (read_entry(p, r, at, &entry, e))
 			return err_add(e, "page table of 0x%" PRIx64 ", level %u", vaddr, i);
-		entry = load_uint(raw, p->entry_size, r->dump->id.order);
-		if (!(entry & p->present))
+		steps[(*nr)++] = (struct xlat_step){ .level = i, .at = at, .entry = entry };
+		f = form_of(&p->level[i], entry);
+		if (f->kind == ENTRY_NONE)
 			return err_set(e, ERR_MISSING, "0x%" PRIx64 " is not mapped (level %u)",
 				       vaddr, i);
-		if (is_leaf(p, i, entry)) {
-			*ret = leaf_mapping(x, i, vaddr, entry);
+		if (f->kind == ENTRY_LEAF) {
+			*ret = leaf_mapping(x, i, f, vaddr, entry);
 			return 0;
 		}
-		table = entry_target(x, entry);
+		table = entry_target(x, f, entry);
 	}
 	return err_set(e, ERR_CORRUPT, "page table of 0x%" PRIx64 " has no last level", vaddr);
 }
+
+int xlat_lookup(const struct xlat *x, struct reader *r, uint64_t vaddr, struct mapping *ret,
+		struct err *e)
+{
+	struct xlat_step steps[PAGING_MAX_LEVELS];
+	unsigned int nr;
+
+	return xlat_trace(x, r, vaddr, ret, steps, &nr, e);
+}
+
+bool xlat_maps(const struct xlat *x, const struct dump *d, uint64_t vaddr, uint64_t paddr)
+{
+	struct err ignored = ERR_INIT;
+	struct mapping m;
+	struct reader r;
+	bool ok;
+
+	reader_init(&r, (struct dump *)d);
+	ok = !xlat_lookup(x, &r, vaddr, &m, &ignored) && m.paddr + (vaddr - m.vaddr) == paddr;
+	reader_fini(&r);
+	return ok;
+}
+
+/* ---- all of them ---- */
 
 /* Where a walk stands: the table of each level on the way down. */
 struct walk {
@@ -83,87 +227,108 @@ struct walk {
 	struct reader *r;
 	const struct xlat_visitor *v;
 	uint64_t table[PAGING_MAX_LEVELS];
-	uint64_t steps;
+	uint64_t steps, max_steps;
 };
 
-/* The entry for VADDR at LEVEL; false when its table cannot be read. */
-static bool walk_entry(struct walk *w, unsigned int level, uint64_t vaddr, uint64_t *ret)
+/*
+ * Go down from *LEVEL at VADDR as far as entries lead. *LEVEL becomes that at which the way ends: a
+ * leaf was told to the visitor, or nothing is mapped there. Returns where to go on, 0 past the top.
+ */
+static uint64_t walk_down(struct walk *w, unsigned int *level, uint64_t vaddr, int *stop)
 {
 	const struct paging *p = w->x->paging;
-	uint8_t raw[8];
 	struct err ignored = ERR_INIT;
 
-	if (reader_read(w->r, SPACE_PHYS,
-			w->table[level] + index_at(&p->level[level], vaddr) * p->entry_size, raw,
-			p->entry_size, &ignored))
-		return false;
-	*ret = load_uint(raw, p->entry_size, w->r->dump->id.order);
-	return true;
-}
-
-/*
- * Go down from LEVEL at VADDR as far as entries are present. Returns the level at which the way
- * ends: a leaf was told to the visitor, or nothing is mapped there.
- */
-static unsigned int walk_down(struct walk *w, unsigned int level, uint64_t vaddr, int *stop)
-{
-	const struct paging *p = w->x->paging;
-
-	for (;; level++) {
-		uint64_t entry;
+	for (;; ++*level) {
+		const struct paging_level *l = &p->level[*level];
+		uint64_t entry, next = (vaddr & ~(level_size(l) - 1)) + level_size(l);
+		const struct entry_form *f;
 
 		w->steps++;
-		if (!walk_entry(w, level, vaddr, &entry) || !(entry & p->present))
-			return level;
-		if (is_leaf(p, level, entry)) {
-			struct mapping m = leaf_mapping(w->x, level, vaddr, entry);
+		if (read_entry(p, w->r, entry_place(p, *level, w->table[*level], vaddr), &entry,
+			       &ignored))
+			return next;
+		f = form_of(l, entry);
+		if (f->kind == ENTRY_LEAF) {
+			struct mapping m = leaf_mapping(w->x, *level, f, vaddr, entry);
 
 			*stop = w->v->mapping ? w->v->mapping(w->v->priv, &m) : 0;
-			return level;
+			return m.vaddr + m.len;
 		}
-		w->table[level + 1] = entry_target(w->x, entry);
+		if (f->kind == ENTRY_NONE || *level + 1u == p->nr_levels)
+			return next;
+		w->table[*level + 1] = entry_target(w->x, f, entry);
 		if (w->v->table)
-			*stop = w->v->table(w->v->priv, w->table[level + 1], level + 1);
+			*stop = w->v->table(w->v->priv, w->table[*level + 1], *level + 1);
 		/* Nobody wants what the last tables map: do not read them. */
-		if (*stop || (!w->v->mapping && level + 2 == p->nr_levels))
-			return level;
+		if (*stop || (!w->v->mapping && *level + 2u == p->nr_levels))
+			return next;
 	}
+}
+
+/* What the table maps in [START, END]. */
+static int walk_table(struct walk *w, uint64_t start, uint64_t end)
+{
+	const struct paging *p = w->x->paging;
+	uint64_t vaddr = start;
+	unsigned int level = 0;
+	int stop = 0;
+
+	while (!stop && w->steps < w->max_steps && next_canonical(p, &vaddr) && vaddr <= end) {
+		uint64_t next;
+
+		if (upper_bits(p, vaddr) != upper_bits(p, start)) {
+			level = 0;
+			start = vaddr;
+		}
+		next = walk_down(w, &level, vaddr, &stop);
+		if (next <= vaddr)
+			break; /* the top of the address space */
+		/* Back up past the tables that end here. */
+		while (level && (vaddr ^ next) >> p->level[level - 1].shift)
+			level--;
+		vaddr = next;
+	}
+	return stop;
+}
+
+/* The part of window M in [START, END]. */
+static int walk_window(struct walk *w, const struct mapping *m, uint64_t start, uint64_t end)
+{
+	uint64_t from = MAX(start, m->vaddr), to = MIN(end, m->vaddr + (m->len - 1));
+	struct mapping part = { .vaddr = from,
+				.paddr = m->paddr + (from - m->vaddr),
+				.len = to - from + 1 };
+
+	return w->v->mapping ? w->v->mapping(w->v->priv, &part) : 0;
 }
 
 int xlat_walk(const struct xlat *x, struct reader *r, uint64_t start, uint64_t end,
 	      uint64_t max_steps, const struct xlat_visitor *v)
 {
-	struct walk w = { .x = x, .r = r, .v = v };
-	const struct paging *p = x->paging;
-	unsigned int level = 0;
-	uint64_t vaddr = start;
+	struct walk w = { .x = x, .r = r, .v = v, .max_steps = max_steps };
+	size_t i;
 	int stop = 0;
 
-	/* A start that no CPU accepts would find the mappings of another address. */
-	if (!p || !canonical(p, start))
-		return 0;
 	w.table[0] = x->root;
-	if (v->table)
+	if (v->table && x->paging)
 		stop = v->table(v->priv, x->root, 0);
-	while (!stop && vaddr <= end && w.steps < max_steps) {
-		uint64_t next;
+	for (i = find_window(x, start); !stop && i < x->nr_windows && x->windows[i].vaddr <= end;
+	     i++) {
+		const struct mapping *m = &x->windows[i];
 
-		level = walk_down(&w, level, vaddr, &stop);
-		next = (vaddr & ~(level_size(&p->level[level]) - 1)) + level_size(&p->level[level]);
-		if (next <= vaddr)
-			break; /* the top of the address space */
-		/* Back up past the tables that end here. */
-		while (level && index_at(&p->level[level], next) == 0)
-			level--;
-		vaddr = next;
-		/* Past the lower half: on to the upper one, over what no address can be. */
-		if (!canonical(p, vaddr)) {
-			vaddr = ~0ULL << (p->va_bits - 1);
-			level = 0;
-		}
+		if (x->paging && start < m->vaddr)
+			stop = walk_table(&w, start, m->vaddr - 1);
+		if (!stop)
+			stop = walk_window(&w, m, start, end);
+		if (m->vaddr + (m->len - 1) >= end)
+			return stop;
+		start = m->vaddr + m->len;
 	}
-	return stop;
+	return !stop && x->paging ? walk_table(&w, start, end) : stop;
 }
+
+/* ---- contents ---- */
 
 int xlat_read(const struct xlat *x, struct reader *r, uint64_t vaddr, void *buf, size_t len,
 	      struct err *e)

@@ -13,39 +13,93 @@
 #include "err.h"
 
 #define PAGING_MAX_LEVELS 6
+#define ENTRY_MAX_PARTS 3
+
+/* Bits of an entry that are bits of a physical address, moved up by SHIFT (down when negative). */
+struct addr_part {
+	uint64_t mask;
+	int8_t shift;
+};
+
+enum entry_kind {
+	ENTRY_NONE, /* maps nothing */
+	ENTRY_TABLE, /* the next level's table */
+	ENTRY_LEAF, /* memory */
+};
+
+/*
+ * One form of entries: those whose bits `mask` are `value`. The address is put together from its
+ * parts, of which one without mask ends the list.
+ */
+struct entry_form {
+	uint64_t mask, value;
+	enum entry_kind kind;
+	struct addr_part addr[ENTRY_MAX_PARTS];
+	/*
+	 * log2 of the bytes that a leaf maps, where several neighbours map one thing together
+	 * (riscv Svnapot, Arm large pages); 0: what the level says.
+	 */
+	uint8_t leaf_shift;
+};
+
+/* Ends a list of forms: what fits none before maps nothing. */
+#define ENTRY_REST { 0, 0, ENTRY_NONE, { { 0, 0 } }, 0 }
 
 /* One level of a page table: its index is `bits` wide and begins at bit `shift` of the address. */
 struct paging_level {
 	uint8_t shift, bits;
-	bool leaf; /* an entry here may map memory itself (huge page); always true on the last level
-		    */
+	const struct entry_form *forms; /* the first that fits counts; ENTRY_REST ends them */
 };
 
 /* A page table layout as data. */
 struct paging {
 	const char *name;
-	uint8_t va_bits;    /* addresses are sign extended from this width */
-	uint8_t entry_size; /* bytes */
+	/*
+	 * Addresses: bits from va_bits on are those of va_base; or all the same as the highest one
+	 * below, when sign_extended.
+	 */
+	uint8_t va_bits;
+	bool sign_extended;
+	uint64_t va_base;
+	uint8_t entry_size; /* bytes: 4 or 8 */
+	bool big_endian;    /* entries are, whatever the machine is (ppc64 radix) */
 	uint8_t nr_levels;
 	struct paging_level level[PAGING_MAX_LEVELS]; /* top first */
-	uint64_t present; /* an entry with none of these bits maps nothing */
-	uint64_t leaf;	  /* these bits in an entry above the last level: it maps memory */
-	uint64_t target;  /* the physical address of the target in an entry; low bits of a huge page
-			     are masked too */
-};
-
-/* How kernel addresses of one dump translate; filled by arch->setup(). */
-struct xlat {
-	const struct paging *paging; /* NULL: nothing can be translated */
-	uint64_t root;		     /* physical address of the top table */
-	uint64_t clear_mask;	     /* bits of an entry that are not address: memory encryption */
-	uint64_t phys_base;	     /* what kdump headers and crash call phys_base */
 };
 
 /* A piece of address space that is physically contiguous: one entry of the page table. */
 struct mapping {
 	uint64_t vaddr, paddr, len;
 };
+
+/* How kernel addresses of one dump translate; filled by arch->setup(). Undo with xlat_fini(). */
+struct xlat {
+	const struct paging *paging; /* NULL: no page table is known */
+	uint64_t root;		     /* physical address of the top table */
+	uint64_t clear_mask;	     /* bits of an entry that are not address: memory encryption */
+	uint64_t phys_base;	     /* what kdump headers and crash call phys_base */
+	/* The page frame that FLATMEM's mem_map begins with (ARCH_PFN_OFFSET). */
+	uint64_t flat_pfn;
+	/* What needs no table, ascending, no two overlap: they come before the table. */
+	struct mapping *windows;
+	size_t nr_windows;
+};
+
+void xlat_fini(struct xlat *x);
+
+/* Is anything known? */
+static inline bool xlat_works(const struct xlat *x)
+{
+	return x->paging || x->nr_windows;
+}
+
+/*
+ * [VADDR, VADDR + LEN) is PADDR and on. What overlaps one that is there is left out. ERR_NOMEM.
+ */
+int xlat_add_window(struct xlat *x, uint64_t vaddr, uint64_t paddr, uint64_t len, struct err *e);
+
+/* Does X say that VADDR is at PADDR? For setup(), to tell candidates apart. */
+bool xlat_maps(const struct xlat *x, const struct dump *d, uint64_t vaddr, uint64_t paddr);
 
 /*
  * The mapping that holds VADDR. ERR_MISSING: no translation set up, or not mapped; ERR_UNREADABLE:
@@ -54,12 +108,25 @@ struct mapping {
 int xlat_lookup(const struct xlat *x, struct reader *r, uint64_t vaddr, struct mapping *ret,
 		struct err *e);
 
+/* An entry that was read on the way. */
+struct xlat_step {
+	unsigned int level;
+	uint64_t at, entry; /* physical address; its value */
+};
+
+/* The same, with what was read: *NR of STEPS (PAGING_MAX_LEVELS), on failure too. */
+int xlat_trace(const struct xlat *x, struct reader *r, uint64_t vaddr, struct mapping *ret,
+	       struct xlat_step *steps, unsigned int *nr, struct err *e);
+
+/* The lowest address that the kernel's own table translates. */
+uint64_t xlat_kernel_start(const struct xlat *x);
+
 /*
  * Walk what is mapped in [START, END], ascending, tables before what they map. Either function may
  * be NULL; a return other than 0 ends the walk and is returned. TABLE gets the physical address and
  * level of each table that is read (level 0 is the root). Tables that cannot be read are skipped.
- * At most MAX_STEPS entries are looked at; then, or at the end, or when START is no address of the
- * machine, returns 0.
+ * Windows come in their place, cut to [START, END]. At most MAX_STEPS entries are looked at; then, or
+ * at the end, returns 0.
  */
 struct xlat_visitor {
 	int (*table)(void *priv, uint64_t paddr, unsigned int level);

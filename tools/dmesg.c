@@ -40,7 +40,7 @@ int dmesg_write(struct session *s, const struct printk_opts *opts, struct sink *
 	int ret;
 
 	*damaged = false;
-	if (!s->xlat.paging) {
+	if (!xlat_works(&s->xlat)) {
 		*e = s->no_xlat;
 		return err_add(e, "%s: no kernel log", source_name(s->dump->source));
 	}

@@ -67,7 +67,7 @@ static void find_panic(struct inspect *in)
 	struct err ignored = ERR_INIT;
 	struct reader r;
 
-	if (!in->session.xlat.paging)
+	if (!xlat_works(&in->session.xlat))
 		return;
 	reader_init(&r, in->session.dump);
 	printk_read(&in->session.kernel, &in->session.xlat, &r, &opts, look_for_panic, &search,

@@ -82,6 +82,23 @@ static void print_complete(const struct inspect *in)
 		       d->damage.bad_structures);
 }
 
+static void print_translation(const struct session *s)
+{
+	const struct xlat *x = &s->xlat;
+	size_t i;
+
+	if (x->paging)
+		printf("translation:   %s, root 0x%" PRIx64 ", phys_base 0x%" PRIx64 "\n",
+		       x->paging->name, x->root, x->phys_base);
+	else
+		printf("translation:   none: %s\n", s->no_xlat.text);
+	/* ppc64 may have thousands, for its struct pages. */
+	for (i = 0; i < MIN(x->nr_windows, (size_t)8); i++)
+		printf("               0x%" PRIx64 "-0x%" PRIx64 " is 0x%" PRIx64 " and on\n",
+		       x->windows[i].vaddr, x->windows[i].vaddr + (x->windows[i].len - 1),
+		       x->windows[i].paddr);
+}
+
 static void print_kernel(const struct inspect *in)
 {
 	const struct dump *d = in->session.dump;
@@ -101,12 +118,7 @@ static void print_kernel(const struct inspect *in)
 		printf("crash time:    %s\n", when);
 	if (in->panic[0])
 		printf("panic:         %s\n", in->panic);
-	if (!in->session.xlat.paging)
-		printf("translation:   none: %s\n", in->session.no_xlat.text);
-	else
-		printf("translation:   %s, root 0x%" PRIx64 ", phys_base 0x%" PRIx64 "\n",
-		       in->session.xlat.paging->name, in->session.xlat.root,
-		       in->session.xlat.phys_base);
+	print_translation(&in->session);
 }
 
 static void print_cpus(const struct dump *d)
@@ -282,10 +294,28 @@ static void json_memory(struct json *j, const struct dump *d)
 	json_end(j);
 }
 
+static void json_translation(struct json *j, const struct xlat *x)
+{
+	size_t i;
+
+	if (x->paging) {
+		json_string(j, "translation", x->paging->name);
+		json_hex(j, "page_table", x->root);
+		json_hex(j, "phys_base", x->phys_base);
+	}
+	json_array(j, "windows");
+	for (i = 0; i < x->nr_windows; i++) {
+		json_object(j, NULL);
+		json_hex(j, "vaddr", x->windows[i].vaddr);
+		json_hex(j, "paddr", x->windows[i].paddr);
+		json_hex(j, "bytes", x->windows[i].len);
+		json_end(j);
+	}
+	json_end(j);
+}
+
 static void json_kernel(struct json *j, const struct inspect *in)
 {
-	const struct xlat *x = &in->session.xlat;
-
 	json_object(j, "kernel");
 	json_string(j, "release", in->release);
 	json_string(j, "version", in->version);
@@ -293,11 +323,7 @@ static void json_kernel(struct json *j, const struct inspect *in)
 	json_string(j, "build_id", in->build_id);
 	json_int(j, "crash_time", in->crash_time);
 	json_string(j, "panic", in->panic);
-	if (x->paging) {
-		json_string(j, "translation", x->paging->name);
-		json_hex(j, "page_table", x->root);
-		json_hex(j, "phys_base", x->phys_base);
-	}
+	json_translation(j, &in->session.xlat);
 	json_end(j);
 }
 

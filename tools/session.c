@@ -259,6 +259,7 @@ int session_open(struct session *s, char *const *names, unsigned int nr,
 void session_close(struct session *s)
 {
 	kernel_fini(&s->kernel);
+	xlat_fini(&s->xlat);
 	dump_close(s->dump);
 	s->dump = NULL;
 }

@@ -45,6 +45,7 @@ static void check_kernel(struct dump *d)
 	/* A header of another format may call it anything. */
 	must(d->told.has_uts || !strcmp(names[0], "Linux"));
 	kernel_fini(&s.kernel);
+	xlat_fini(&s.xlat);
 }
 
 static void check_dump(struct dump *d)

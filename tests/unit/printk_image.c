@@ -19,14 +19,17 @@ const char *random_text(char *buf, unsigned int max)
 	return buf;
 }
 
+static const struct entry_form present[] = {
+	{ 1, 1, ENTRY_LEAF, { { 0xfffff000, 0 } }, 0 },
+	ENTRY_REST,
+};
+
 static const struct paging test_paging = {
 	.name = "test",
 	.va_bits = 64,
 	.entry_size = 8,
 	.nr_levels = 1,
-	.level = { { .shift = 30, .bits = 2, .leaf = true } },
-	.present = 1,
-	.target = 0xfffff000,
+	.level = { { 30, 2, present } },
 };
 
 struct image image;

@@ -298,8 +298,11 @@ static void test_halves(unsigned int levels)
 		   s.m[1].vaddr == -low_end,
 	   "%u levels: both halves, each once", levels);
 	s = (struct seen){ .nr = 0 };
-	ok(!walk(&s, low_end, UINT64_MAX, 100000, true) && !s.nr && !reads,
-	   "nothing from an address on that cannot be");
+	ok(!walk(&s, low_end, UINT64_MAX, 100000, true) && s.nr == 1 && s.m[0].vaddr == -low_end,
+	   "from an address that cannot be on to the first that can");
+	s = (struct seen){ .nr = 0 };
+	ok(!walk(&s, low_end, -low_end - 1, 100000, true) && !s.nr && !reads,
+	   "nothing where no address can be");
 	reader_fini(&r);
 }
 

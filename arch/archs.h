@@ -8,5 +8,7 @@
 extern const struct arch *const archs[];
 
 extern const struct arch x86_64_arch;
+extern const struct arch i386_arch;
+extern const struct arch arm_arch, armeb_arch;
 
 #endif

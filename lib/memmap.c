@@ -109,7 +109,9 @@ static int add_sections(struct memmap *m, struct sparse *s, const struct pfnset 
 			}
 			if (!(coded & SECTION_PRESENT))
 				continue;
-			vaddr = (coded & ~SECTION_FLAGS) + nr * s->pages * m->struct_size;
+			/* What is stored is the address less this product: it wraps around. */
+			vaddr = ((coded & ~SECTION_FLAGS) + nr * s->pages * m->struct_size) &
+				UINT64_MAX >> (64 - 8 * s->word);
 			/*
 			 * Not the first struct page: of a section that is partly a hole it may not
 			 * exist.
@@ -128,10 +130,12 @@ static int add_sections(struct memmap *m, struct sparse *s, const struct pfnset 
 static int sparse_facts(struct sparse *s, struct err *e)
 {
 	const struct arch *arch = s->r->dump->arch;
-	uint64_t section_bits =
-		kernel_or(s->k, FACT_NUMBER, "SECTION_SIZE_BITS", arch->section_size_bits);
-	uint64_t phys_bits =
-		kernel_or(s->k, FACT_NUMBER, "MAX_PHYSMEM_BITS", arch->max_physmem_bits);
+	uint64_t section_bits = kernel_or(
+		s->k, FACT_NUMBER, "SECTION_SIZE_BITS",
+		s->x->section_size_bits ? s->x->section_size_bits : arch->section_size_bits);
+	uint64_t phys_bits = kernel_or(
+		s->k, FACT_NUMBER, "MAX_PHYSMEM_BITS",
+		s->x->max_physmem_bits ? s->x->max_physmem_bits : arch->max_physmem_bits);
 	uint64_t length, page_size = s->r->dump->id.page_size;
 	unsigned int shift = dump_page_shift(s->r->dump);
 

@@ -159,8 +159,9 @@ int xlat_add_segments(struct xlat *x, const struct dump *d, uint64_t start, uint
 	for (i = 0; i < MIN(d->nr_segments, (size_t)MAX_SEGMENTS); i++) {
 		const struct segment *s = &d->segments[i];
 
-		if (s->paddr != UINT64_MAX && s->vaddr >= start && s->vaddr < end &&
-		    s->memsz <= end - s->vaddr &&
+		/* Who does not know it (QEMU) writes the physical address there. */
+		if (s->paddr != UINT64_MAX && s->vaddr != s->paddr && s->vaddr >= start &&
+		    s->vaddr < end && s->memsz <= end - s->vaddr &&
 		    xlat_add_window(x, s->vaddr, s->paddr, s->memsz, e))
 			return -1;
 	}

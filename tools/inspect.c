@@ -244,7 +244,7 @@ static void print_help(FILE *f)
 	      "       dumptool inspect --compare [OPTION...] FILE... --with FILE2 [--with ...]\n"
 	      "Tell what a dump is and what is in it, as far as the file goes.\n\n"
 	      "      --vmcoreinfo        print the VMCOREINFO note instead; but see below\n"
-	      "      --vtop ADDR         where a kernel address lies; -: those of standard input\n"
+	      "      --vtop ADDR         where a kernel address lies; -: those on stdin\n"
 	      "  -v, --verbose           with the page table entries on the way\n"
 	      "      --regs              all registers of each CPU\n"
 	      "      --verify            read and expand every page, list what is damaged\n"

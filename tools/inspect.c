@@ -247,7 +247,7 @@ static void print_help(FILE *f)
 	      "      --vtop ADDR         where a kernel address lies; -: those on stdin\n"
 	      "  -v, --verbose           with the page table entries on the way\n"
 	      "      --regs              all registers of each CPU\n"
-	      "      --support           formats and architectures, and what each was verified with\n"
+	      "      --support           formats, page tables, what they were verified with\n"
 	      "      --verify            read and expand every page, list what is damaged\n"
 	      "      --compare           page by page, note by note: what differs\n"
 	      "      --with FILE2        a file of the second dump, where there are several\n"

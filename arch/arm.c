@@ -22,8 +22,11 @@
  * (arch/arm/Makefile, textofs: at most 0x308000).
  */
 #define SPLIT_ALIGN 0x400000ULL
-/* PHYS_OFFSET is a multiple of this since v5.11 (9443076e4330), of 16 MiB before. */
-#define PHYS_ALIGN 0x200000ULL
+/*
+ * PHYS_OFFSET is a multiple of this, since sections map the memory behind it; of 2 MiB where it is
+ * found at boot (9443076e4330, v5.11), of 16 MiB before that.
+ */
+#define PHYS_ALIGN 0x100000ULL
 /* Places to look at: more than 40-bit addresses have. */
 #define MAX_PLACES (1u << 20)
 
@@ -79,6 +82,7 @@ static const struct paging short_descriptors = {
 
 static const struct paging long_descriptors = {
 	.name = "Arm (32 bit) with LPAE",
+	.verified = "Debian 6.1",
 	.va_bits = 32,
 	.entry_size = 8,
 	.nr_levels = 3,

@@ -85,6 +85,7 @@ static const struct paging plain = {
 
 static const struct paging pae = {
 	.name = "x86 (32 bit) with PAE",
+	.verified = "Debian 6.1",
 	.va_bits = 32,
 	.entry_size = 8,
 	.nr_levels = 3,

@@ -174,8 +174,10 @@ static void guard_image(struct guard *g)
 
 static int guard_table(void *priv, uint64_t paddr, unsigned int level)
 {
-	(void)level;
-	guard_phys(priv, paddr, 1);
+	const struct guard *g = priv;
+	const struct paging *p = g->c->xlat->paging;
+
+	guard_phys(priv, paddr, (uint64_t)p->entry_size << p->level[level].bits);
 	return 0;
 }
 

@@ -109,9 +109,7 @@ static int add_sections(struct memmap *m, struct sparse *s, const struct pfnset 
 			}
 			if (!(coded & SECTION_PRESENT))
 				continue;
-			/* What is stored is the address less this product: it wraps around. */
-			vaddr = ((coded & ~SECTION_FLAGS) + nr * s->pages * m->struct_size) &
-				UINT64_MAX >> (64 - 8 * s->word);
+			vaddr = (coded & ~SECTION_FLAGS) + nr * s->pages * m->struct_size;
 			/*
 			 * Not the first struct page: of a section that is partly a hole it may not
 			 * exist.
@@ -130,12 +128,12 @@ static int add_sections(struct memmap *m, struct sparse *s, const struct pfnset 
 static int sparse_facts(struct sparse *s, struct err *e)
 {
 	const struct arch *arch = s->r->dump->arch;
-	uint64_t section_bits = kernel_or(
-		s->k, FACT_NUMBER, "SECTION_SIZE_BITS",
-		s->x->section_size_bits ? s->x->section_size_bits : arch->section_size_bits);
-	uint64_t phys_bits = kernel_or(
-		s->k, FACT_NUMBER, "MAX_PHYSMEM_BITS",
-		s->x->max_physmem_bits ? s->x->max_physmem_bits : arch->max_physmem_bits);
+	uint64_t section_bits = kernel_or(s->k, FACT_NUMBER, "SECTION_SIZE_BITS",
+					  s->x->section_size_bits ? s->x->section_size_bits
+								  : arch->section_size_bits);
+	uint64_t phys_bits =
+		kernel_or(s->k, FACT_NUMBER, "MAX_PHYSMEM_BITS",
+			  s->x->max_physmem_bits ? s->x->max_physmem_bits : arch->max_physmem_bits);
 	uint64_t length, page_size = s->r->dump->id.page_size;
 	unsigned int shift = dump_page_shift(s->r->dump);
 
@@ -281,7 +279,7 @@ static int init_flat(struct memmap *m, struct sparse *s, const struct pfnset *pa
 
 	if (!nodes)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	m->model = "FLATMEM";
+	m->model = kernel_fact(s->k, FACT_SYMBOL, "mem_map", &symbol) ? "FLATMEM" : "DISCONTIGMEM";
 	m->section_pages = FLAT_CHUNK;
 	nr = read_nodes(s, nodes);
 	/* A node tells how far its array goes; behind it anything may lie. */

@@ -27,8 +27,8 @@
  * found at boot (9443076e4330, v5.11), of 16 MiB before that.
  */
 #define PHYS_ALIGN 0x100000ULL
-/* Places to look at: more than 40-bit addresses have. */
-#define MAX_PLACES (1u << 20)
+/* Places to look at, in 64 GiB of memory: more than any such machine has. */
+#define MAX_PLACES (1u << 16)
 
 /*
  * Short descriptors, as the CPU sees them: the 4096 entries of Linux's 2048 pairs, each leading to

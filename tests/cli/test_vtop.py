@@ -46,7 +46,7 @@ def check_hostile(tap, tool, text, core):
     rng = random.Random(text.name)
     places = [(pfn, at) for pfn, page in sorted(text.entries.items()) for at in sorted(page)]
     bad = []
-    for _ in harness.sample(range(8), 2, text.name):
+    for _ in harness.sample(range(8), 4, text.name):
         old = {pfn: dict(page) for pfn, page in text.entries.items()}
         for pfn, at in rng.sample(places, max(1, len(places) // 8)):
             text.entries[pfn][at] = rng.randrange(256)

@@ -62,49 +62,56 @@ FORMS(block_64k, TABLE(ADDR_64K), BLOCK(ADDR_64K));
 FORMS(page_64k, PAGE(ADDR_64K));
 
 /* The kernel's half only (TTBR1): the bits above are ones. */
-#define PAGING(id, title, bits, nr, ...)                  \
+#define LAYOUT(id, title, kernel, bits, nr, ...)          \
 	static const struct paging id = {                 \
 		.name = "arm64 with " title,              \
+		.verified = kernel,                       \
 		.va_bits = bits,                          \
 		.va_base = ~0ULL << (bits),               \
 		.entry_size = 8,                          \
 		.nr_levels = nr,                          \
 		.level = { __VA_ARGS__ },                 \
 	}
+/* Big-endian kernels (SCTLR_EL1.EE) have the same, but nobody checked. */
+#define PAGING(id, title, kernel, bits, nr, ...)              \
+	LAYOUT(id, title, kernel, bits, nr, __VA_ARGS__);     \
+	LAYOUT(id##_be, title, NULL, bits, nr, __VA_ARGS__)
 
-PAGING(p4k_39, "4 KiB pages, 39 bits", 39, 3,
+PAGING(p4k_39, "4 KiB pages, 39 bits", NULL, 39, 3,
        { 30, 9, block_4k }, { 21, 9, block_4k }, { 12, 9, page_4k });
-PAGING(p4k_48, "4 KiB pages, 48 bits", 48, 4,
+PAGING(p4k_48, "4 KiB pages, 48 bits", "Debian 6.1", 48, 4,
        { 39, 9, table_4k }, { 30, 9, block_4k }, { 21, 9, block_4k }, { 12, 9, page_4k });
-PAGING(p4k_52, "4 KiB pages, 52 bits", 52, 5,
+PAGING(p4k_52, "4 KiB pages, 52 bits", "Debian 6.12", 52, 5,
        { 48, 4, table_4k_ds }, { 39, 9, block_4k_ds }, { 30, 9, block_4k_ds },
        { 21, 9, block_4k_ds }, { 12, 9, page_4k_ds });
-PAGING(p16k_36, "16 KiB pages, 36 bits", 36, 2, { 25, 11, block_16k }, { 14, 11, page_16k });
-PAGING(p16k_47, "16 KiB pages, 47 bits", 47, 3,
+PAGING(p16k_36, "16 KiB pages, 36 bits", NULL, 36, 2, { 25, 11, block_16k }, { 14, 11, page_16k });
+PAGING(p16k_47, "16 KiB pages, 47 bits", "Debian 6.12", 47, 3,
        { 36, 11, table_16k }, { 25, 11, block_16k }, { 14, 11, page_16k });
-PAGING(p16k_48, "16 KiB pages, 48 bits", 48, 4,
+PAGING(p16k_48, "16 KiB pages, 48 bits", NULL, 48, 4,
        { 47, 1, table_16k }, { 36, 11, table_16k }, { 25, 11, block_16k }, { 14, 11, page_16k });
-PAGING(p16k_52, "16 KiB pages, 52 bits", 52, 4,
+PAGING(p16k_52, "16 KiB pages, 52 bits", "Debian 6.12", 52, 4,
        { 47, 5, table_16k_ds }, { 36, 11, block_16k_ds }, { 25, 11, block_16k_ds },
        { 14, 11, page_16k_ds });
-PAGING(p64k_42, "64 KiB pages, 42 bits", 42, 2, { 29, 13, block_64k }, { 16, 13, page_64k });
-PAGING(p64k_48, "64 KiB pages, 48 bits", 48, 3,
+PAGING(p64k_42, "64 KiB pages, 42 bits", NULL, 42, 2, { 29, 13, block_64k }, { 16, 13, page_64k });
+PAGING(p64k_48, "64 KiB pages, 48 bits", NULL, 48, 3,
        { 42, 6, block_64k }, { 29, 13, block_64k }, { 16, 13, page_64k });
-PAGING(p64k_52, "64 KiB pages, 52 bits", 52, 3,
+PAGING(p64k_52, "64 KiB pages, 52 bits", NULL, 52, 3,
        { 42, 10, block_64k }, { 29, 13, block_64k }, { 16, 13, page_64k });
 /*
  * A kernel that is built for 52 bits on a CPU that has 48 gives it the upper end of its top table
  * (TTBR1_BADDR_4852_OFFSET): 64 KiB pages since v5.0.
  */
-PAGING(p64k_48_of_52, "64 KiB pages, 48 of 52 bits", 48, 3,
+PAGING(p64k_48_of_52, "64 KiB pages, 48 of 52 bits", NULL, 48, 3,
        { 42, 10, block_64k }, { 29, 13, block_64k }, { 16, 13, page_64k });
-/* clang-format on */
 
 /* Where several fit what is known, the first that the dump confirms counts. */
-static const struct paging *const layouts[] = {
-	&p4k_48,  &p4k_39,  &p4k_52,  &p16k_47, &p16k_48,	&p16k_52,
-	&p16k_36, &p64k_48, &p64k_52, &p64k_42, &p64k_48_of_52, NULL,
-};
+#define LAYOUTS(be)                                                                         \
+	{ &p4k_48##be, &p4k_39##be, &p4k_52##be, &p16k_47##be, &p16k_48##be, &p16k_52##be, \
+	  &p16k_36##be, &p64k_48##be, &p64k_52##be, &p64k_42##be, &p64k_48_of_52##be, NULL }
+
+static const struct paging *const layouts[] = LAYOUTS();
+static const struct paging *const layouts_be[] = LAYOUTS(_be);
+/* clang-format on */
 
 /* ---- registers ---- */
 
@@ -193,17 +200,16 @@ static bool confirm(const struct dump *d, const struct facts *f, struct xlat *x)
  */
 static bool choose(const struct dump *d, const struct facts *f, struct xlat *x)
 {
-	const struct paging *first = NULL;
-	size_t i;
+	const struct paging *const *p, *first = NULL;
 
-	for (i = 0; layouts[i]; i++) {
-		if (!fits(f, layouts[i], dump_page_shift(d)))
+	for (p = d->arch->paging; *p; p++) {
+		if (!fits(f, *p, dump_page_shift(d)))
 			continue;
-		x->paging = layouts[i];
+		x->paging = *p;
 		if (confirm(d, f, x))
 			return true;
 		if (!first)
-			first = layouts[i];
+			first = *p;
 	}
 	x->paging = first;
 	x->root = f->root;
@@ -250,8 +256,8 @@ static bool use_registers(const struct dump *d, struct xlat *x)
 {
 	static const uint8_t shift[] = { 0, 14, 12, 16 }; /* by TG1 */
 	uint64_t tcr, ttbr, pc;
+	const struct paging *const *p;
 	unsigned int i;
-	size_t n;
 
 	for (i = 0; i < d->nr_cpus; i++) {
 		/* In user mode it may be the trampoline's table. */
@@ -259,15 +265,15 @@ static bool use_registers(const struct dump *d, struct xlat *x)
 		    !cpu_reg(&d->cpus[i], "ttbr1_el1", &ttbr) || !cpu_reg(&d->cpus[i], "pc", &pc) ||
 		    !(pc >> 63))
 			continue;
-		for (n = 0; layouts[n]; n++)
-			if (granule(layouts[n]) == shift[TCR_TG1(tcr)] &&
-			    layouts[n]->va_bits == 64 - TCR_T1SZ(tcr))
+		for (p = d->arch->paging; *p; p++)
+			if (granule(*p) == shift[TCR_TG1(tcr)] &&
+			    (*p)->va_bits == 64 - TCR_T1SZ(tcr))
 				break;
-		x->paging = layouts[n];
+		x->paging = *p;
 		x->root = TCR_IPS(tcr) == TCR_IPS_52 || TCR_DS(tcr)
 				  ? (ttbr & BITS(47, 6)) | (ttbr & BITS(5, 2)) << 46
 				  : ttbr & BITS(47, 1);
-		return layouts[n] != NULL;
+		return *p != NULL;
 	}
 	return false;
 }
@@ -318,26 +324,27 @@ static bool arm64_image_range(const struct xlat *x, const struct kernel *k, uint
 	return true;
 }
 
-#define ARM64(id, name_, title_, order_)                                         \
-	const struct arch id = {                                                 \
-		.name = name_,                                                   \
-		.title = title_,                                                 \
-		.e_machine = EM_AARCH64,                                         \
-		.order = order_,                                                 \
-		.word = 8,                                                       \
-		.page_shift = 12,                                                \
-		.align64 = 8,                                                    \
-		.paging = layouts,                                               \
-		.notes = notes,                                                  \
-		.sp = "sp",                                                      \
-		.pc = "pc",                                                      \
-		.section_size_bits = 30, /* until v5.12 (f0b13ee23241) */        \
-		.max_physmem_bits = 48,	 /* or 52 (PA_BITS), exported by v5.9 */ \
-		.stack_shift = 14,	 /* MIN_THREAD_SHIFT */                  \
-		.setup = arm64_setup,                                            \
-		.image_range = arm64_image_range,                                \
+/* clang-format off */
+#define ARM64(id, name_, title_, order_, layouts_)                              \
+	const struct arch id = {                                                \
+		.name = name_,                                                  \
+		.title = title_,                                                \
+		.e_machine = EM_AARCH64,                                        \
+		.order = order_,                                                \
+		.word = 8,                                                      \
+		.page_shift = 12,                                               \
+		.align64 = 8,                                                   \
+		.paging = layouts_,                                             \
+		.notes = notes,                                                 \
+		.sp = "sp",                                                     \
+		.pc = "pc",                                                     \
+		.section_size_bits = 30, /* until v5.12 (f0b13ee23241) */       \
+		.max_physmem_bits = 48, /* or 52 (PA_BITS), exported by v5.9 */ \
+		.stack_shift = 14, /* MIN_THREAD_SHIFT */                       \
+		.setup = arm64_setup,                                           \
+		.image_range = arm64_image_range,                               \
 	}
+/* clang-format on */
 
-ARM64(arm64_arch, "aarch64", "Arm (64 bit)", ORDER_LE);
-/* CONFIG_CPU_BIG_ENDIAN: descriptors too (SCTLR_EL1.EE). */
-ARM64(arm64be_arch, "aarch64_be", "Arm (64 bit, big-endian)", ORDER_BE);
+ARM64(arm64_arch, "aarch64", "Arm (64 bit)", ORDER_LE, layouts);
+ARM64(arm64be_arch, "aarch64_be", "Arm (64 bit, big-endian)", ORDER_BE, layouts_be);

@@ -278,6 +278,25 @@ static bool use_registers(const struct dump *d, struct xlat *x)
 	return false;
 }
 
+/*
+ * SECTION_SIZE_BITS is told since v5.13, but is another since v5.12 (f0b13ee23241: 27, with pages
+ * of 64 KiB 29). How many sections there are the array of their roots tells.
+ */
+static uint8_t section_bits(const struct dump *d, const struct kernel *k)
+{
+	uint64_t length, size, physmem;
+	unsigned int bits;
+
+	if (!kernel_fact(k, FACT_NUMBER, "MAX_PHYSMEM_BITS", &physmem) ||
+	    !kernel_fact(k, FACT_LENGTH, "mem_section", &length) ||
+	    !kernel_fact(k, FACT_SIZE, "mem_section", &size) || !size || physmem > 52)
+		return 0;
+	for (bits = 24; bits < 32; bits++)
+		if (physmem > bits && 1ULL << (physmem - bits) == length * (d->id.page_size / size))
+			return (uint8_t)bits;
+	return 0;
+}
+
 static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat *x, struct err *e)
 {
 	struct facts f;
@@ -286,6 +305,7 @@ static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat
 	learn(d, k, &f);
 	x->phys_base = kernel_or(k, FACT_NUMBER, "PHYS_OFFSET", 0);
 	x->flat_pfn = x->phys_base >> dump_page_shift(d); /* ARCH_PFN_OFFSET */
+	x->section_size_bits = section_bits(d, k);
 	if (!f.swapper) {
 		if (use_registers(d, x))
 			return 0;

@@ -10,5 +10,7 @@ extern const struct arch *const archs[];
 extern const struct arch x86_64_arch;
 extern const struct arch i386_arch;
 extern const struct arch arm_arch, armeb_arch;
+extern const struct arch arm64_arch, arm64be_arch;
+extern const struct arch riscv64_arch;
 
 #endif

@@ -8,5 +8,6 @@
 extern const struct arch *const archs[];
 
 extern const struct arch x86_64_arch;
+extern const struct arch ppc64_arch, ppc64le_arch;
 
 #endif

@@ -146,6 +146,7 @@ void dump_close(struct dump *d)
 	free(d->ram);
 	free(d->history);
 	free(d->cpus);
+	free(d->notes_made);
 	free(d);
 }
 
@@ -154,7 +155,7 @@ void dump_close(struct dump *d)
 static bool looks_like_vmcoreinfo(const struct note *n)
 {
 	/* The kernel's own is a page (VMCOREINFO_BYTES); every fact is looked for in all of it. */
-	return note_owner_is(n, "VMCOREINFO") && n->type == 0 && n->desc_len > 0 &&
+	return note_owner_is(n, VMCOREINFO_OWNER) && n->type == 0 && n->desc_len > 0 &&
 	       n->desc_len <= 1 << 20;
 }
 
@@ -341,6 +342,52 @@ static void bind_page_size(struct dump *d, const struct bind_force *force)
 		d->id.page_size = told;
 	if (!d->id.page_size)
 		d->id.page_size = d->arch ? 1u << d->arch->page_shift : 4096;
+}
+
+/* All notes but VMCOREINFO, then the new one. */
+static int make_notes(struct dump *d, const char *text, size_t len, struct err *e)
+{
+	struct bytes b = bytes_init(d->notes, d->notes_len, d->id.order, "notes", d->notes_off);
+	uint8_t *made = malloc(d->notes_len + 4);
+	size_t made_len = 0, start = 0;
+	struct note n;
+
+	for (; made && note_next(&b, &n); start = b.pos) {
+		if (note_owner_is(&n, VMCOREINFO_OWNER))
+			continue;
+		memcpy(made + made_len, d->notes + start, b.pos - start);
+		made_len += b.pos - start;
+	}
+	/* Only the end of a file leaves a note without its padding. */
+	for (; made && made_len % 4; made_len++)
+		made[made_len] = 0;
+	if (!made ||
+	    !note_append(&made, &made_len, d->id.order, VMCOREINFO_OWNER, 0, text, len)) {
+		free(made);
+		return err_set(e, ERR_NOMEM, "no memory for notes");
+	}
+	free(d->notes_made);
+	d->notes = d->notes_made = made;
+	d->notes_len = made_len;
+	d->vmcoreinfo = (const char *)made + made_len - ALIGN_UP(len, 4);
+	d->vmcoreinfo_len = len;
+	return 0;
+}
+
+int dump_set_vmcoreinfo(struct dump *d, const char *text, size_t len,
+			const struct bind_force *force, struct err *e)
+{
+	uint32_t before = d->id.page_size;
+
+	if (make_notes(d, text, len, e))
+		return -1;
+	if (!before)
+		return 0;
+	bind_page_size(d, force);
+	if (d->id.page_size == before || !d->map || !d->map->set_page_size)
+		return 0;
+	d->damage.unreadable_pages = 0; /* the map counts them again */
+	return d->map->set_page_size(d, e);
 }
 
 int dump_bind(struct dump *d, const struct arch *const *archs, const struct bind_force *force,

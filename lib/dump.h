@@ -196,6 +196,7 @@ struct dump {
 	size_t notes_len;
 	struct window notes_window; /* what notes points into: usually the file itself */
 	uint8_t *notes_copy;	    /* or this, where there are several segments */
+	uint8_t *notes_made;	    /* or this, by dump_set_vmcoreinfo() */
 	uint64_t notes_off;	    /* where it lay in the file, for messages */
 	const char *vmcoreinfo; /* text inside notes, not terminated; NULL where there is none */
 	size_t vmcoreinfo_len;
@@ -259,6 +260,13 @@ struct bind_force {
  */
 int dump_bind(struct dump *d, const struct arch *const *archs, const struct bind_force *force,
 	      struct err *e);
+
+/*
+ * LEN bytes at TEXT become the VMCOREINFO note of D, in place of one that it has. Before or after
+ * dump_bind(); after it, FORCE is what was forced then, and the page size follows the text. ERR_NOMEM.
+ */
+int dump_set_vmcoreinfo(struct dump *d, const char *text, size_t len,
+			const struct bind_force *force, struct err *e);
 
 /* log2 of the page size; valid after dump_bind(). */
 unsigned int dump_page_shift(const struct dump *d);

@@ -13,6 +13,7 @@
 #include "bytes.h"
 
 #define NT_PRSTATUS_TYPE 1
+#define VMCOREINFO_OWNER "VMCOREINFO"
 
 struct note {
 	const char *owner; /* not terminated; a trailing NUL is not counted */

@@ -243,7 +243,10 @@ static void print_help(FILE *f)
 	      "       dumptool inspect --compare [OPTION...] FILE FILE2\n"
 	      "       dumptool inspect --compare [OPTION...] FILE... --with FILE2 [--with ...]\n"
 	      "Tell what a dump is and what is in it, as far as the file goes.\n\n"
-	      "      --vmcoreinfo        print the VMCOREINFO note instead\n"
+	      "      --vmcoreinfo        print the VMCOREINFO note instead; but see below\n"
+	      "      --vtop ADDR         where a kernel address lies; -: those on stdin\n"
+	      "  -v, --verbose           with the page table entries on the way\n"
+	      "      --regs              all registers of each CPU\n"
 	      "      --verify            read and expand every page, list what is damaged\n"
 	      "      --compare           page by page, note by note: what differs\n"
 	      "      --with FILE2        a file of the second dump, where there are several\n"
@@ -277,8 +280,10 @@ static int inspect(struct inspect *in, struct err *e)
 
 	if (open_session(in, e))
 		return STATUS_FAILED;
-	if (in->vmcoreinfo) {
-		if (inspect_print_vmcoreinfo(in->session.dump, e))
+	if (in->vmcoreinfo || in->nr_addresses || in->regs) {
+		if (in->vmcoreinfo	 ? inspect_print_vmcoreinfo(in->session.dump, e)
+		    : in->nr_addresses ? inspect_vtop(in, e)
+					 : inspect_regs(in, e))
 			status = STATUS_FAILED;
 	} else {
 		find_kernel(in);
@@ -296,13 +301,25 @@ static int inspect(struct inspect *in, struct err *e)
 	return status;
 }
 
-enum { OPT_COMPARE = 256, OPT_WITH };
+enum { OPT_COMPARE = 256, OPT_WITH, OPT_VMCOREINFO, OPT_VTOP, OPT_REGS };
+
+#define NR_OPTIONS 12
 
 static int take_option(struct inspect *in, int id, const char *arg, struct err *e)
 {
 	switch (id) {
+	case OPT_VMCOREINFO:
+		in->vmcoreinfo = !arg;
+		in->in.vmcoreinfo = arg;
+		return 0;
+	case OPT_VTOP:
+		in->addresses[in->nr_addresses++] = (char *)arg;
+		return 0;
+	case OPT_REGS:
+		in->regs = true;
+		return 0;
 	case 'v':
-		in->vmcoreinfo = true;
+		in->verbose = true;
 		return 0;
 	case OPT_COMPARE:
 		in->compare = true;
@@ -351,9 +368,11 @@ static int take_files(struct inspect *in, int nr, char **files, struct err *e)
 	}
 	if (in->vmcoreinfo && in->json)
 		return err_set(e, ERR_USAGE, "--vmcoreinfo prints text; --json has it too");
-	if (in->vmcoreinfo + in->compare + in->verify + in->quick > 1)
+	if (in->vmcoreinfo + in->compare + in->verify + in->quick + in->regs + !!in->nr_addresses >
+	    1)
 		return err_set(e, ERR_USAGE,
-			       "--vmcoreinfo, --compare, --verify, --quick: one of them at a time");
+			       "--vmcoreinfo, --vtop, --regs, --compare, --verify, --quick: one of "
+			       "them at a time");
 	return 0;
 }
 
@@ -366,8 +385,11 @@ static int wrong_usage(struct err *e)
 
 static int inspect_run(int argc, char **argv, struct err *e)
 {
-	struct option longs[9 + NR_INPUT_OPTIONS + 1] = {
-		{ "vmcoreinfo", no_argument, NULL, 'v' },
+	struct option longs[NR_OPTIONS + NR_INPUT_OPTIONS + 1] = {
+		{ "vmcoreinfo", optional_argument, NULL, OPT_VMCOREINFO },
+		{ "vtop", required_argument, NULL, OPT_VTOP },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "regs", no_argument, NULL, OPT_REGS },
 		{ "json", no_argument, NULL, 'j' },
 		{ "quick", no_argument, NULL, 'q' },
 		{ "verify", no_argument, NULL, 'V' },
@@ -378,19 +400,24 @@ static int inspect_run(int argc, char **argv, struct err *e)
 		{ "help", no_argument, NULL, 'h' },
 	};
 	_cleanup_free_ char **second = calloc((size_t)argc + 1, sizeof(*second));
+	_cleanup_free_ char **addresses = calloc((size_t)argc + 1, sizeof(*addresses));
 	static struct inspect in; /* large, and there is only one */
 	int id;
 
-	if (!second)
+	if (!second || !addresses)
 		return err_set(e, ERR_NOMEM, "out of memory"), STATUS_FAILED;
-	in = (struct inspect){ .second = second };
+	in = (struct inspect){ .second = second, .addresses = addresses };
 	talk_init(&in.talk, "dumptool inspect", false);
-	input_options_add(longs, 9);
-	while ((id = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+	input_options_add(longs, NR_OPTIONS);
+	while ((id = getopt_long(argc, argv, "hv", longs, NULL)) != -1) {
 		if (id == 'h')
 			return print_help(stdout), STATUS_OK;
 		if (id == '?')
 			return usage_error(e, "inspect", "wrong option");
+		/* It has the meaning of the other commands where what follows can be nothing else. */
+		if (id == OPT_VMCOREINFO && !optarg && optind < argc &&
+		    session_is_vmcoreinfo(argv[optind]))
+			optarg = argv[optind++];
 		if (take_option(&in, id, optarg, e))
 			return wrong_usage(e);
 	}

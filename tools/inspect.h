@@ -31,7 +31,9 @@ struct inspect {
 	char **second; /* files of the dump to compare with */
 	unsigned int nr_second;
 	struct input_opts in;
-	bool json, quick, verify, compare, vmcoreinfo;
+	bool json, quick, verify, compare, vmcoreinfo, regs, verbose;
+	char **addresses; /* of --vtop */
+	unsigned int nr_addresses;
 	unsigned int threads; /* 0: one for each CPU */
 	char release[65], version[65], machine[65], build_id[65];
 	int64_t crash_time;
@@ -54,6 +56,16 @@ void inspect_format_text(const struct source *s, const char *title, char *ret, s
 struct json;
 /* The same as an array "wrapped_in", outermost first. */
 void inspect_json_wrapping(struct json *j, const struct source *s);
+/* The array "cpus". */
+void inspect_json_cpus(struct json *j, const struct dump *d);
+
+/*
+ * inspect_kernel.c. Print where in->addresses lie, "-" for those on standard input. ERR_MISSING
+ * when some are not translated; ERR_USAGE.
+ */
+int inspect_vtop(struct inspect *in, struct err *e);
+/* Print all registers of all CPUs. ERR_MISSING. */
+int inspect_regs(const struct inspect *in, struct err *e);
 
 /* inspect_compare.c: page by page, note by note. Returns an exit status. */
 int inspect_compare(struct inspect *in, struct err *e);

@@ -260,7 +260,7 @@ void inspect_print_text(const struct inspect *in)
 	print_bad(in);
 }
 
-static void json_cpus(struct json *j, const struct dump *d)
+void inspect_json_cpus(struct json *j, const struct dump *d)
 {
 	unsigned int i, k;
 
@@ -394,7 +394,7 @@ void inspect_print_json(const struct inspect *in)
 	json_uint(&j, "bad_structures", d->damage.bad_structures);
 	json_told(&j, d);
 	json_kernel(&j, in);
-	json_cpus(&j, d);
+	inspect_json_cpus(&j, d);
 	json_memory(&j, d);
 	json_object(&j, "pages");
 	json_uint(&j, "present", in->pages[PAGE_DATA]);

@@ -9,29 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "archs.h"
 #include "cleanup.h"
 #include "formats.h"
 #include "main.h"
 #include "spool.h"
-
-static void setup_kernel(struct session *s, struct log *log)
-{
-	struct dump *d = s->dump;
-
-	if (d->vmcoreinfo)
-		kernel_add(&s->kernel, vmcoreinfo_provider(d->vmcoreinfo, d->vmcoreinfo_len));
-	else
-		log_debug(log, "%s: has no VMCOREINFO note", source_name(d->source));
-	if (!d->arch || !d->arch->setup) {
-		err_set(&s->no_xlat, ERR_UNSUPPORTED,
-			"addresses of %s (ELF machine %u) cannot be translated yet",
-			d->arch ? d->arch->title : "this architecture", d->id.e_machine);
-		return;
-	}
-	if (d->arch->setup(d, &s->kernel, &s->xlat, &s->no_xlat))
-		log_debug(log, "%s: %s", source_name(d->source), s->no_xlat.text);
-}
 
 /* ---- operands ---- */
 
@@ -42,6 +23,7 @@ static const struct {
 } input_options[NR_INPUT_OPTIONS] = {
 	{ "arch", INPUT_OPT_ARCH, "NAME", "the dump is of that architecture" },
 	{ "page-size", INPUT_OPT_PAGE_SIZE, "N", "its pages have N bytes (4K, 64K)" },
+	{ "vmcoreinfo", INPUT_OPT_VMCOREINFO, "FILE", "VMCOREINFO; scan: look in memory; none" },
 	{ "spool-dir", INPUT_OPT_SPOOL_DIR, "DIR", "unpack compressed or piped input there" },
 	{ "spool-limit", INPUT_OPT_SPOOL_LIMIT, "SIZE", "use at most SIZE there" },
 };
@@ -97,6 +79,9 @@ int input_option(struct input_opts *o, int id, const char *arg, struct err *e)
 	switch (id) {
 	case INPUT_OPT_ARCH:
 		o->force.arch = arg;
+		return 0;
+	case INPUT_OPT_VMCOREINFO:
+		o->vmcoreinfo = arg;
 		return 0;
 	case INPUT_OPT_SPOOL_DIR:
 		o->spool.dir = arg;
@@ -231,12 +216,11 @@ int session_use(struct session *s, struct source **sources, unsigned int nr,
 	*s = (struct session){ .no_xlat = ERR_INIT };
 	if (open_dump(s, sources, nr, log, e))
 		return -1;
-	if (dump_bind(s->dump, archs, &o->force, e)) {
+	if (session_bind(s, o, log, e)) {
 		s->dump->nr_sources = 0; /* they stay the caller's */
 		session_close(s);
 		return -1;
 	}
-	setup_kernel(s, log);
 	return 0;
 }
 
@@ -272,52 +256,4 @@ bool session_reads(const struct session *s, const char *path)
 		if (source_is_path(s->dump->sources[i], path))
 			return true;
 	return false;
-}
-
-/* Is this a string of sane characters, ended inside its 65 bytes? */
-static int sane_name(const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < 65 && name[i]; i++)
-		if (name[i] < ' ' || name[i] > '~')
-			return 0;
-	return i < 65;
-}
-
-static int read_utsname(struct session *s, char ret[UTS_FIELDS][UTS_LEN])
-{
-	struct err ignored = ERR_INIT;
-	struct reader r;
-	uint64_t at, off;
-	int failed, i;
-
-	if (!kernel_fact(&s->kernel, FACT_SYMBOL, "init_uts_ns", &at) ||
-	    !kernel_fact(&s->kernel, FACT_OFFSET, "uts_namespace.name", &off))
-		return -1;
-	reader_init(&r, s->dump);
-	failed = xlat_read(&s->xlat, &r, at + off, ret, 6 * 65, &ignored);
-	reader_fini(&r);
-	for (i = 0; !failed && i < 6; i++)
-		failed = !sane_name(ret[i]);
-	return failed || strcmp(ret[0], "Linux") ? -1 : 0;
-}
-
-void session_utsname(struct session *s, char ret[UTS_FIELDS][UTS_LEN])
-{
-	const struct told *told = &s->dump->told;
-
-	if (told->has_uts && told->uts[2][0]) {
-		memcpy(ret, told->uts, sizeof(told->uts));
-		return;
-	}
-	if (!read_utsname(s, ret))
-		return;
-	memset(ret, 0, UTS_FIELDS * UTS_LEN);
-	strcpy(ret[0], "Linux");
-	kernel_text(&s->kernel, "OSRELEASE", ret[2], 65);
-	if (!sane_name(ret[2]))
-		ret[2][0] = '\0';
-	if (s->dump->id.uname)
-		snprintf(ret[4], 65, "%s", s->dump->id.uname);
 }

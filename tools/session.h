@@ -28,11 +28,12 @@ struct input_opts {
 	unsigned int source_flags; /* for source_open() */
 	struct spool_opts spool;
 	struct bind_force force;
+	const char *vmcoreinfo; /* a file, "scan", "none"; NULL: the note, else memory */
 };
 
 /* getopt values of the options that every command which reads dumps takes. */
 enum { INPUT_OPT_FIRST = 0x1000, INPUT_OPT_ARCH = INPUT_OPT_FIRST, INPUT_OPT_PAGE_SIZE,
-       INPUT_OPT_SPOOL_DIR, INPUT_OPT_SPOOL_LIMIT, INPUT_OPT_LAST };
+       INPUT_OPT_VMCOREINFO, INPUT_OPT_SPOOL_DIR, INPUT_OPT_SPOOL_LIMIT, INPUT_OPT_LAST };
 
 #define NR_INPUT_OPTIONS (INPUT_OPT_LAST - INPUT_OPT_FIRST)
 
@@ -42,6 +43,9 @@ void input_options_add(struct option *longs, size_t nr);
 void input_options_help(FILE *f, int column);
 /* Take one of them. ERR_USAGE. */
 int input_option(struct input_opts *o, int id, const char *arg, struct err *e);
+
+/* "scan", "none", or a file that begins as VMCOREINFO does: nothing else is meant by it. */
+bool session_is_vmcoreinfo(const char *arg);
 
 /* A size as users write it, 16M or 2g, not 0. */
 bool parse_size(const char *text, uint64_t *ret);
@@ -68,6 +72,12 @@ int session_open(struct session *s, char *const *names, unsigned int nr,
 int session_use(struct session *s, struct source **sources, unsigned int nr,
 		const struct input_opts *o, struct log *log, struct err *e);
 void session_close(struct session *s);
+
+/*
+ * Between the two: bind what is open to its architecture, and find out about the kernel. Where the
+ * dump has no VMCOREINFO note, the one that lies in memory becomes its note, and is announced.
+ */
+int session_bind(struct session *s, const struct input_opts *o, struct log *log, struct err *e);
 
 /* Is PATH one of the files that are read here? Then it must not be written. */
 bool session_reads(const struct session *s, const char *path);

@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Page tables of all layouts, described in tests/data/vtop-*.txt: where addresses lie, by inspect --vtop.
+
+The numbers in the descriptions come from the manuals of the CPUs and the kernel's headers."""
+import glob
+import json
+import os
+import random
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import elfgen
+import harness
+
+
+class Tables(elfgen.Description):
+    """Memory of zeros but for the entries of page tables, and what addresses translate to."""
+
+    def __init__(self, path):
+        self.info, self.entries, self.vtops, self.refused = [], {}, [], False
+        super().__init__(path)
+        if self.info:
+            self.notes.append(("VMCOREINFO", 0, "".join(line + "\n" for line in self.info).encode()))
+
+    def line_vmcoreinfo(self, *lines):
+        self.info += lines
+
+    def line_memory(self, start, size, vaddr=None):
+        at = elfgen.number(start)
+        self.loads.append(elfgen.Load(at, at + elfgen.number(size), at + elfgen.number(size),
+                                      vaddr=elfgen.number(vaddr) if vaddr else None))
+
+    def line_entry(self, at, width, value, order=None):
+        at, width = elfgen.number(at), elfgen.number(width)
+        order = order or {"<": "little", ">": "big"}[self.core.order]
+        data = (elfgen.number(value) & (1 << 8 * width) - 1).to_bytes(width, order)
+        for i, byte in enumerate(data):
+            self.entries.setdefault((at + i) // self.page_size, {})[(at + i) % self.page_size] = byte
+
+    def line_vtop(self, vaddr, sign, paddr=None, size=None):
+        if sign == "=":
+            self.vtops.append((elfgen.number(vaddr), elfgen.number(paddr),
+                               elfgen.number(size) if size else None))
+        else:
+            self.vtops.append((elfgen.number(vaddr), None, None))
+
+    def page(self, pfn):
+        page = bytearray(self.page_size)
+        for at, byte in self.entries.get(pfn, {}).items():
+            page[at] = byte
+        return bytes(page)
+
+
+setattr(Tables, "line_entry-be", lambda self, *words: Tables.line_entry(self, *words, "big"))
+
+
+def vtop(tool, path, addresses, *options):
+    with open(path + ".ask", "w", encoding="ascii") as f:
+        f.write("".join(f"{a:#x}\n" for a in addresses))
+    with open(path + ".ask", "rb") as f:
+        return tool.run("inspect", "--json", *options, "--vtop", "-", path, stdin=f)
+
+
+def check_tables(tap, tool, path, folder):
+    text = Tables(path)
+    core = os.path.join(folder, "core")
+    text.build(core)
+    run = vtop(tool, core, [v for v, _, _ in text.vtops])
+    wanted = harness.FAILED if any(p is None for _, p, _ in text.vtops) else harness.OK
+    if not tap.equal(run.status, wanted, f"{text.name}: status", run):
+        return
+    for (vaddr, paddr, size), got in zip(text.vtops, json.loads(run.out)["addresses"], strict=True):
+        if paddr is None:
+            tap.check("error" in got, f"{text.name}: {vaddr:#x} is not mapped", got)
+            continue
+        found = (int(got.get("paddr", "-1"), 0), int(got.get("bytes", "-1"), 0) if size else None)
+        tap.equal([hex(n or 0) for n in found], [hex(n or 0) for n in (paddr, size)],
+                  f"{text.name}: {vaddr:#x}")
+    check_hostile(tap, tool, text, core)
+
+
+def check_hostile(tap, tool, text, core):
+    """Entries that lie: nothing hangs or crashes, whatever comes out."""
+    rng = random.Random(text.name)
+    places = [(pfn, at) for pfn, page in sorted(text.entries.items()) for at in sorted(page)]
+    bad = []
+    for _ in harness.sample(range(8), 2, text.name):
+        old = {pfn: dict(page) for pfn, page in text.entries.items()}
+        for pfn, at in rng.sample(places, max(1, len(places) // 8)):
+            text.entries[pfn][at] = rng.randrange(256)
+        text.build(core)
+        run = vtop(tool, core, [v for v, _, _ in text.vtops])
+        filtered = tool.run("filter", "-f", "-q", "-d", "31", core, core + ".out")
+        if run.status not in (harness.OK, harness.FAILED) or run.faults() or filtered.faults() or \
+                filtered.status not in (harness.OK, harness.DAMAGED):
+            bad.append(f"{run.status} {run.err} {filtered.status} {filtered.err}")
+        text.entries = old
+    tap.none(bad, f"{text.name}: lying entries")
+
+
+def test(tap, tool, folder):
+    for path in sorted(glob.glob(os.path.join(harness.DATA, "vtop-*.txt"))):
+        check_tables(tap, tool, path, folder)
+
+
+if __name__ == "__main__":
+    harness.main(test)

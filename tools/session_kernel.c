@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a session knows about the kernel: where VMCOREINFO comes from, and what is made of it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "archs.h"
+#include "budget.h"
+#include "cleanup.h"
+#include "infoscan.h"
+#include "main.h"
+#include "session.h"
+#include "talk.h"
+
+static void setup_kernel(struct session *s, struct log *log)
+{
+	struct dump *d = s->dump;
+
+	if (d->vmcoreinfo)
+		kernel_add(&s->kernel, vmcoreinfo_provider(d->vmcoreinfo, d->vmcoreinfo_len));
+	else
+		log_debug(log, "%s: has no VMCOREINFO note", source_name(d->source));
+	if (!d->arch || !d->arch->setup) {
+		err_set(&s->no_xlat, ERR_UNSUPPORTED,
+			"addresses of %s (ELF machine %u) cannot be translated yet",
+			d->arch ? d->arch->title : "this architecture", d->id.e_machine);
+		return;
+	}
+	if (d->arch->setup(d, &s->kernel, &s->xlat, &s->no_xlat))
+		log_debug(log, "%s: %s", source_name(d->source), s->no_xlat.text);
+}
+
+/* ---- names ---- */
+
+/* Is this a string of sane characters, ended inside its 65 bytes? */
+static int sane_name(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < 65 && name[i]; i++)
+		if (name[i] < ' ' || name[i] > '~')
+			return 0;
+	return i < 65;
+}
+
+static int read_utsname(struct session *s, char ret[UTS_FIELDS][UTS_LEN])
+{
+	struct err ignored = ERR_INIT;
+	struct reader r;
+	uint64_t at, off;
+	int failed, i;
+
+	if (!kernel_fact(&s->kernel, FACT_SYMBOL, "init_uts_ns", &at) ||
+	    !kernel_fact(&s->kernel, FACT_OFFSET, "uts_namespace.name", &off))
+		return -1;
+	reader_init(&r, s->dump);
+	failed = xlat_read(&s->xlat, &r, at + off, ret, 6 * 65, &ignored);
+	reader_fini(&r);
+	for (i = 0; !failed && i < 6; i++)
+		failed = !sane_name(ret[i]);
+	return failed || strcmp(ret[0], "Linux") ? -1 : 0;
+}
+
+void session_utsname(struct session *s, char ret[UTS_FIELDS][UTS_LEN])
+{
+	const struct told *told = &s->dump->told;
+
+	if (told->has_uts && told->uts[2][0]) {
+		memcpy(ret, told->uts, sizeof(told->uts));
+		return;
+	}
+	if (!read_utsname(s, ret))
+		return;
+	memset(ret, 0, UTS_FIELDS * UTS_LEN);
+	strcpy(ret[0], "Linux");
+	kernel_text(&s->kernel, "OSRELEASE", ret[2], 65);
+	if (!sane_name(ret[2]))
+		ret[2][0] = '\0';
+	if (s->dump->id.uname)
+		snprintf(ret[4], 65, "%s", s->dump->id.uname);
+}
+
+/* ---- VMCOREINFO from elsewhere ---- */
+
+/* No kernel's is longer than a page. */
+#define MAX_FILE 65536u
+
+/* A file with the text, as /sys/kernel/vmcoreinfo tells where it lies, or makedumpfile -g writes. */
+static int use_file(struct session *s, const struct input_opts *o, struct err *e)
+{
+	_cleanup_free_ char *text = malloc(MAX_FILE);
+	size_t len = 0;
+	ssize_t n = 1;
+	int fd;
+
+	if (!text)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	fd = open(o->vmcoreinfo, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return err_sys(e, errno, "%s", o->vmcoreinfo);
+	while (n > 0 && len < MAX_FILE) {
+		n = read(fd, text + len, MAX_FILE - len);
+		len += n > 0 ? (size_t)n : 0;
+	}
+	close(fd);
+	if (n < 0)
+		return err_sys(e, errno, "%s", o->vmcoreinfo);
+	if (n || len < 10 || memcmp(text, "OSRELEASE=", 10))
+		return err_set(e, ERR_USAGE,
+			       "%s: is no VMCOREINFO: expected at most %u bytes of text that begin "
+			       "with OSRELEASE=",
+			       o->vmcoreinfo, MAX_FILE);
+	return dump_set_vmcoreinfo(s->dump, text, len, &o->force, e);
+}
+
+/*
+ * How well what the dump says now goes with its memory: with it, addresses can be translated; the
+ * kernel at them has the release that it names; it says much.
+ */
+static unsigned int weigh(struct dump *d)
+{
+	struct session s = { .dump = d, .no_xlat = ERR_INIT };
+	char names[UTS_FIELDS][UTS_LEN], release[UTS_LEN];
+	unsigned int weight = 0;
+	size_t i;
+
+	setup_kernel(&s, NULL);
+	if (xlat_works(&s.xlat))
+		weight += s.no_xlat.code == ERR_NONE ? 1u << 30 : 1u << 28;
+	if (kernel_text(&s.kernel, "OSRELEASE", release, sizeof(release)) &&
+	    !read_utsname(&s, names) && !strcmp(names[2], release))
+		weight += 1u << 29;
+	for (i = 0; i < d->vmcoreinfo_len; i++)
+		weight += d->vmcoreinfo[i] == '\n';
+	kernel_fini(&s.kernel);
+	xlat_fini(&s.xlat);
+	return weight;
+}
+
+bool session_is_vmcoreinfo(const char *arg)
+{
+	char start[10] = "";
+	struct stat st;
+	FILE *f;
+
+	if (!strcmp(arg, "scan") || !strcmp(arg, "none"))
+		return true;
+	f = !stat(arg, &st) && S_ISREG(st.st_mode) ? fopen(arg, "re") : NULL;
+	if (!f)
+		return false;
+	if (fread(start, 1, sizeof(start), f) != sizeof(start))
+		start[0] = '\0';
+	fclose(f);
+	return !memcmp(start, "OSRELEASE=", sizeof(start));
+}
+
+static int choose(struct session *s, struct infoscan *scan, const struct input_opts *o,
+		  struct log *log, struct err *e)
+{
+	unsigned int i, best = 0, best_weight = 0;
+	bool noted = s->dump->vmcoreinfo != NULL;
+	char release[UTS_LEN] = "";
+
+	for (i = 0; i < scan->nr; i++) {
+		const struct infoscan_found *f = &scan->found[i];
+		unsigned int weight;
+
+		if (dump_set_vmcoreinfo(s->dump, f->text, f->len, &o->force, e))
+			return -1;
+		weight = weigh(s->dump);
+		log_debug(log, "VMCOREINFO of %zu bytes at 0x%" PRIx64 ", weight 0x%x", f->len,
+			  f->paddr, weight);
+		if (i && weight <= best_weight)
+			continue;
+		best = i;
+		best_weight = weight;
+	}
+	sscanf(scan->found[best].text, "OSRELEASE=%64[^\n]", release);
+	log_warn(log,
+		 "%s: %sVMCOREINFO of kernel %s, found in memory at 0x%" PRIx64
+		 ", is used (%u found)",
+		 source_name(s->dump->source), noted ? "" : "has no note for it; ", release,
+		 scan->found[best].paddr, scan->nr);
+	return dump_set_vmcoreinfo(s->dump, scan->found[best].text, scan->found[best].len,
+				   &o->force, e);
+}
+
+static int use_memory(struct session *s, const struct input_opts *o, struct log *log,
+		      struct err *e)
+{
+	struct infoscan scan = { .threads = budget_threads(0, budget_available(), 4 << 20, 2 << 20),
+				 .interrupted = &interrupted };
+	int failed = infoscan_run(&scan, s->dump, e);
+
+	if (!failed && scan.nr)
+		failed = choose(s, &scan, o, log, e);
+	else if (!failed)
+		log_info(log,
+			 "%s: has no VMCOREINFO, neither as a note nor in memory "
+			 "(--vmcoreinfo FILE gives one)",
+			 source_name(s->dump->source));
+	infoscan_fini(&scan);
+	return failed;
+}
+
+int session_bind(struct session *s, const struct input_opts *o, struct log *log, struct err *e)
+{
+	const char *from = o->vmcoreinfo;
+	struct dump *d = s->dump;
+	bool scan = from && !strcmp(from, "scan"), none = from && !strcmp(from, "none");
+
+	if (from && !scan && !none && use_file(s, o, e))
+		return -1;
+	if (dump_bind(d, archs, &o->force, e))
+		return -1;
+	if (scan || (!none && !d->vmcoreinfo && d->arch && d->arch->setup))
+		if (use_memory(s, o, log, e))
+			return -1;
+	setup_kernel(s, log);
+	return 0;
+}

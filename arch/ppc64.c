@@ -498,6 +498,8 @@ static bool ppc64_image_range(const struct xlat *x, const struct kernel *k, uint
 		.notes = notes,                                                          \
 		.sp = "r1",                                                              \
 		.pc = "pc",                                                              \
+		.le_reg = "msr",                                                         \
+		.le_bit = 1,		 /* MSR_LE */                                    \
 		.section_size_bits = 24, /* arch/powerpc/include/asm/sparsemem.h */      \
 		.max_physmem_bits = 46,	 /* v3.7 (048ee0993ec8); exported since v5.10 */ \
 		.stack_shift = 14,	 /* CONFIG_THREAD_SHIFT */                       \

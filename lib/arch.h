@@ -56,6 +56,12 @@ struct arch {
 	const struct note_layout *notes;
 	/* Name of the stack pointer and of the instruction pointer in those notes. */
 	const char *sp, *pc;
+	/*
+	 * A register and its bit that is set while a CPU runs little-endian, where there are machines
+	 * of either order and a format may take one for the other. NULL: none.
+	 */
+	const char *le_reg;
+	uint64_t le_bit;
 
 	/* Sparse memory model, where VMCOREINFO does not export the numbers. */
 	uint8_t section_size_bits, max_physmem_bits;

@@ -22,11 +22,6 @@ RECOGNISED(arm, "armv7l", "Arm (32 bit)", 40, ORDER_LE, 4, 12, .pfn_from_phys_ba
 	   .uname_pattern = "arm*");
 RECOGNISED(arm64, "aarch64", "Arm (64 bit)", 183, ORDER_LE, 8, 12, .align64 = 8);
 RECOGNISED(riscv64, "riscv64", "RISC-V (64 bit)", 243, ORDER_LE, 8, 12, .align64 = 8);
-/* The kernel's names of these say nothing of the byte order; those that GNU gives do. */
-RECOGNISED(mipsel, "mips", "MIPS (32 bit)", 8, ORDER_LE, 4, 12, .uname_pattern = "mipsel");
-RECOGNISED(mipseb, "mips", "MIPS (32 bit)", 8, ORDER_BE, 4, 12, .uname_pattern = "mipseb");
-RECOGNISED(mips64el, "mips64", "MIPS (64 bit)", 8, ORDER_LE, 8, 12, .uname_pattern = "mips64el");
-RECOGNISED(mips64eb, "mips64", "MIPS (64 bit)", 8, ORDER_BE, 8, 12, .uname_pattern = "mips64eb");
 RECOGNISED(sparc64, "sparc64", "SPARC (64 bit)", 43, ORDER_BE, 8, 13);
 RECOGNISED(ia64, "ia64", "Itanium", 50, ORDER_LE, 8, 14);
 RECOGNISED(alpha, "alpha", "Alpha", 0x9026, ORDER_LE, 8, 13);
@@ -34,6 +29,6 @@ RECOGNISED(loongarch64, "loongarch64", "LoongArch (64 bit)", 258, ORDER_LE, 8, 1
 
 const struct arch *const archs[] = {
 	&x86_64_arch, &i386,	&ppc,	  &ppc64_arch,  &ppc64le_arch,	 &s390x,
-	&arm,	      &arm64,	&riscv64, &mipsel, &mipseb,	 &mips64el,
-	&mips64eb,    &sparc64, &ia64,	  &alpha,  &loongarch64, NULL,
+	&arm,	      &arm64,	&riscv64, &mipsel_arch, &mipseb_arch,	 &mips64el_arch,
+	&mips64eb_arch,    &sparc64, &ia64,	  &alpha,  &loongarch64, NULL,
 };

@@ -46,6 +46,9 @@
 	}
 
 static const struct entry_form last[] = { LEAF_FORM, ENTRY_REST };
+/* None larger than the 16 GiB of a third-level entry: what looks like one is a kernel pointer. */
+static const struct entry_form radix_top[] = { TABLE_FORM(9), ENTRY_REST };
+static const struct entry_form hash_top[] = { TABLE_FORM(0), ENTRY_REST };
 static const struct entry_form radix_middle[] = { LEAF_FORM, TABLE_FORM(9), ENTRY_REST };
 static const struct entry_form radix_before_5[] = { LEAF_FORM, TABLE_FORM(5), ENTRY_REST };
 static const struct entry_form hash_middle[] = { LEAF_FORM, TABLE_FORM(0), ENTRY_REST };
@@ -57,7 +60,7 @@ static const struct paging radix_64k = {
 	.entry_size = 8,
 	.big_endian = true,
 	.nr_levels = 4,
-	.level = { { 39, 13, radix_middle },
+	.level = { { 39, 13, radix_top },
 		   { 30, 9, radix_middle },
 		   { 21, 9, radix_before_5 },
 		   { 16, 5, last } },
@@ -70,25 +73,25 @@ static const struct paging radix_4k = {
 	.entry_size = 8,
 	.big_endian = true,
 	.nr_levels = 4,
-	.level = { { 39, 13, radix_middle },
+	.level = { { 39, 13, radix_top },
 		   { 30, 9, radix_middle },
 		   { 21, 9, radix_middle },
 		   { 12, 9, last } },
 };
 
 /* Widths of the indices, the last level first. */
-#define HASH_LAYOUT(id, title, base, page, pte, pmd, pud, pgd)                   \
-	static const struct paging id = {                                        \
-		.name = title,                                                   \
-		.va_bits = (page) + (pte) + (pmd) + (pud) + (pgd),               \
-		.va_base = base,                                                 \
-		.entry_size = 8,                                                 \
-		.big_endian = true,                                              \
-		.nr_levels = 4,                                                  \
-		.level = { { (page) + (pte) + (pmd) + (pud), pgd, hash_middle }, \
-			   { (page) + (pte) + (pmd), pud, hash_middle },         \
-			   { (page) + (pte), pmd, hash_middle },                 \
-			   { page, pte, last } },                                \
+#define HASH_LAYOUT(id, title, base, page, pte, pmd, pud, pgd)                \
+	static const struct paging id = {                                     \
+		.name = title,                                                \
+		.va_bits = (page) + (pte) + (pmd) + (pud) + (pgd),            \
+		.va_base = base,                                              \
+		.entry_size = 8,                                              \
+		.big_endian = true,                                           \
+		.nr_levels = 4,                                               \
+		.level = { { (page) + (pte) + (pmd) + (pud), pgd, hash_top }, \
+			   { (page) + (pte) + (pmd), pud, hash_middle },      \
+			   { (page) + (pte), pmd, hash_middle },              \
+			   { page, pte, last } },                             \
 	}
 
 /* v5.2 moved all into the region of the linear map (0034d395f89d). */
@@ -119,17 +122,21 @@ HASH_LAYOUT(hash_4k_v4_7, "ppc64 hash of v4.7, 4K pages", VMALLOC_OLD, 12, 9, 7,
 	{                                                           \
 		0xf000000000000003ULL, LINEAR, ENTRY_TABLE, addr, 0 \
 	}
-/* Bit 0 is _PAGE_PRESENT, in v4.5 _PAGE_PTE; the frame's number is above PTE_RPN_SHIFT. */
-#define OLD_LEAF(rpn_shift, page_shift)                                                       \
-	{                                                                                     \
-		1, 1, ENTRY_LEAF, { { ~0ULL << (rpn_shift), (page_shift) - (rpn_shift) } }, 0 \
+/*
+ * Bit 0 is _PAGE_PRESENT and bit 1 _PAGE_USER, in v4.5 _PAGE_PTE and _PAGE_PRESENT; the frame's
+ * number is above PTE_RPN_SHIFT.
+ */
+#define OLD_LEAF(mask, value, rpn_shift, page_shift)                                               \
+	{                                                                                          \
+		mask, value, ENTRY_LEAF, { { ~0ULL << (rpn_shift), (page_shift) - (rpn_shift) } }, \
+			0                                                                          \
 	}
 
 static const struct entry_form old_64k_middle[] = { POINTER_FORM(POINTER), ENTRY_REST };
-static const struct entry_form old_64k_last[] = { OLD_LEAF(30, 16), ENTRY_REST };
+static const struct entry_form old_64k_last[] = { OLD_LEAF(1, 1, 30, 16), ENTRY_REST };
 static const struct entry_form old_4k_middle[] = { POINTER_FORM(POINTER_1K), ENTRY_REST };
-static const struct entry_form old_4k_last[] = { OLD_LEAF(17, 12), ENTRY_REST };
-static const struct entry_form v4_5_4k_last[] = { OLD_LEAF(18, 12), ENTRY_REST };
+static const struct entry_form old_4k_last[] = { OLD_LEAF(3, 1, 17, 12), ENTRY_REST };
+static const struct entry_form v4_5_4k_last[] = { OLD_LEAF(3, 3, 18, 12), ENTRY_REST };
 
 /* v3.10: smaller page tables (419df06eea5b); three levels. */
 static const struct paging old_64k_v3_10 = {

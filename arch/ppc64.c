@@ -478,6 +478,34 @@ static int ppc64_setup(const struct dump *d, const struct kernel *k, struct xlat
 	return failed;
 }
 
+/*
+ * Variables that are, or begin with, a pointer to memory of the linear map: read in the right byte
+ * order, they do point there. A null pointer tells nothing.
+ */
+static bool ppc64_is_little(const struct dump *d, const struct kernel *k)
+{
+	static const char *const pointers[] = { "vmap_area_list", "node_data", "vmemmap_list",
+						"mem_section", "mem_map" };
+	unsigned int little = 0, big = 0;
+	struct err ignored = ERR_INIT;
+	struct reader r;
+	uint8_t raw[8];
+	uint64_t at;
+	size_t i;
+
+	reader_init(&r, (struct dump *)d);
+	for (i = 0; i < ARRAY_SIZE(pointers); i++) {
+		if (!kernel_fact(k, FACT_SYMBOL, pointers[i], &at) || at < LINEAR ||
+		    at >= VMALLOC_OLD ||
+		    reader_read(&r, SPACE_PHYS, at - LINEAR, raw, sizeof(raw), &ignored))
+			continue;
+		little += load_u64(raw, ORDER_LE) >> 60 == LINEAR >> 60;
+		big += load_u64(raw, ORDER_BE) >> 60 == LINEAR >> 60;
+	}
+	reader_fini(&r);
+	return little && !big;
+}
+
 /* It has no end in VMCOREINFO: what else is reserved behind it must not be lost, either. */
 #define IMAGE_SIZE (128ULL << 20)
 
@@ -506,7 +534,8 @@ static bool ppc64_image_range(const struct xlat *x, const struct kernel *k, uint
 		.sp = "r1",                                                              \
 		.pc = "pc",                                                              \
 		.le_reg = "msr",                                                         \
-		.le_bit = 1,		 /* MSR_LE */                                    \
+		.le_bit = 1, /* MSR_LE */                                                \
+		.is_little = ppc64_is_little,                                            \
 		.section_size_bits = 24, /* arch/powerpc/include/asm/sparsemem.h */      \
 		.max_physmem_bits = 46,	 /* v3.7 (048ee0993ec8); exported since v5.10 */ \
 		.stack_shift = 14,	 /* CONFIG_THREAD_SHIFT */                       \

@@ -393,28 +393,40 @@ int dump_set_vmcoreinfo(struct dump *d, const char *text, size_t len,
 
 /*
  * A format that takes a little-endian machine for a big-endian one (QEMU, ppc64) is put right by the
- * CPUs themselves.
+ * machine itself.
  */
-static void settle_order(struct dump *d, const struct arch *const *archs)
+static void make_little(struct dump *d, const struct arch *const *archs)
 {
-	const struct arch *a = d->arch;
-	uint64_t value;
-	unsigned int i;
-
-	if (!a->le_reg || d->id.order == ORDER_LE)
-		return;
-	for (i = 0; i < d->nr_cpus; i++)
-		if (cpu_reg(&d->cpus[i], a->le_reg, &value) && (value & a->le_bit))
-			break;
-	while (i < d->nr_cpus && *archs &&
-	       ((*archs)->e_machine != a->e_machine || (*archs)->word != a->word ||
-		(*archs)->order != ORDER_LE))
+	while (*archs && ((*archs)->e_machine != d->arch->e_machine ||
+			  (*archs)->word != d->arch->word || (*archs)->order != ORDER_LE))
 		archs++;
-	if (i == d->nr_cpus || !*archs)
+	if (!*archs)
 		return;
 	d->arch = *archs;
 	d->id.uname = d->arch->name;
 	d->id.order = ORDER_LE;
+}
+
+static bool cpus_run_little(const struct dump *d)
+{
+	uint64_t value;
+	unsigned int i;
+
+	for (i = 0; i < d->nr_cpus; i++)
+		if (cpu_reg(&d->cpus[i], d->arch->le_reg, &value) && (value & d->arch->le_bit))
+			return true;
+	return false;
+}
+
+int dump_settle_order(struct dump *d, const struct arch *const *archs, const struct kernel *k,
+		      struct err *e)
+{
+	enum byte_order before = d->id.order;
+
+	if (!d->arch || !d->arch->is_little || before == ORDER_LE || !d->arch->is_little(d, k))
+		return 0;
+	make_little(d, archs);
+	return d->notes && d->id.order != before ? notes_turn(d, before, e) : 0;
 }
 
 int dump_bind(struct dump *d, const struct arch *const *archs, const struct bind_force *force,
@@ -434,8 +446,8 @@ int dump_bind(struct dump *d, const struct arch *const *archs, const struct bind
 	d->cpus_told = d->nr_cpus > 0;
 	if (d->arch) {
 		fill_cpus(d, notes_order);
-		if (!force || !force->arch)
-			settle_order(d, archs);
+		if ((!force || !force->arch) && d->id.order == ORDER_BE && cpus_run_little(d))
+			make_little(d, archs);
 		if (d->notes && d->id.order != notes_order && notes_turn(d, notes_order, e))
 			return -1;
 	}

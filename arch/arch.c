@@ -15,11 +15,8 @@
 					.page_shift = shift,              \
 					__VA_ARGS__ }
 
-RECOGNISED(i386, "i686", "x86 (32 bit)", 3, ORDER_LE, 4, 12, .align64 = 4, .uname_pattern = "i?86");
 RECOGNISED(ppc, "ppc", "PowerPC (32 bit)", 20, ORDER_BE, 4, 12, .align64 = 8);
 RECOGNISED(s390x, "s390x", "S/390 (64 bit)", 22, ORDER_BE, 8, 12, .align64 = 8);
-RECOGNISED(arm, "armv7l", "Arm (32 bit)", 40, ORDER_LE, 4, 12, .pfn_from_phys_base = true,
-	   .uname_pattern = "arm*");
 RECOGNISED(arm64, "aarch64", "Arm (64 bit)", 183, ORDER_LE, 8, 12, .align64 = 8);
 RECOGNISED(riscv64, "riscv64", "RISC-V (64 bit)", 243, ORDER_LE, 8, 12, .align64 = 8);
 RECOGNISED(sparc64, "sparc64", "SPARC (64 bit)", 43, ORDER_BE, 8, 13);
@@ -28,7 +25,7 @@ RECOGNISED(alpha, "alpha", "Alpha", 0x9026, ORDER_LE, 8, 13);
 RECOGNISED(loongarch64, "loongarch64", "LoongArch (64 bit)", 258, ORDER_LE, 8, 14, .align64 = 8);
 
 const struct arch *const archs[] = {
-	&x86_64_arch, &i386,	&ppc,	  &ppc64_arch,  &ppc64le_arch,	 &s390x,
-	&arm,	      &arm64,	&riscv64, &mipsel_arch, &mipseb_arch,	 &mips64el_arch,
-	&mips64eb_arch,    &sparc64, &ia64,	  &alpha,  &loongarch64, NULL,
+	&x86_64_arch, &i386_arch, &ppc, &ppc64_arch, &ppc64le_arch, &s390x,
+	&armeb_arch, &arm_arch, &arm64, &riscv64, &mipsel_arch, &mipseb_arch, &mips64el_arch,
+	&mips64eb_arch, &sparc64, &ia64, &alpha, &loongarch64, NULL,
 };

@@ -12,5 +12,7 @@ extern const struct arch mipsel_arch, mipseb_arch, mips64el_arch, mips64eb_arch;
 extern const struct arch ppc64_arch, ppc64le_arch;
 extern const struct arch i386_arch;
 extern const struct arch arm_arch, armeb_arch;
+extern const struct arch arm64_arch, arm64be_arch;
+extern const struct arch riscv64_arch;
 
 #endif

@@ -228,17 +228,78 @@ int xlat_lookup(const struct xlat *x, struct reader *r, uint64_t vaddr, struct m
 	return xlat_trace(x, r, vaddr, ret, steps, &nr, e);
 }
 
-bool xlat_maps(const struct xlat *x, const struct dump *d, uint64_t vaddr, uint64_t paddr)
+static bool is_at(const struct xlat *x, struct reader *r, uint64_t vaddr, uint64_t paddr)
 {
 	struct err ignored = ERR_INIT;
 	struct mapping m;
+
+	return !xlat_lookup(x, r, vaddr, &m, &ignored) && m.paddr + (vaddr - m.vaddr) == paddr;
+}
+
+bool xlat_maps(const struct xlat *x, const struct dump *d, uint64_t vaddr, uint64_t paddr)
+{
 	struct reader r;
 	bool ok;
 
 	reader_init(&r, (struct dump *)d);
-	ok = !xlat_lookup(x, &r, vaddr, &m, &ignored) && m.paddr + (vaddr - m.vaddr) == paddr;
+	ok = is_at(x, &r, vaddr, paddr);
 	reader_fini(&r);
 	return ok;
+}
+
+bool xlat_lost(const struct xlat *x, const struct dump *d, uint64_t vaddr)
+{
+	struct err e = ERR_INIT;
+	struct mapping m;
+	struct reader r;
+	bool lost;
+
+	reader_init(&r, (struct dump *)d);
+	lost = xlat_lookup(x, &r, vaddr, &m, &e) && e.code == ERR_UNREADABLE;
+	reader_fini(&r);
+	return lost;
+}
+
+bool xlat_segment(const struct dump *d, uint64_t vaddr, uint64_t *ret)
+{
+	size_t i;
+
+	for (i = 0; i < d->nr_segments; i++) {
+		const struct segment *s = &d->segments[i];
+
+		if (vaddr < s->vaddr || vaddr - s->vaddr >= s->memsz || s->paddr == UINT64_MAX)
+			continue;
+		*ret = s->paddr + (vaddr - s->vaddr);
+		return true;
+	}
+	return false;
+}
+
+/* Places that are looked at for a top table: those of 8 TiB in steps of 2 MiB. */
+#define MAX_CANDIDATES (4ULL << 20)
+
+bool xlat_find_root(struct xlat *x, const struct dump *d, uint64_t vaddr, uint64_t align)
+{
+	unsigned int shift = dump_page_shift(d);
+	uint64_t pfn = 0, tries = 0;
+	struct run run;
+	struct reader r;
+	bool found = false;
+
+	reader_init(&r, (struct dump *)d);
+	while (!found && tries < MAX_CANDIDATES && dump_next_run(d, SPACE_PHYS, pfn, &run)) {
+		uint64_t start = run.pfn << shift, len = run.nr << shift;
+		uint64_t off = (vaddr - start) & (align - 1);
+
+		for (; run.state == PAGE_DATA && !found && off < len && tries < MAX_CANDIDATES;
+		     off += align, tries++) {
+			x->root = start + off;
+			found = is_at(x, &r, vaddr, x->root);
+		}
+		pfn = run.pfn + run.nr;
+	}
+	reader_fini(&r);
+	return found;
 }
 
 /* ---- all of them ---- */

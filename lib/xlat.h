@@ -114,6 +114,18 @@ int xlat_add_segments(struct xlat *x, const struct dump *d, uint64_t start, uint
 /* Does X say that VADDR is at PADDR? For setup(), to tell candidates apart. */
 bool xlat_maps(const struct xlat *x, const struct dump *d, uint64_t vaddr, uint64_t paddr);
 
+/* Is it that nobody can say, because a table on the way to VADDR cannot be read? */
+bool xlat_lost(const struct xlat *x, const struct dump *d, uint64_t vaddr);
+
+/* Where the PT_LOAD that holds VADDR has it in physical memory: what an ELF source says itself. */
+bool xlat_segment(const struct dump *d, uint64_t vaddr, uint64_t *ret);
+
+/*
+ * The top table lies at VADDR, but where is that? Where its own entries say so: look at all memory that
+ * differs from VADDR by a multiple of ALIGN (a power of two), by x->paging. Sets x->root when found.
+ */
+bool xlat_find_root(struct xlat *x, const struct dump *d, uint64_t vaddr, uint64_t align);
+
 /*
  * The mapping that holds VADDR. ERR_MISSING: no translation set up, or not mapped; ERR_UNREADABLE:
  * a table is.

@@ -678,7 +678,7 @@ def xlat_seeds():
     return seeds
 
 
-MAX_LAYOUTS = 40
+MAX_LAYOUTS = 64
 
 SEEDS = {"elf": elf_seeds, "xlat": xlat_seeds, "flat": FLAT_SEEDS, "kdump": kdump_seeds, "lime": LIME_SEEDS, "lzop": LZOP_SEEDS, "note": NOTE_SEEDS,
          "raw": RAW_SEEDS, "sadump": SADUMP_SEEDS, "unpack": unpack_seeds,

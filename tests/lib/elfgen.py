@@ -163,6 +163,10 @@ class Description:
         if what == "prstatus":
             regs = {k: number(v) for k, v in (word.split("=") for word in rest)}
             desc = prstatus(self.core.order, **regs)
+        elif what == "words":
+            words = [word.partition("*") for word in rest]
+            desc = b"".join(struct.pack(self.core.order + "Q", number(n)) * number(count or "1")
+                            for n, _, count in words)
         elif what == "text":
             desc = "".join(line + "\n" for line in rest).encode()
         else:

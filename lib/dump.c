@@ -10,6 +10,7 @@
 #include "cleanup.h"
 #include "format.h"
 #include "note.h"
+#include "noteorder.h"
 #include "stored.h"
 #include "toolnote.h"
 
@@ -249,13 +250,13 @@ static struct cpu *cpu_at(struct dump *d, unsigned int n)
 	return &d->cpus[d->nr_cpus++];
 }
 
-static void fill_cpus(struct dump *d)
+static void fill_cpus(struct dump *d, enum byte_order order)
 {
 	const struct note_layout *layout;
 
 	for (layout = d->arch->notes; layout && layout->owner; layout++) {
 		struct bytes b =
-			bytes_init(d->notes, d->notes_len, d->id.order, "notes", d->notes_off);
+			bytes_init(d->notes, d->notes_len, order, "notes", d->notes_off);
 		unsigned int index = 0;
 		struct note n;
 
@@ -268,7 +269,7 @@ static void fill_cpus(struct dump *d)
 			cpu = cpu_at(d, index++);
 			if (!cpu)
 				return;
-			fill_regs(cpu, layout, &n, d->id.order);
+			fill_regs(cpu, layout, &n, order);
 		}
 	}
 }
@@ -390,9 +391,49 @@ int dump_set_vmcoreinfo(struct dump *d, const char *text, size_t len,
 	return d->map->set_page_size(d, e);
 }
 
+/*
+ * A format that takes a little-endian machine for a big-endian one (QEMU, ppc64) is put right by the
+ * machine itself.
+ */
+static void make_little(struct dump *d, const struct arch *const *archs)
+{
+	while (*archs && ((*archs)->e_machine != d->arch->e_machine ||
+			  (*archs)->word != d->arch->word || (*archs)->order != ORDER_LE))
+		archs++;
+	if (!*archs)
+		return;
+	d->arch = *archs;
+	d->id.uname = d->arch->name;
+	d->id.order = ORDER_LE;
+}
+
+static bool cpus_run_little(const struct dump *d)
+{
+	uint64_t value;
+	unsigned int i;
+
+	for (i = 0; i < d->nr_cpus; i++)
+		if (cpu_reg(&d->cpus[i], d->arch->le_reg, &value) && (value & d->arch->le_bit))
+			return true;
+	return false;
+}
+
+int dump_settle_order(struct dump *d, const struct arch *const *archs, const struct kernel *k,
+		      struct err *e)
+{
+	enum byte_order before = d->id.order;
+
+	if (!d->arch || !d->arch->is_little || before == ORDER_LE || !d->arch->is_little(d, k))
+		return 0;
+	make_little(d, archs);
+	return d->notes && d->id.order != before ? notes_turn(d, before, e) : 0;
+}
+
 int dump_bind(struct dump *d, const struct arch *const *archs, const struct bind_force *force,
 	      struct err *e)
 {
+	enum byte_order notes_order = d->id.order;
+
 	if (bind_arch(d, archs, force, e))
 		return -1;
 	bind_page_size(d, force);
@@ -403,8 +444,13 @@ int dump_bind(struct dump *d, const struct arch *const *archs, const struct bind
 	if (d->map && d->map->set_page_size && d->map->set_page_size(d, e))
 		return err_add(e, "%s", source_name(d->source));
 	d->cpus_told = d->nr_cpus > 0;
-	if (d->arch)
-		fill_cpus(d);
+	if (d->arch) {
+		fill_cpus(d, notes_order);
+		if ((!force || !force->arch) && d->id.order == ORDER_BE && cpus_run_little(d))
+			make_little(d, archs);
+		if (d->notes && d->id.order != notes_order && notes_turn(d, notes_order, e))
+			return -1;
+	}
 	return d->format->complete ? d->format->complete(d, e) : 0;
 }
 

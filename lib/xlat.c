@@ -30,7 +30,7 @@ static bool canonical(const struct paging *p, uint64_t vaddr)
 
 	if (p->sign_extended)
 		return (uint64_t)((int64_t)(vaddr << unused) >> unused) == vaddr;
-	return upper_bits(p, vaddr) == p->va_base;
+	return upper_bits(p, vaddr) == p->va_base || (p->va_top && vaddr >= p->va_top);
 }
 
 /* The first address of the table at or after VADDR; false when there is none. */
@@ -42,6 +42,8 @@ static bool next_canonical(const struct paging *p, uint64_t *vaddr)
 		*vaddr = ~0ULL << (p->va_bits - 1);
 	else if (*vaddr < p->va_base)
 		*vaddr = p->va_base;
+	else if (p->va_top)
+		*vaddr = p->va_top;
 	else
 		return false;
 	return true;

@@ -63,6 +63,8 @@ struct paging {
 	uint8_t va_bits;
 	bool sign_extended;
 	uint64_t va_base;
+	/* Addresses from here to the last one are the table's, too, above va_base; 0: none. */
+	uint64_t va_top;
 	uint8_t entry_size; /* bytes: 4 or 8 */
 	bool big_endian;    /* entries are, whatever the machine is (ppc64 radix) */
 	uint8_t nr_levels;

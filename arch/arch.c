@@ -31,10 +31,9 @@ RECOGNISED(mips64eb, "mips64", "MIPS (64 bit)", 8, ORDER_BE, 8, 12, .uname_patte
 RECOGNISED(sparc64, "sparc64", "SPARC (64 bit)", 43, ORDER_BE, 8, 13);
 RECOGNISED(ia64, "ia64", "Itanium", 50, ORDER_LE, 8, 14);
 RECOGNISED(alpha, "alpha", "Alpha", 0x9026, ORDER_LE, 8, 13);
-RECOGNISED(loongarch64, "loongarch64", "LoongArch (64 bit)", 258, ORDER_LE, 8, 14, .align64 = 8);
 
 const struct arch *const archs[] = {
 	&x86_64_arch, &i386,	&ppc,	  &ppc64,  &ppc64le,	 &s390x_arch,
 	&arm,	      &arm64,	&riscv64, &mipsel, &mipseb,	 &mips64el,
-	&mips64eb,    &sparc64, &ia64,	  &alpha,  &loongarch64, NULL,
+	&mips64eb,    &sparc64, &ia64,	  &alpha,  &loongarch64_arch, NULL,
 };

@@ -7,6 +7,7 @@
 /* Every CPU family, NULL terminated. */
 extern const struct arch *const archs[];
 
+extern const struct arch loongarch64_arch;
 extern const struct arch s390x_arch;
 extern const struct arch x86_64_arch;
 

@@ -5,7 +5,7 @@ _dumptool()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local command=${COMP_WORDS[0]##*/} kind=$prev options='' i
-	local input='--arch --page-size --spool-dir --spool-limit'
+	local input='--arch --page-size --vmcoreinfo --spool-dir --spool-limit'
 	local codec='--compress -c -l -p -z'
 
 	# --name=value is three words here.
@@ -39,7 +39,7 @@ _dumptool()
 			--show-stats --message-level -D -h --help -v'
 		;;
 	inspect)
-		options="--vmcoreinfo --verify --compare --with --json --quick --num-threads $input
+		options="--vmcoreinfo --vtop -v --verbose --regs --support --verify --compare --with --json --quick --num-threads $input
 			--progress -h --help"
 		;;
 	dmesg)

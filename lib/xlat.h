@@ -54,6 +54,8 @@ struct paging_level {
 /* A page table layout as data. */
 struct paging {
 	const char *name;
+	/* A kernel that others built, and whose translation was checked; NULL: "untested". */
+	const char *verified;
 	/*
 	 * Addresses: bits from va_bits on are those of va_base; or all the same as the highest one
 	 * below, when sign_extended.

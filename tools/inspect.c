@@ -244,9 +244,10 @@ static void print_help(FILE *f)
 	      "       dumptool inspect --compare [OPTION...] FILE... --with FILE2 [--with ...]\n"
 	      "Tell what a dump is and what is in it, as far as the file goes.\n\n"
 	      "      --vmcoreinfo        print the VMCOREINFO note instead; but see below\n"
-	      "      --vtop ADDR         where a kernel address lies; -: those of standard input\n"
+	      "      --vtop ADDR         where a kernel address lies; -: those on stdin\n"
 	      "  -v, --verbose           with the page table entries on the way\n"
 	      "      --regs              all registers of each CPU\n"
+	      "      --support           formats, page tables, what they were verified with\n"
 	      "      --verify            read and expand every page, list what is damaged\n"
 	      "      --compare           page by page, note by note: what differs\n"
 	      "      --with FILE2        a file of the second dump, where there are several\n"
@@ -301,9 +302,9 @@ static int inspect(struct inspect *in, struct err *e)
 	return status;
 }
 
-enum { OPT_COMPARE = 256, OPT_WITH, OPT_VMCOREINFO, OPT_VTOP, OPT_REGS };
+enum { OPT_COMPARE = 256, OPT_WITH, OPT_VMCOREINFO, OPT_VTOP, OPT_REGS, OPT_SUPPORT };
 
-#define NR_OPTIONS 12
+#define NR_OPTIONS 13
 
 static int take_option(struct inspect *in, int id, const char *arg, struct err *e)
 {
@@ -390,6 +391,7 @@ static int inspect_run(int argc, char **argv, struct err *e)
 		{ "vtop", required_argument, NULL, OPT_VTOP },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "regs", no_argument, NULL, OPT_REGS },
+		{ "support", no_argument, NULL, OPT_SUPPORT },
 		{ "json", no_argument, NULL, 'j' },
 		{ "quick", no_argument, NULL, 'q' },
 		{ "verify", no_argument, NULL, 'V' },
@@ -412,6 +414,8 @@ static int inspect_run(int argc, char **argv, struct err *e)
 	while ((id = getopt_long(argc, argv, "hv", longs, NULL)) != -1) {
 		if (id == 'h')
 			return print_help(stdout), STATUS_OK;
+		if (id == OPT_SUPPORT)
+			return print_support(), STATUS_OK;
 		if (id == '?')
 			return usage_error(e, "inspect", "wrong option");
 		/* It has the meaning of the other commands where what follows can be nothing else. */

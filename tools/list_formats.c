@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * --formats: what this program reads and writes, out of the tables that it goes by. The matrix in
- * dumptool-formats(5) is this text; tests/cli/check-docs compares them.
+ * --formats, inspect --support: what this program reads, writes and translates, out of the tables that
+ * it goes by. The matrices in dumptool-formats(5) are this text, put there by man/update-matrix; tests/cli/check-docs compares them.
  */
 #include <stdio.h>
 #include <string.h>
 
+#include "archs.h"
 #include "codec.h"
 #include "format.h"
 #include "formats.h"
@@ -87,4 +88,28 @@ void print_formats(void)
 	for (o = opener_table; *o; o++)
 		printf((*o)->open ? "%s %s" : "%s (%s)", o == opener_table ? "" : ",", (*o)->name);
 	printf("\n");
+}
+
+#define ARCH_ROW "%-14s%-7s%-5s%-40s%s\n"
+
+static void print_arch(const struct arch *a)
+{
+	const char *order = a->order == ORDER_LE ? "little" : "big", *bits = a->word == 8 ? "64" : "32";
+	const struct paging *const *p = a->paging;
+
+	if (!p)
+		printf(ARCH_ROW, a->name, order, bits, "none: recognised only", "-");
+	for (; p && *p; p++)
+		printf(ARCH_ROW, a->name, order, bits, (*p)->name,
+		       (*p)->verified ? (*p)->verified : "untested");
+}
+
+void print_support(void)
+{
+	const struct arch *const *a;
+
+	print_formats();
+	printf("\n" ARCH_ROW, "ARCHITECTURE", "ORDER", "BITS", "PAGE TABLES", "VERIFIED WITH");
+	for (a = archs; *a; a++)
+		print_arch(*a);
 }

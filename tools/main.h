@@ -50,6 +50,8 @@ void print_version(void);
 
 /* --formats: list_formats.c */
 void print_formats(void);
+/* The same, and the page tables of all architectures. */
+void print_support(void);
 
 /* Set by SIGINT, SIGTERM and SIGHUP: finish what is at hand, leave a marked file. */
 extern volatile int interrupted;

@@ -200,7 +200,7 @@ static int use_memory(struct session *s, const struct input_opts *o, struct log 
 	if (!failed && scan.nr)
 		failed = choose(s, &scan, o, log, e);
 	else if (!failed)
-		log_warn(log,
+		log_info(log,
 			 "%s: has no VMCOREINFO, neither as a note nor in memory "
 			 "(--vmcoreinfo FILE gives one)",
 			 source_name(s->dump->source));

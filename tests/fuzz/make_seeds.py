@@ -16,6 +16,7 @@ TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path.insert(0, os.path.join(TESTS, "lib"))
 import foreigngen
 import kdumpgen
+import tables
 
 DATA = os.path.join(TESTS, "data")
 PAGE = 4096
@@ -650,7 +651,36 @@ def real_seeds(root):
                         before + data[skip:]
 
 
-SEEDS = {"elf": ELF_SEEDS, "flat": FLAT_SEEDS, "kdump": kdump_seeds, "lime": LIME_SEEDS, "lzop": LZOP_SEEDS, "note": NOTE_SEEDS,
+# ---- page tables ----
+
+def described_tables(folder):
+    """The cores of tests/data/vtop-*.txt."""
+    for name in sorted(os.listdir(DATA)):
+        if name.startswith("vtop-"):
+            core = os.path.join(folder, "core")
+            tables.Tables(os.path.join(DATA, name)).build(core)
+            with open(core, "rb") as f:
+                yield name[:-4], f.read()
+
+
+def elf_seeds():
+    with tempfile.TemporaryDirectory() as folder:
+        return ELF_SEEDS | {k: v for k, v in described_tables(folder) if len(v) <= 1 << 20}
+
+
+def xlat_seeds():
+    """For each layout tables that point at themselves, and those that are described."""
+    seeds = {}
+    for i in range(MAX_LAYOUTS):
+        for name, value in (("x86", 0x1067), ("big", 0x8000000000000e01), ("own", 0x7f)):
+            page = b"".join((value + 4096 * (n % 8)).to_bytes(8, "little") for n in range(512))
+            seeds[f"{i}-{name}"] = struct.pack("<HHQ", i, 1, 0xffff888000000000) + page * 3
+    return seeds
+
+
+MAX_LAYOUTS = 40
+
+SEEDS = {"elf": elf_seeds, "xlat": xlat_seeds, "flat": FLAT_SEEDS, "kdump": kdump_seeds, "lime": LIME_SEEDS, "lzop": LZOP_SEEDS, "note": NOTE_SEEDS,
          "raw": RAW_SEEDS, "sadump": SADUMP_SEEDS, "unpack": unpack_seeds,
          "vmcoreinfo": VMCOREINFO_SEEDS, "classify": CLASSIFY_SEEDS, "printk": PRINTK_SEEDS}
 

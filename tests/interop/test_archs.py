@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Real dumps of all architectures: what the guest itself said of its log, symbols and memory, and QEMU
+of its registers.
+
+Environment: DUMPTOOL_CORPUS; a folder of it is tried when it is there. ARCHS: only these."""
+import json
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import harness
+import kdumpread
+
+# folder, dump, folder of what the guest said, options
+DUMPS = [
+    ("arm64", "qemu-elf.dump", "info", ()), ("arm64", "kdump-vmcore", "kdump-info", ()),
+    ("i386-pae", "qemu-elf.dump", "info", ()), ("armhf-lpae", "qemu-elf.dump", "info", ()),
+    ("s390x", "qemu-elf.dump", "info", ()), ("ppc64el", "qemu-elf.dump", "info", ()),
+    ("ppc64el", "kdump-vmcore", "kdump-info", ()), ("riscv64", "qemu-elf.dump", "info", ()),
+    ("riscv64", "kdump-vmcore", "kdump-info", ()), ("loong64", "qemu-elf.dump", "info", ()),
+    ("mips64el", "ram-0.raw@0", "info", ("--arch", "mips64el")),
+]
+
+
+def lines(path):
+    with open(path, encoding="utf-8", errors="replace") as f:
+        return f.read().split("\n")
+
+
+def check_log(tap, tool, name, dump, said, options):
+    """Every line that the guest could read stands in the dump."""
+    run = tool.run("dmesg", *options, dump, seconds=60)
+    # Without who said it, which the guest's dmesg does not print; further lines of a message have no time.
+    log = {re.sub(r"^(\[ *[0-9.TC]+\] )+", "", x).strip()
+           for x in run.out.decode(errors="replace").split("\n")}
+    told = [x.partition("] ")[2].strip() for x in lines(os.path.join(said, "dmesg"))
+            if x.startswith("[")]
+    missing = [x for x in told if x not in log]
+    tap.check(run.status == harness.OK and len(told) > 100, f"{name}: dmesg", run)
+    tap.none(missing[:5], f"{name}: lines of its log")
+
+
+def symbols(said):
+    """Addresses of functions and data of the kernel and its modules, not of per-CPU data."""
+    found = []
+    for line in lines(os.path.join(said, "kallsyms")):
+        words = line.split()
+        if len(words) >= 3 and words[1] in "tTdDrRbB" and int(words[0], 16) > 0x100000 and \
+                not words[2].startswith(("__per_cpu", "__kcrc", ".L", "$")):
+            found.append((int(words[0], 16), words[2], len(words) > 3))
+    return found
+
+
+def initial(said):
+    """What was given back after booting: mapped no longer."""
+    at = {name: addr for addr, name, _ in symbols(said)}
+    return range(at.get("__init_begin", 0), at.get("__init_end", 0))
+
+
+def check_symbols(tap, tool, folder, name, dump, said, options):
+    freed = initial(said)
+    all_of_them = [s for s in symbols(said) if s[0] not in freed]
+    sample = harness.sample(all_of_them, 40, name)
+    sample += [s for s in all_of_them if s[2]][:1000]
+    ask = os.path.join(folder, "ask")
+    with open(ask, "w", encoding="ascii") as f:
+        f.writelines(f"{addr:x}\n" for addr, _, _ in sample)
+    with open(ask, "rb") as f:
+        run = tool.run("inspect", "--json", *options, "--vtop", "-", dump, stdin=f, seconds=120)
+    got = json.loads(run.out)["addresses"] if run.out else []
+    lost = [f"{a:#x} {n}: {x.get('error', x.get('state'))}" for (a, n, _), x in zip(sample, got)
+            if x.get("state") not in ("present", "zero")]
+    tap.equal(len(got), len(sample), f"{name}: symbols asked for", run)
+    tap.none(lost[:5], f"{name}: {len(sample)} symbols, {sum(s[2] for s in sample)} of modules")
+
+
+def check_registers(tap, tool, name, dump, said, options):
+    """All that we read of a CPU is what QEMU has in its list of that CPU, under whatever name."""
+    text = "\n".join(lines(said))
+    run = tool.run("inspect", "--json", *options, "--regs", dump)
+    cpus = json.loads(run.out)["cpus"] if run.out else []
+    blocks = text.split("CPU#")[1:]
+    if "HID0" in text:  # ppc64 says it again within the list
+        blocks = [text.split("CPU#", 1)[1]]
+    tap.equal(len(cpus), len(blocks), f"{name}: CPUs", run)
+    bad = []
+    for cpu, block in zip(cpus, blocks):
+        values = {int(x, 16) for x in re.findall(r"(?<![0-9a-f])[0-9a-f]{4,16}(?![0-9a-f])", block.lower())}
+        regs = {k: int(v, 0) for k, v in cpu["registers"].items()}
+        bad += [f"{k} {v:#x}" for k, v in regs.items() if v > 0xffff and v not in values]
+        tap.check(sum(v > 0xffff for v in regs.values()) >= 4, f"{name}: registers are there", regs)
+    tap.none(bad[:5], f"{name}: registers")
+
+
+def check_pages(tap, tool, folder, name, dump, patterns, options):
+    """At level 31 no page of a user is in the dump, at level 0 all of them are."""
+    out = os.path.join(folder, "out")
+    run = tool.run("filter", "-f", "-q", "-l", "-d", "31", *options, dump, out, seconds=300)
+    if not tap.equal(run.status, harness.OK, f"{name}: filter -d 31", run):
+        return
+    kdump = kdumpread.Dump(out)
+    size, kept = kdump.block_size, set(kdump.kept())
+    kinds = {}
+    for line in lines(patterns):
+        if "\t" in line:
+            address, text = line.split("\t")
+            kind = re.match("[A-Z-]*[A-Z]", text)[0]
+            if not kind.startswith("FREED"):  # whatever that memory is used for now
+                kinds.setdefault(kind, []).append(int(address, 0) // size)
+    for kind, pfns in kinds.items():
+        there = [hex(p) for p in pfns if p in kept]
+        tap.none(there[:5], f"{name}: pages of {kind}, {len(there)} of {len(pfns)}")
+    existing = len(set(kdump.existing()))
+    tap.check(0.01 < len(kept) / existing < 0.9, f"{name}: {len(kept)} of {existing} pages are kept")
+
+
+def check_dump(tap, tool, folder, row, corpus):
+    kind, file, said, options = row
+    name, home = f"{kind} {file}", os.path.join(corpus, kind)
+    dump = os.path.join(home, file)
+    said = os.path.join(home, said)
+    check_log(tap, tool, name, dump, said, options)
+    check_symbols(tap, tool, folder, name, dump, said, options)
+    if file != "kdump-vmcore":
+        check_pages(tap, tool, folder, name, dump, os.path.join(home, "truth-patterns.tsv"), options)
+    if file == "qemu-elf.dump":
+        check_registers(tap, tool, name, dump, os.path.join(home, "info-registers.txt"), options)
+
+
+def test(tap, tool, folder):
+    corpus = os.environ.get("DUMPTOOL_CORPUS")
+    if not corpus:
+        raise harness.Skip("DUMPTOOL_CORPUS is unset: no real dumps")
+    there = [row for row in DUMPS if os.path.isdir(os.path.join(corpus, row[0]))]
+    if not there:
+        raise harness.Skip(f"{corpus} holds no dump of another architecture")
+    only = os.environ.get("ARCHS", "").split()
+    for row in there:
+        if not only or row[0] in only:
+            check_dump(tap, tool, folder, row, corpus)
+
+
+if __name__ == "__main__":
+    harness.main(test)

@@ -60,18 +60,24 @@ static const struct entry_form upper[] = {
  */
 #define BASE_47 (~0ULL << 47)
 #define BASE_39 (~0ULL << 39)
-#define LAYOUT(id, name, va_bits, base, levels) \
-	static const struct paging id = { name, va_bits, false, base, 8, false, levels }
+#define LAYOUT(id, name_, va_bits_, base, levels, ...)         \
+	static const struct paging id = { .name = name_,       \
+					  .va_bits = va_bits_, \
+					  .va_base = base,     \
+					  .entry_size = 8,     \
+					  .nr_levels = levels, \
+					  __VA_ARGS__ }
 
-LAYOUT(p4k_3, "LoongArch with 3 levels of 4 KiB", 39, BASE_47, THREE(12, 9));
-LAYOUT(p4k_3_39, "LoongArch with 3 levels of 4 KiB", 39, BASE_39, THREE(12, 9));
-LAYOUT(p4k_4, "LoongArch with 4 levels of 4 KiB", 48, ~0ULL << 48, FOUR(12, 9));
-LAYOUT(p16k_2, "LoongArch with 2 levels of 16 KiB", 36, BASE_47, TWO(14, 11));
-LAYOUT(p16k_2_39, "LoongArch with 2 levels of 16 KiB", 36, BASE_39, TWO(14, 11));
-LAYOUT(p16k_3, "LoongArch with 3 levels of 16 KiB", 47, BASE_47, THREE(14, 11));
-LAYOUT(p64k_2, "LoongArch with 2 levels of 64 KiB", 42, BASE_47, TWO(16, 13));
-LAYOUT(p64k_2_39, "LoongArch with 2 levels of 64 KiB", 42, ~0ULL << 42, TWO(16, 13));
-LAYOUT(p64k_3, "LoongArch with 3 levels of 64 KiB", 55, ~0ULL << 55, THREE(16, 13));
+LAYOUT(p4k_3, "LoongArch, 3 levels of 4 KiB", 39, BASE_47, THREE(12, 9));
+LAYOUT(p4k_3_39, "LoongArch, 3 levels of 4 KiB, VA 40", 39, BASE_39, THREE(12, 9));
+LAYOUT(p4k_4, "LoongArch, 4 levels of 4 KiB", 48, ~0ULL << 48, FOUR(12, 9));
+LAYOUT(p16k_2, "LoongArch, 2 levels of 16 KiB", 36, BASE_47, TWO(14, 11));
+LAYOUT(p16k_2_39, "LoongArch, 2 levels of 16 KiB, VA 40", 36, BASE_39, TWO(14, 11));
+LAYOUT(p16k_3, "LoongArch, 3 levels of 16 KiB", 47, BASE_47, THREE(14, 11),
+       .verified = "Debian 7.2");
+LAYOUT(p64k_2, "LoongArch, 2 levels of 64 KiB", 42, BASE_47, TWO(16, 13));
+LAYOUT(p64k_2_39, "LoongArch, 2 levels of 64 KiB, VA 40", 42, ~0ULL << 42, TWO(16, 13));
+LAYOUT(p64k_3, "LoongArch, 3 levels of 64 KiB", 55, ~0ULL << 55, THREE(16, 13));
 
 static const struct paging *const layouts[] = {
 	&p4k_3, &p4k_3_39, &p4k_4, &p16k_2, &p16k_2_39, &p16k_3, &p64k_2, &p64k_2_39, &p64k_3, NULL,

@@ -51,6 +51,8 @@ static const struct entry_form region_third[] = {
 };
 
 static const struct entry_form segment[] = {
+	/* Where a table was: no page table is at absolute zero, although it could be. */
+	{ ~0ULL, 0, ENTRY_NONE, { { 0, 0 } }, 0 },
 	{ ENTRY_INVALID | ENTRY_TYPE | ENTRY_LARGE, ENTRY_LARGE, ENTRY_LEAF, BITS_FROM(20), 0 },
 	{ ENTRY_INVALID | ENTRY_TYPE, 0, ENTRY_TABLE, BITS_FROM(11), 0 },
 	ENTRY_REST,
@@ -77,6 +79,7 @@ static const struct paging by_segment = {
 
 static const struct paging by_region_third = {
 	.name = "S/390 with a region third table",
+	.verified = "Debian 6.1",
 	.va_bits = 42,
 	.entry_size = 8,
 	.nr_levels = 3,

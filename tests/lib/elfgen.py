@@ -165,6 +165,8 @@ class Description:
             desc = prstatus(self.core.order, **regs)
         elif what == "text":
             desc = "".join(line + "\n" for line in rest).encode()
+        elif what == "hex":
+            desc = bytes.fromhex("".join(rest))
         else:
             desc = random.Random(f"{self.seed} {owner}").randbytes(number(rest[0]))
         self.notes.append((owner, number(kind), desc))

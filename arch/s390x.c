@@ -309,6 +309,9 @@ static bool try_root(const struct dump *d, struct xlat *x, uint64_t root, uint64
 	return x->paging && xlat_maps(x, d, symbol, root);
 }
 
+/* All CPUs have the same kernel space: a lie that is told by so many is one. */
+#define MAX_TRIES 64u
+
 /*
  * The address space control element of kernel space is in control register 13 (home) of each CPU,
  * in 1 (primary) while it is in the kernel.
@@ -316,15 +319,16 @@ static bool try_root(const struct dump *d, struct xlat *x, uint64_t root, uint64
 static bool try_cpus(const struct dump *d, struct xlat *x, uint64_t symbol)
 {
 	static const char *const names[] = { "cr13", "cr1" };
-	uint64_t asce, tried = x->root;
-	unsigned int i, n;
+	uint64_t asce, last = x->root;
+	unsigned int i, n, tries = 0;
 
 	for (n = 0; n < ARRAY_SIZE(names); n++)
-		for (i = 0; i < d->nr_cpus; i++) {
-			if (!cpu_reg(&d->cpus[i], names[n], &asce) || (asce & ~0xfffULL) == tried)
+		for (i = 0; i < d->nr_cpus && tries < MAX_TRIES; i++) {
+			if (!cpu_reg(&d->cpus[i], names[n], &asce) || (asce & ~0xfffULL) == last)
 				continue;
-			tried = asce & ~0xfffULL;
-			if (try_root(d, x, tried, symbol))
+			last = asce & ~0xfffULL;
+			tries++;
+			if (try_root(d, x, last, symbol))
 				return true;
 		}
 	return false;

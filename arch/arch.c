@@ -15,12 +15,9 @@
 					.page_shift = shift,              \
 					__VA_ARGS__ }
 
-RECOGNISED(i386, "i686", "x86 (32 bit)", 3, ORDER_LE, 4, 12, .align64 = 4, .uname_pattern = "i?86");
 RECOGNISED(ppc, "ppc", "PowerPC (32 bit)", 20, ORDER_BE, 4, 12, .align64 = 8);
 RECOGNISED(ppc64, "ppc64", "PowerPC (64 bit)", 21, ORDER_BE, 8, 16, .align64 = 8);
 RECOGNISED(ppc64le, "ppc64le", "PowerPC (64 bit, little-endian)", 21, ORDER_LE, 8, 16, .align64 = 8);
-RECOGNISED(arm, "armv7l", "Arm (32 bit)", 40, ORDER_LE, 4, 12, .pfn_from_phys_base = true,
-	   .uname_pattern = "arm*");
 RECOGNISED(arm64, "aarch64", "Arm (64 bit)", 183, ORDER_LE, 8, 12, .align64 = 8);
 RECOGNISED(riscv64, "riscv64", "RISC-V (64 bit)", 243, ORDER_LE, 8, 12, .align64 = 8);
 /* The kernel's names of these say nothing of the byte order; those that GNU gives do. */
@@ -33,7 +30,7 @@ RECOGNISED(ia64, "ia64", "Itanium", 50, ORDER_LE, 8, 14);
 RECOGNISED(alpha, "alpha", "Alpha", 0x9026, ORDER_LE, 8, 13);
 
 const struct arch *const archs[] = {
-	&x86_64_arch, &i386,	&ppc,	  &ppc64,  &ppc64le,	 &s390x_arch,
-	&arm,	      &arm64,	&riscv64, &mipsel, &mipseb,	 &mips64el,
+	&x86_64_arch, &i386_arch, &ppc,	  &ppc64,  &ppc64le,	 &s390x_arch,
+	&armeb_arch, &arm_arch, &arm64,	&riscv64, &mipsel, &mipseb,	 &mips64el,
 	&mips64eb,    &sparc64, &ia64,	  &alpha,  &loongarch64_arch, NULL,
 };

@@ -10,5 +10,7 @@ extern const struct arch *const archs[];
 extern const struct arch loongarch64_arch;
 extern const struct arch s390x_arch;
 extern const struct arch x86_64_arch;
+extern const struct arch i386_arch;
+extern const struct arch arm_arch, armeb_arch;
 
 #endif

@@ -60,6 +60,12 @@ static uint64_t zone_free_pages(const struct classify *c)
 	return any ? sum : UINT64_MAX;
 }
 
+/* Does the dump say that somebody left pages of that level bit out of it? */
+static bool already_without(const struct dump *d, int bit)
+{
+	return d->told.has_level && d->told.level > 0 && (d->told.level & bit);
+}
+
 /*
  * Compare free pages found in the memory map with the kernel's own counters. They differ by what
  * CPUs hold back in their counters and lists: small beside what a misunderstood page type would
@@ -78,7 +84,8 @@ static bool free_count_plausible(const struct classify *c)
 			 found, told);
 		return false;
 	}
-	if (found < told / 2 && told > 8192)
+	/* Of a dump that was filtered before they are gone already. */
+	if (found < told / 2 && told > 8192 && !already_without(c->dump, LEVEL_FREE))
 		log_warn(c->log,
 			 "the memory map shows %" PRIu64 " free pages, the kernel counted %" PRIu64
 			 ": page types are not understood, the dump will be larger than it need be",

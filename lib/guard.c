@@ -113,7 +113,9 @@ static int guard_log_region(void *priv, uint64_t vaddr, uint64_t len, struct err
 
 /*
  * PG_reserved is not exported, but the page of _stext has it and, being kernel text, no other flag
- * below the zone and node bits: the kernel itself shows which bit it is.
+ * below the zone and node bits: the kernel itself shows which bit it is. Those bits begin at 20 on
+ * i386 with PAE, SPARSEMEM and NUMA (7 for the section, 2 for the zone, 3 for the node); PG_reserved
+ * never was above 14.
  */
 static uint64_t learn_reserved(struct guard *g)
 {
@@ -131,7 +133,7 @@ static uint64_t learn_reserved(struct guard *g)
 			     &ignored))
 		return 0;
 	rules_fields(rules, 0, 0, page, NULL, &f);
-	low = f.flags & 0xffffff;
+	low = f.flags & 0xfffff;
 	return low && !(low & (low - 1)) ? low : 0;
 }
 
@@ -172,8 +174,10 @@ static void guard_image(struct guard *g)
 
 static int guard_table(void *priv, uint64_t paddr, unsigned int level)
 {
-	(void)level;
-	guard_phys(priv, paddr, 1);
+	const struct guard *g = priv;
+	const struct paging *p = g->c->xlat->paging;
+
+	guard_phys(priv, paddr, (uint64_t)p->entry_size << p->level[level].bits);
 	return 0;
 }
 

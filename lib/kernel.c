@@ -185,8 +185,7 @@ bool kernel_text_hex(const struct kernel *k, const char *key, uint64_t *ret)
 {
 	char text[24];
 
-	return kernel_text(k, key, text, sizeof(text)) &&
-	       parse_number(text, strlen(text), 16, ret);
+	return kernel_text(k, key, text, sizeof(text)) && parse_number(text, strlen(text), 16, ret);
 }
 
 struct fact_provider *vmcoreinfo_provider(const char *text, size_t len)

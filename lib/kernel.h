@@ -63,7 +63,7 @@ const char *kernel_origin(const struct kernel *k, enum fact_kind kind, const cha
  */
 bool kernel_text(const struct kernel *k, const char *key, char *buf, size_t size);
 
-/* Such a line whose value is a hexadecimal number, as KERNELOFFSET's. False, and *ret untouched, if not. */
+/* Such a line whose value is a hexadecimal number, as KERNELOFFSET's. *ret is untouched if not. */
 bool kernel_text_hex(const struct kernel *k, const char *key, uint64_t *ret);
 
 /*

@@ -126,8 +126,9 @@ static int add_sections(struct memmap *m, struct sparse *s, const struct pfnset 
 }
 
 /*
- * SPARSEMEM_EXTREME: an array of roots. The static array, of 32-bit machines mostly, has one element
- * for each section. Where MAX_PHYSMEM_BITS is not told, the array says how many sections there are.
+ * SPARSEMEM_EXTREME: an array of roots. The static array, of 32-bit machines mostly, has one
+ * element for each section. Where MAX_PHYSMEM_BITS is not told, the array says how many sections
+ * there are.
  */
 static void find_roots(struct sparse *s, uint64_t page_size, uint64_t section_bits)
 {
@@ -147,10 +148,12 @@ static void find_roots(struct sparse *s, uint64_t page_size, uint64_t section_bi
 static int sparse_facts(struct sparse *s, struct err *e)
 {
 	const struct arch *arch = s->r->dump->arch;
-	uint64_t section_bits =
-		kernel_or(s->k, FACT_NUMBER, "SECTION_SIZE_BITS", arch->section_size_bits);
+	uint64_t section_bits = kernel_or(s->k, FACT_NUMBER, "SECTION_SIZE_BITS",
+					  s->x->section_size_bits ? s->x->section_size_bits
+								  : arch->section_size_bits);
 	uint64_t phys_bits =
-		kernel_or(s->k, FACT_NUMBER, "MAX_PHYSMEM_BITS", arch->max_physmem_bits);
+		kernel_or(s->k, FACT_NUMBER, "MAX_PHYSMEM_BITS",
+			  s->x->max_physmem_bits ? s->x->max_physmem_bits : arch->max_physmem_bits);
 	uint64_t page_size = s->r->dump->id.page_size;
 	unsigned int shift = dump_page_shift(s->r->dump);
 
@@ -205,32 +208,110 @@ static int init_sparse(struct memmap *m, struct sparse *s, const struct pfnset *
 		       m->bad_sections);
 }
 
-/*
- * One array for all pages, but ranges only around those of PAGES: work follows what there is, not
- * the highest address. Whole chunks, since what is not held still tells about what is: the struct
- * page behind the last one makes that a compound head or not.
- */
-static int init_flat(struct memmap *m, struct sparse *s, const struct pfnset *pages, struct err *e)
+/* Without sections each node has one array of struct pages (struct pglist_data, mmzone.h). */
+#define MAX_NODES 1024
+
+struct node {
+	uint64_t pfn, nr, vaddr; /* the first page, how many, where their struct pages are */
+};
+
+/* False when that is no node, or one without memory. */
+static bool read_node(const struct sparse *s, uint64_t pgdat, struct node *n)
 {
-	uint64_t symbol, vaddr, next = 0;
+	struct err ignored = ERR_INIT;
+	struct mapping m;
+	uint64_t map, start, span;
+
+	return kernel_fact(s->k, FACT_OFFSET, "pglist_data.node_mem_map", &map) &&
+	       kernel_fact(s->k, FACT_OFFSET, "pglist_data.node_start_pfn", &start) &&
+	       kernel_fact(s->k, FACT_OFFSET, "pglist_data.node_spanned_pages", &span) &&
+	       !xlat_read_uint(s->x, s->r, pgdat + map, s->word, &n->vaddr, &ignored) &&
+	       !xlat_read_uint(s->x, s->r, pgdat + start, s->word, &n->pfn, &ignored) &&
+	       !xlat_read_uint(s->x, s->r, pgdat + span, s->word, &n->nr, &ignored) && n->nr &&
+	       n->nr <= UINT64_MAX - n->pfn && !xlat_lookup(s->x, s->r, n->vaddr, &m, &ignored);
+}
+
+/* Put N among the NR nodes, which ascend. */
+static void insert_node(struct node *nodes, size_t nr, const struct node *n)
+{
+	for (; nr && nodes[nr - 1].pfn > n->pfn; nr--)
+		nodes[nr] = nodes[nr - 1];
+	nodes[nr] = *n;
+}
+
+/* The nodes, ascending: one, or those of an array of pointers. Returns their number. */
+static size_t read_nodes(const struct sparse *s, struct node *nodes)
+{
+	uint64_t array, pgdat, i,
+		length = MIN(kernel_or(s->k, FACT_LENGTH, "node_data", 0), MAX_NODES);
+	struct err ignored = ERR_INIT;
+	struct node n;
+	size_t nr = 0;
+
+	if (kernel_fact(s->k, FACT_SYMBOL, "contig_page_data", &pgdat))
+		return read_node(s, pgdat, nodes);
+	if (!kernel_fact(s->k, FACT_SYMBOL, "node_data", &array))
+		return 0;
+	for (i = 0; i < length; i++)
+		if (!xlat_read_uint(s->x, s->r, array + i * s->word, s->word, &pgdat, &ignored) &&
+		    pgdat && read_node(s, pgdat, &n))
+			insert_node(nodes, nr++, &n);
+	return nr;
+}
+
+/*
+ * One array for the pages of [START, END), that of page 0 would be at VADDR, but ranges only around
+ * those of PAGES: work follows what there is, not the highest address. Whole chunks, since what is
+ * not held still tells about what is: the struct page behind the last one makes that a compound
+ * head or not.
+ */
+static int add_array(struct memmap *m, const struct pfnset *pages, uint64_t start, uint64_t end,
+		     uint64_t vaddr, struct err *e)
+{
+	uint64_t next = start;
 	size_t i;
 
-	if (kernel_need(s->k, FACT_SYMBOL, "mem_map", &symbol, e) ||
-	    xlat_read_uint(s->x, s->r, symbol, s->word, &vaddr, e))
-		return -1;
-	m->model = "FLATMEM";
-	vaddr -= s->x->flat_pfn * m->struct_size;
-	m->section_pages = FLAT_CHUNK;
 	for (i = 0; i < pages->nr_ranges; i++) {
 		const struct pfn_range *r = &pages->ranges[i];
-		uint64_t from = MAX(MAX(next, s->x->flat_pfn), r->pfn / FLAT_CHUNK * FLAT_CHUNK);
+		uint64_t from = MAX(next, r->pfn / FLAT_CHUNK * FLAT_CHUNK);
 
 		next = (r->pfn + r->nr + FLAT_CHUNK - 1) / FLAT_CHUNK * FLAT_CHUNK;
+		next = MAX(from, MIN(next, end));
 		if (from < next &&
 		    add_range(m, from, next - from, vaddr + from * m->struct_size, e))
 			return -1;
 	}
 	return 0;
+}
+
+/* FLATMEM, and DISCONTIGMEM, which had an array for each node. */
+static int init_flat(struct memmap *m, struct sparse *s, const struct pfnset *pages, struct err *e)
+{
+	_cleanup_free_ struct node *nodes = calloc(MAX_NODES, sizeof(*nodes));
+	uint64_t symbol, vaddr, next = 0;
+	size_t nr, i;
+
+	if (!nodes)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	m->model = kernel_fact(s->k, FACT_SYMBOL, "mem_map", &symbol) ? "FLATMEM" : "DISCONTIGMEM";
+	m->section_pages = FLAT_CHUNK;
+	nr = read_nodes(s, nodes);
+	/* A node tells how far its array goes; behind it anything may lie. */
+	for (i = 0; i < nr; i++) {
+		const struct node *n = &nodes[i];
+
+		if (add_array(m, pages, MAX(next, n->pfn), n->pfn + n->nr,
+			      n->vaddr - n->pfn * m->struct_size, e))
+			return -1;
+		next = MAX(next, n->pfn + n->nr);
+	}
+	if (m->nr_ranges)
+		return 0;
+	if (kernel_need(s->k, FACT_SYMBOL, "mem_map", &symbol, e) ||
+	    xlat_read_uint(s->x, s->r, symbol, s->word, &vaddr, e))
+		return -1;
+	return add_array(m, pages, s->x->flat_pfn, UINT64_MAX,
+			 vaddr - s->x->flat_pfn * m->struct_size, e);
 }
 
 int memmap_init(struct memmap *m, const struct kernel *k, const struct xlat *x, struct reader *r,
@@ -251,7 +332,8 @@ int memmap_init(struct memmap *m, const struct kernel *k, const struct xlat *x, 
 			       size);
 	m->struct_size = (uint32_t)size;
 	if (kernel_fact(k, FACT_SYMBOL, "mem_section", &any) ||
-	    !kernel_fact(k, FACT_SYMBOL, "mem_map", &any))
+	    (!kernel_fact(k, FACT_SYMBOL, "mem_map", &any) &&
+	     !kernel_fact(k, FACT_OFFSET, "pglist_data.node_mem_map", &any)))
 		return init_sparse(m, &s, pages, e);
 	return init_flat(m, &s, pages, e);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The memory map: where the kernel keeps the struct page of each page frame. Memory models by
- * presence of facts: SPARSEMEM (static and EXTREME, with or without vmemmap: mm/sparse.c) and
- * FLATMEM.
+ * presence of facts: SPARSEMEM (static and EXTREME, with or without vmemmap: mm/sparse.c), FLATMEM
+ * and DISCONTIGMEM.
  */
 #ifndef MEMMAP_H
 #define MEMMAP_H

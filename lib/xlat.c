@@ -148,6 +148,26 @@ int xlat_add_window(struct xlat *x, uint64_t vaddr, uint64_t paddr, uint64_t len
 	return 0;
 }
 
+/* More than a few PT_LOADs are those of a dump of page tables, and say no more than the tables. */
+#define MAX_SEGMENTS 1024
+
+int xlat_add_segments(struct xlat *x, const struct dump *d, uint64_t start, uint64_t end,
+		      struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < MIN(d->nr_segments, (size_t)MAX_SEGMENTS); i++) {
+		const struct segment *s = &d->segments[i];
+
+		/* Who does not know it (QEMU) writes the physical address there. */
+		if (s->paddr != UINT64_MAX && s->vaddr != s->paddr && s->vaddr >= start &&
+		    s->vaddr < end && s->memsz <= end - s->vaddr &&
+		    xlat_add_window(x, s->vaddr, s->paddr, s->memsz, e))
+			return -1;
+	}
+	return 0;
+}
+
 /* ---- one address ---- */
 
 static int check_address(const struct paging *p, uint64_t vaddr, struct err *e)

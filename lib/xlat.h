@@ -82,6 +82,8 @@ struct xlat {
 	uint64_t phys_base;	     /* what kdump headers and crash call phys_base */
 	/* The page frame that FLATMEM's mem_map begins with (ARCH_PFN_OFFSET). */
 	uint64_t flat_pfn;
+	/* Of the sparse memory model, where the layout decides; 0: those of struct arch. */
+	uint8_t section_size_bits, max_physmem_bits;
 	/* What needs no table, ascending, no two overlap: they come before the table. */
 	struct mapping *windows;
 	size_t nr_windows;
@@ -99,6 +101,13 @@ static inline bool xlat_works(const struct xlat *x)
  * [VADDR, VADDR + LEN) is PADDR and on. What overlaps one that is there is left out. ERR_NOMEM.
  */
 int xlat_add_window(struct xlat *x, uint64_t vaddr, uint64_t paddr, uint64_t len, struct err *e);
+
+/*
+ * A window for each PT_LOAD whose virtual addresses lie in [START, END): how the kernel maps memory
+ * by the word of who wrote the file. ERR_NOMEM.
+ */
+int xlat_add_segments(struct xlat *x, const struct dump *d, uint64_t start, uint64_t end,
+		      struct err *e);
 
 /* Does X say that VADDR is at PADDR? For setup(), to tell candidates apart. */
 bool xlat_maps(const struct xlat *x, const struct dump *d, uint64_t vaddr, uint64_t paddr);

@@ -109,6 +109,31 @@ static void guarded(uint64_t log_buf, uint64_t log_len, unsigned int want, const
 	pfnset_fini(&keep);
 }
 
+/* ---- a table of 16 KiB: the upper one of Arm's short descriptors ---- */
+
+static void test_large_table(void)
+{
+	struct xlat x = { .paging = arm_arch.paging[0], .root = 4 * PAGE };
+	struct kernel k = { .nr_providers = 0 };
+	struct classify c = { .dump = &dump, .kernel = &k, .xlat = &x };
+	struct err e = ERR_INIT;
+	struct pfnset keep;
+	unsigned int i;
+
+	memset(mem, 0, sizeof(mem));
+	dump.arch = &arm_arch;
+	dump.id.word = 4;
+	if (pfnset_init(&keep, &dump, &e))
+		abort();
+	pfnset_clear(&keep, 0, NR_PAGES);
+	c.keep = &keep;
+	c.rules.struct_size = 32;
+	guard_run(&c);
+	for (i = 3; i < 9; i++)
+		ok(pfnset_test(&keep, i) == (i >= 4 && i < 8), "page %u and a table of four", i);
+	pfnset_fini(&keep);
+}
+
 int main(void)
 {
 	guarded(LOG, 4096, 1, "a log of one page");
@@ -118,5 +143,6 @@ int main(void)
 	guarded(LOG + 5 * GIB, 0x7fffffff, 0, "one that is not mapped");
 	guarded(LOG & ~(1ULL << 63), PAGE, 0, "one at no address");
 	guarded(UINT64_MAX - 100, 0x7fffffff, 0, "one that ends behind the end");
+	test_large_table();
 	return done_testing();
 }

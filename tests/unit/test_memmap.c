@@ -53,11 +53,16 @@ static struct xlat x;
 static struct kernel k;
 static struct pfnset keep;
 
+static void put(uint64_t at, uint64_t v, unsigned int size)
+{
+	struct bytes_out o = { .data = mem + at, .size = size, .order = ORDER_LE };
+
+	out_uint(&o, v, size);
+}
+
 static void put_u64(uint64_t at, uint64_t v)
 {
-	struct bytes_out o = { .data = mem + at, .size = 8, .order = ORDER_LE };
-
-	out_uint(&o, v, 8);
+	put(at, v, 8);
 }
 
 /* The kernel's 2 MiB at KERNEL are the memory; MEM_MAP is mapped, to table pages 2 and 3. */
@@ -81,8 +86,11 @@ static void start(const char *info, bool far)
 
 static void stop(void)
 {
+	xlat_fini(&x);
 	pfnset_fini(&keep);
 	kernel_fini(&k);
+	dump.arch = &x86_64_arch;
+	dump.id.word = 8;
 }
 
 /* ---- FLATMEM ---- */
@@ -183,8 +191,81 @@ static void test_sparse(void)
 		       "SPARSEMEM_EXTREME");
 }
 
+/* ---- nodes, of a machine with 32-bit words ---- */
+
+#define LOW 0xc0000000ULL /* the linear map */
+#define NODE                                                                                 \
+	"SIZE(page)=32\nOFFSET(pglist_data.node_mem_map)=0\nOFFSET(pglist_data.node_start_pfn)=4\n" \
+	"OFFSET(pglist_data.node_spanned_pages)=8\n"
+#define ONE_NODE "SYMBOL(contig_page_data)=c000a000\nSYMBOL(mem_map)=c0008000\n" NODE
+#define NODES "SYMBOL(node_data)=c0009000\nLENGTH(node_data)=3\n" NODE
+
+static void put_node(uint64_t at, uint32_t map, uint32_t start, uint32_t span)
+{
+	put(at, map, 4);
+	put(at + 4, start, 4);
+	put(at + 8, span, 4);
+}
+
+/* Two nodes, the second one of pages 40 to 59, first in the array. */
+static void start_32(const char *info)
+{
+	struct err e = ERR_INIT;
+
+	start(info, true);
+	x.paging = NULL;
+	dump.arch = &i386_arch;
+	dump.id.word = 4;
+	if (xlat_add_window(&x, LOW, 0, NR_PAGES * PAGE, &e))
+		abort();
+	put(8 * PAGE, LOW + 32 * PAGE, 4); /* mem_map */
+	put(9 * PAGE, LOW + 11 * PAGE, 4);
+	put(9 * PAGE + 4, 0, 4);
+	put(9 * PAGE + 8, LOW + 10 * PAGE, 4);
+	put_node(10 * PAGE, LOW + 32 * PAGE, 0, 40);
+	put_node(11 * PAGE, LOW + 48 * PAGE, 40, 20);
+}
+
+static void is_map(const char *info, const char *model, uint64_t page_39, uint64_t page_40,
+		   uint64_t page_60)
+{
+	struct memmap m;
+	struct err e = ERR_INIT;
+	struct reader r;
+
+	reader_init(&r, &dump);
+	ok(!memmap_init(&m, &k, &x, &r, &keep, &e), "%s: found %s", info, e.text);
+	ok(m.model && !strcmp(m.model, model), "%s: is %s", info, model);
+	ok(memmap_vaddr(&m, 39) == page_39, "%s: the last page of the first node", info);
+	ok(memmap_vaddr(&m, 40) == page_40, "%s: the page behind it", info);
+	ok(memmap_vaddr(&m, 60) == page_60, "%s: the page behind the second node", info);
+	ok(memmap_vaddr(&m, 63) == (page_60 ? page_60 + 3 * 32 : 0), "%s: the last page", info);
+	memmap_fini(&m);
+	reader_fini(&r);
+}
+
+static void test_nodes(void)
+{
+	uint64_t first = LOW + 32 * PAGE, second = LOW + 48 * PAGE;
+
+	start_32(ONE_NODE);
+	is_map("FLATMEM, a node", "FLATMEM", first + 39 * 32, 0, 0);
+	put_node(10 * PAGE, (uint32_t)first + 16 * 32, 16, 44);
+	is_map("FLATMEM, a node that begins later", "FLATMEM", first + 39 * 32, first + 40 * 32, 0);
+	put_node(10 * PAGE, 0x10000000, 0, 40);
+	is_map("FLATMEM, no node's array", "FLATMEM", first + 39 * 32, first + 40 * 32,
+	       first + 60 * 32);
+	stop();
+	start_32(NODES);
+	is_map("nodes", "DISCONTIGMEM", first + 39 * 32, second, 0);
+	put_node(11 * PAGE, (uint32_t)second - 10 * 32, 30, 30);
+	is_map("nodes that overlap", "DISCONTIGMEM", first + 39 * 32, second, 0);
+	stop();
+}
+
 int main(void)
 {
+	test_nodes();
 	test_flat();
 	test_sparse();
 	test_flat_scan();

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * 32-bit x86: two levels with pages of 4 MiB (PSE, PSE-36), three with PAE.
+ *
+ * Sources: arch/x86/include/asm/pgtable-2level_types.h, pgtable-3level_types.h, page_32_types.h,
+ * arch/x86/kernel/machine_kexec_32.c (arch_crash_save_vmcoreinfo), Intel SDM 3A 4.3 and 4.4.
+ */
+#include <stddef.h>
+#include <string.h>
+
+#include "archs.h"
+#include "cleanup.h"
+#include "note.h"
+
+#define EM_386 3
+#define TOP (1ULL << 32) /* of the address space */
+
+/*
+ * The linear map begins at PAGE_OFFSET (arch/x86/Kconfig, VMSPLIT_*: 0xc0000000, 0xb0000000,
+ * 0x80000000, 0x78000000, 0x40000000), with physical address 0. All are multiples of this.
+ */
+#define SPLIT_STEP 0x08000000ULL
+#define SPLIT_LOWEST 0x40000000ULL
+
+#define ENTRY_PRESENT 1ULL
+#define ENTRY_PSE 0x80ULL
+
+/* 32-bit entries: the address is bits 12 to 31. */
+#define PLAIN_ADDR                       \
+	{                                \
+		{                        \
+			0xfffff000ULL, 0 \
+		}                        \
+	}
+/* A page of 4 MiB: bits 22 to 31, and bits 13 to 20 are bits 32 to 39 (PSE-36, SDM table 4-4). */
+#define PSE_ADDR                          \
+	{                                 \
+		{ 0xffc00000ULL, 0 },     \
+		{                         \
+			0x001fe000ULL, 19 \
+		}                         \
+	}
+/* 64-bit entries: bits 12 to 51; bit 63 is NX. */
+#define PAE_ADDR                                 \
+	{                                        \
+		{                                \
+			0x000ffffffffff000ULL, 0 \
+		}                                \
+	}
+
+static const struct entry_form plain_directory[] = {
+	{ ENTRY_PRESENT | ENTRY_PSE, ENTRY_PRESENT | ENTRY_PSE, ENTRY_LEAF, PSE_ADDR, 0 },
+	{ ENTRY_PRESENT, ENTRY_PRESENT, ENTRY_TABLE, PLAIN_ADDR, 0 },
+	ENTRY_REST,
+};
+
+static const struct entry_form plain_last[] = {
+	{ ENTRY_PRESENT, ENTRY_PRESENT, ENTRY_LEAF, PLAIN_ADDR, 0 },
+	ENTRY_REST,
+};
+
+static const struct entry_form pae_top[] = {
+	{ ENTRY_PRESENT, ENTRY_PRESENT, ENTRY_TABLE, PAE_ADDR, 0 },
+	ENTRY_REST,
+};
+
+static const struct entry_form pae_directory[] = {
+	{ ENTRY_PRESENT | ENTRY_PSE, ENTRY_PRESENT | ENTRY_PSE, ENTRY_LEAF, PAE_ADDR, 0 },
+	{ ENTRY_PRESENT, ENTRY_PRESENT, ENTRY_TABLE, PAE_ADDR, 0 },
+	ENTRY_REST,
+};
+
+static const struct entry_form pae_last[] = {
+	{ ENTRY_PRESENT, ENTRY_PRESENT, ENTRY_LEAF, PAE_ADDR, 0 },
+	ENTRY_REST,
+};
+
+static const struct paging plain = {
+	.name = "x86 (32 bit) with 2 levels",
+	.va_bits = 32,
+	.entry_size = 4,
+	.nr_levels = 2,
+	.level = { { 22, 10, plain_directory }, { 12, 10, plain_last } },
+};
+
+static const struct paging pae = {
+	.name = "x86 (32 bit) with PAE",
+	.verified = "Debian 6.1",
+	.va_bits = 32,
+	.entry_size = 8,
+	.nr_levels = 3,
+	.level = { { 30, 2, pae_top }, { 21, 9, pae_directory }, { 12, 9, pae_last } },
+};
+
+static const struct paging *const layouts[] = { &pae, &plain, NULL };
+
+/*
+ * struct user_regs_struct inside struct elf_prstatus (arch/x86/include/asm/user_32.h): pr_reg is at
+ * 72.
+ */
+#define PR_REG 72
+/* clang-format off */
+#define R(name, index) { name, PR_REG + 4 * (index), 4 }
+
+static const struct reg_place prstatus_regs[] = {
+	R("ebx", 0),  R("ecx", 1),  R("edx", 2),     R("esi", 3),  R("edi", 4), R("ebp", 5),
+	R("eax", 6),  R("ds", 7),   R("es", 8),      R("fs", 9),   R("gs", 10), R("eip", 12),
+	R("cs", 13),  R("eflags", 14), R("esp", 15), R("ss", 16),
+};
+/* clang-format on */
+
+/*
+ * QEMU's own note, the same for both widths (target/i386/arch_dump.c, struct QEMUCPUState version
+ * 1): bases of the segments, then control registers.
+ */
+static const struct reg_place qemu_regs[] = {
+	{ "fs_base", 240, 4 }, { "gs_base", 264, 4 }, { "cr0", 392, 4 },
+	{ "cr2", 408, 4 },     { "cr3", 416, 4 },     { "cr4", 424, 4 },
+};
+
+/* Our own note. */
+static const struct reg_place control_regs[] = {
+	{ "cr0", 0, 4 },      { "cr2", 4, 4 },	    { "cr3", 8, 4 },  { "cr4", 12, 4 },
+	{ "fs_base", 16, 4 }, { "gs_base", 20, 4 }, { "dr0", 24, 4 }, { "dr1", 28, 4 },
+	{ "dr2", 32, 4 },     { "dr3", 36, 4 },	    { "dr6", 40, 4 }, { "dr7", 44, 4 },
+};
+
+static const struct note_layout notes[] = {
+	{ "CORE", NT_PRSTATUS_TYPE, 144, 24, prstatus_regs, ARRAY_SIZE(prstatus_regs), true },
+	{ "QEMU", 0, 432, -1, qemu_regs, ARRAY_SIZE(qemu_regs), false },
+	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 48, -1, control_regs, ARRAY_SIZE(control_regs), true },
+	{ NULL, 0, 0, 0, NULL, 0, false },
+};
+
+/* Does a table of X's layout map itself, and the kernel's text, where OFFSET says? */
+static bool fits(struct xlat *x, const struct dump *d, const struct kernel *k, uint64_t root,
+		 uint64_t offset)
+{
+	uint64_t stext = kernel_or(k, FACT_SYMBOL, "_stext", root);
+
+	x->root = root - offset;
+	return xlat_maps(x, d, root, root - offset) && xlat_maps(x, d, stext, stext - offset);
+}
+
+/* Find PAGE_OFFSET and the layout: which of them make the table map what they say? */
+static bool find_table(struct xlat *x, const struct dump *d, const struct kernel *k, uint64_t root)
+{
+	char says_pae[8];
+	uint64_t offset;
+	unsigned int i;
+
+	/* Without that line PAE comes second: a kernel may be older than it. */
+	kernel_text(k, "CONFIG_X86_PAE", says_pae, sizeof(says_pae));
+	for (i = 0; i < 2; i++) {
+		x->paging = (says_pae[0] == 'y') == (i == 0) ? &pae : &plain;
+		/* The lowest part of memory is where the kernel mostly is: from the top. */
+		for (offset = root & -SPLIT_STEP; offset >= SPLIT_LOWEST; offset -= SPLIT_STEP)
+			if (fits(x, d, k, root, offset))
+				return true;
+	}
+	x->paging = NULL;
+	x->root = 0;
+	return false;
+}
+
+/*
+ * arch/x86/include/asm/sparsemem.h: sections of 2^26 bytes in 2^32, with PAE of 2^29 in 2^36; of
+ * 2^30 before v2.6.26, when the static array had 64 of them.
+ */
+static void set_sections(struct xlat *x, const struct kernel *k)
+{
+	bool is_pae = x->paging == &pae;
+	bool large = kernel_or(k, FACT_LENGTH, "mem_section", 0) == 64;
+
+	x->max_physmem_bits = is_pae ? 36 : 32;
+	x->section_size_bits = !is_pae ? 26 : large ? 30 : 29;
+}
+
+static int i386_setup(const struct dump *d, const struct kernel *k, struct xlat *x, struct err *e)
+{
+	uint64_t root;
+
+	if (!kernel_fact(k, FACT_SYMBOL, "swapper_pg_dir", &root) || root < SPLIT_LOWEST ||
+	    root >= TOP) {
+		err_set(e, ERR_MISSING,
+			"the kernel page table is not known: no SYMBOL(swapper_pg_dir)");
+	} else if (find_table(x, d, k, root)) {
+		set_sections(x, k);
+		return 0;
+	} else {
+		err_set(e, ERR_MISSING,
+			"no page table at SYMBOL(swapper_pg_dir), wherever the linear map may begin");
+	}
+	xlat_add_segments(x, d, SPLIT_LOWEST, TOP, e);
+	return -1;
+}
+
+/* The image is a part of the linear map, and no fact tells its end: more than any has. */
+static bool i386_image_range(const struct xlat *x, const struct kernel *k, uint64_t *start,
+			     uint64_t *end)
+{
+	(void)x;
+	if (!kernel_fact(k, FACT_SYMBOL, "_stext", start) || *start >= TOP)
+		return false;
+	*start &= ~0x1fffffULL;
+	*end = MIN(*start + (128ULL << 20), TOP);
+	return true;
+}
+
+const struct arch i386_arch = {
+	.name = "i686",
+	.title = "x86 (32 bit)",
+	.e_machine = EM_386,
+	.order = ORDER_LE,
+	.word = 4,
+	.page_shift = 12,
+	.align64 = 4,
+	.uname_pattern = "i?86",
+	.paging = layouts,
+	.notes = notes,
+	.sp = "esp",
+	.pc = "eip",
+	.section_size_bits = 29,
+	.max_physmem_bits = 36,
+	.stack_shift = 13, /* THREAD_SIZE_ORDER 1 */
+	.setup = i386_setup,
+	.image_range = i386_image_range,
+};

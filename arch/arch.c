@@ -16,15 +16,29 @@
 					__VA_ARGS__ }
 
 RECOGNISED(ppc, "ppc", "PowerPC (32 bit)", 20, ORDER_BE, 4, 12, .align64 = 8);
-RECOGNISED(s390x, "s390x", "S/390 (64 bit)", 22, ORDER_BE, 8, 12, .align64 = 8);
 RECOGNISED(sparc64, "sparc64", "SPARC (64 bit)", 43, ORDER_BE, 8, 13);
 RECOGNISED(ia64, "ia64", "Itanium", 50, ORDER_LE, 8, 14);
 RECOGNISED(alpha, "alpha", "Alpha", 0x9026, ORDER_LE, 8, 13);
-RECOGNISED(loongarch64, "loongarch64", "LoongArch (64 bit)", 258, ORDER_LE, 8, 14, .align64 = 8);
 
 const struct arch *const archs[] = {
-	&x86_64_arch, &i386_arch, &ppc, &ppc64_arch, &ppc64le_arch, &s390x,
-	&armeb_arch, &arm_arch, &arm64_arch, &arm64be_arch, &riscv64_arch,
-	&mipsel_arch, &mipseb_arch, &mips64el_arch, &mips64eb_arch,
-	&sparc64, &ia64, &alpha, &loongarch64, NULL,
+	&x86_64_arch,
+	&i386_arch,
+	&armeb_arch, /* before arm_arch, whose pattern fits its name, too */
+	&arm_arch,
+	&arm64_arch,
+	&arm64be_arch,
+	&riscv64_arch,
+	&s390x_arch,
+	&ppc64_arch,
+	&ppc64le_arch,
+	&loongarch64_arch,
+	&mipsel_arch,
+	&mipseb_arch,
+	&mips64el_arch,
+	&mips64eb_arch,
+	&ppc,
+	&sparc64,
+	&ia64,
+	&alpha,
+	NULL,
 };

@@ -7,6 +7,8 @@
 /* Every CPU family, NULL terminated. */
 extern const struct arch *const archs[];
 
+extern const struct arch loongarch64_arch;
+extern const struct arch s390x_arch;
 extern const struct arch x86_64_arch;
 extern const struct arch mipsel_arch, mipseb_arch, mips64el_arch, mips64eb_arch;
 extern const struct arch ppc64_arch, ppc64le_arch;

@@ -212,13 +212,26 @@ uint64_t dump_max_pfn(const struct dump *d)
 
 /* ---- binding to an architecture ---- */
 
+/*
+ * No pid is larger (PID_MAX_LIMIT, include/linux/threads.h): QEMU writes that of S/390 in the byte
+ * order of its host (target/s390x/arch_dump.c).
+ */
+#define MAX_PID (4u << 20)
+
+static int32_t load_pid(const uint8_t *p, enum byte_order order)
+{
+	uint32_t pid = load_u32(p, order), swapped = __builtin_bswap32(pid);
+
+	return (int32_t)(pid > MAX_PID && swapped <= MAX_PID ? swapped : pid);
+}
+
 static void fill_regs(struct cpu *cpu, const struct note_layout *layout, const struct note *n,
 		      enum byte_order order)
 {
 	unsigned int i;
 
 	if (layout->pid_off >= 0)
-		cpu->pid = (int32_t)load_u32(n->desc + layout->pid_off, order);
+		cpu->pid = load_pid(n->desc + layout->pid_off, order);
 	for (i = 0; i < layout->nr_regs && cpu->nr_regs < CPU_MAX_REGS; i++) {
 		const struct reg_place *p = &layout->regs[i];
 

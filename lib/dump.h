@@ -173,7 +173,7 @@ struct reg {
 	uint64_t value;
 };
 
-#define CPU_MAX_REGS 48
+#define CPU_MAX_REGS 80
 
 struct cpu {
 	int32_t pid; /* of the task that ran, 0 for idle and where unknown */

@@ -149,7 +149,8 @@ uint64_t xlat_kernel_start(const struct xlat *x);
 /*
  * Walk what is mapped in [START, END], ascending, tables before what they map. Either function may
  * be NULL; a return other than 0 ends the walk and is returned. TABLE gets the physical address and
- * level of each table that is read (level 0 is the root). Tables that cannot be read are skipped.
+ * level of each table that is read (level 0 is the root); of one that maps nothing and stands in
+ * many places, not all of them. Tables that cannot be read are skipped.
  * Windows come in their place, cut to [START, END]. At most MAX_STEPS entries are looked at; then, or
  * at the end, returns 0.
  */

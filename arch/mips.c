@@ -118,10 +118,10 @@ enum shape {
 /* clang-format off */
 /* 64 bit: pgtable-64.h; _48: CONFIG_MIPS_VA_BITS_48 (1e321fa917fb, 3377e227af44). */
 #define SHAPES(pfn) {									\
-	[PAGES_4K_32] = { .name = "mips, 4K pages", LEVELS_32(12, pfn) },		\
+	[PAGES_4K_32] = { .name = "mips, 4K pages", .verified = "Debian 6.1, little-endian", LEVELS_32(12, pfn) },		\
 	[PAGES_16K_32] = { .name = "mips, 16K pages", LEVELS_32(14, pfn) },		\
 	[PAGES_64K_32] = { .name = "mips, 64K pages", LEVELS_32(16, pfn) },		\
-	[PAGES_4K] = { .name = "mips64, 4K pages", THREE_LEVELS(12, 10, pfn) },		\
+	[PAGES_4K] = { .name = "mips64, 4K pages", .verified = "Debian 6.1, little-endian", THREE_LEVELS(12, 10, pfn) },		\
 	[PAGES_4K_48] = { .name = "mips64, 4K pages, 48 bits",				\
 		LEVELS_64(48, 4, { 39, 9, pointer_64 }, { 30, 9, pointer_64 },		\
 			  MIDDLE(21, 9, pfn), LAST(12, 9, pfn)) },			\
@@ -138,12 +138,15 @@ static const struct paging paging[NR_PFN][NR_SHAPES] = {
 	SHAPES(11), SHAPES(12), SHAPES(13), SHAPES(14), SHAPES(15), SHAPES(16),
 };
 
-#define ROW(n) \
-	&paging[n][0], &paging[n][1], &paging[n][2], &paging[n][3], &paging[n][4], &paging[n][5], \
-	&paging[n][6], &paging[n][7], &paging[n][8], &paging[n][9], &paging[n][10]
+/* What there is, whatever the entries are like. */
+static const struct paging *const layouts_32[] = {
+	&paging[0][PAGES_4K_32], &paging[0][PAGES_16K_32], &paging[0][PAGES_64K_32], NULL,
+};
 
-static const struct paging *const layouts[] = {
-	ROW(0), ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), NULL,
+static const struct paging *const layouts_64[] = {
+	&paging[0][PAGES_4K],	&paging[0][PAGES_4K_48],  &paging[0][PAGES_8K],
+	&paging[0][PAGES_16K],	&paging[0][PAGES_16K_48], &paging[0][PAGES_32K],
+	&paging[0][PAGES_64K],	&paging[0][PAGES_64K_48], NULL,
 };
 
 /* ---- registers ---- */
@@ -357,7 +360,7 @@ static bool mips_image_range(const struct xlat *x, const struct kernel *k, uint6
 		.page_shift = 12,                                                           \
 		.align64 = 8,                                                               \
 		.uname_pattern = pattern,                                                   \
-		.paging = layouts,                                                          \
+		.paging = layouts_##bits,                                                   \
 		.notes = notes_##bits,                                                      \
 		.sp = "r29",                                                                \
 		.pc = "pc",                                                                 \

@@ -55,6 +55,7 @@ static const struct entry_form hash_middle[] = { LEAF_FORM, TABLE_FORM(0), ENTRY
 
 static const struct paging radix_64k = {
 	.name = "ppc64 radix, 64K pages",
+	.verified = "Debian 6.1, little-endian",
 	.va_bits = 52,
 	.va_base = LINEAR,
 	.entry_size = 8,
@@ -80,9 +81,10 @@ static const struct paging radix_4k = {
 };
 
 /* Widths of the indices, the last level first. */
-#define HASH_LAYOUT(id, title, base, page, pte, pmd, pud, pgd)                \
+#define HASH_LAYOUT(id, title, kernel, base, page, pte, pmd, pud, pgd)        \
 	static const struct paging id = {                                     \
 		.name = title,                                                \
+		.verified = kernel,                                           \
 		.va_bits = (page) + (pte) + (pmd) + (pud) + (pgd),            \
 		.va_base = base,                                              \
 		.entry_size = 8,                                              \
@@ -95,13 +97,14 @@ static const struct paging radix_4k = {
 	}
 
 /* v5.2 moved all into the region of the linear map (0034d395f89d). */
-HASH_LAYOUT(hash_64k, "ppc64 hash, 64K pages", LINEAR, 16, 8, 10, 10, 8);
-HASH_LAYOUT(hash_4k, "ppc64 hash, 4K pages", LINEAR, 12, 9, 7, 9, 9);
+HASH_LAYOUT(hash_64k, "ppc64 hash, 64K pages", "Debian 6.1, little-endian", LINEAR, 16, 8, 10, 10,
+	    8);
+HASH_LAYOUT(hash_4k, "ppc64 hash, 4K pages", NULL, LINEAR, 12, 9, 7, 9, 9);
 /* v4.17 has four petabytes (c2b4d8b7417a), v4.12 512 TiB (f6eedbba7a26), v4.7 64 TiB. */
-HASH_LAYOUT(hash_64k_v4_17, "ppc64 hash of v4.17, 64K pages", VMALLOC_OLD, 16, 8, 10, 10, 8);
-HASH_LAYOUT(hash_64k_v4_12, "ppc64 hash of v4.12, 64K pages", VMALLOC_OLD, 16, 8, 10, 7, 8);
-HASH_LAYOUT(hash_64k_v4_7, "ppc64 hash of v4.7, 64K pages", VMALLOC_OLD, 16, 8, 5, 5, 12);
-HASH_LAYOUT(hash_4k_v4_7, "ppc64 hash of v4.7, 4K pages", VMALLOC_OLD, 12, 9, 7, 9, 9);
+HASH_LAYOUT(hash_64k_v4_17, "ppc64 hash of v4.17, 64K pages", NULL, VMALLOC_OLD, 16, 8, 10, 10, 8);
+HASH_LAYOUT(hash_64k_v4_12, "ppc64 hash of v4.12, 64K pages", NULL, VMALLOC_OLD, 16, 8, 10, 7, 8);
+HASH_LAYOUT(hash_64k_v4_7, "ppc64 hash of v4.7, 64K pages", NULL, VMALLOC_OLD, 16, 8, 5, 5, 12);
+HASH_LAYOUT(hash_4k_v4_7, "ppc64 hash of v4.7, 4K pages", NULL, VMALLOC_OLD, 12, 9, 7, 9, 9);
 
 /* ---- entries before v4.6: the kernel's own byte order, tables by virtual address ---- */
 
@@ -461,6 +464,31 @@ static int choose_paging(const struct dump *d, const struct kernel *k, struct xl
 	return choose_hash(d, k, x, r, e);
 }
 
+/*
+ * MAX_PHYSMEM_BITS of the kernels before v5.10, which do not export it: the one that makes
+ * mem_section as long as it is, one pointer for each page of sections (SPARSEMEM_EXTREME); 0: none
+ * does.
+ */
+static uint8_t guess_physmem_bits(const struct dump *d, const struct kernel *k)
+{
+	static const uint8_t bits[] = { 44, 46, 47,
+					51 }; /* sparsemem.h, pgtable.h: v2.6 to v4.20 */
+	uint64_t length, size, any;
+	size_t i;
+
+	if (kernel_fact(k, FACT_NUMBER, "MAX_PHYSMEM_BITS", &any) ||
+	    !kernel_fact(k, FACT_LENGTH, "mem_section", &length) ||
+	    !kernel_fact(k, FACT_SIZE, "mem_section", &size) || !size || size > d->id.page_size)
+		return 0;
+	for (i = 0; i < ARRAY_SIZE(bits); i++) {
+		uint64_t per_root = d->id.page_size / size;
+
+		if (length == ((1ULL << (bits[i] - 24)) + per_root - 1) / per_root)
+			return bits[i];
+	}
+	return 0;
+}
+
 static int ppc64_setup(const struct dump *d, const struct kernel *k, struct xlat *x, struct err *e)
 {
 	/* Up to where something else begins: H_KERN_VIRT_START with 4K and 64K pages. */
@@ -470,6 +498,7 @@ static int ppc64_setup(const struct dump *d, const struct kernel *k, struct xlat
 
 	x->paging = NULL;
 	x->phys_base = 0;
+	x->max_physmem_bits = guess_physmem_bits(d, k);
 	if (xlat_add_window(x, LINEAR, 0, 1ULL << bits, e))
 		return -1;
 	reader_init(&r, (struct dump *)d);

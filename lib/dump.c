@@ -405,8 +405,8 @@ int dump_set_vmcoreinfo(struct dump *d, const char *text, size_t len,
 }
 
 /*
- * A format that takes a little-endian machine for a big-endian one (QEMU, ppc64) is put right by the
- * machine itself.
+ * A format that takes a little-endian machine for a big-endian one (QEMU, ppc64) is put right by
+ * the machine itself.
  */
 static void make_little(struct dump *d, const struct arch *const *archs)
 {

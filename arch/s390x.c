@@ -80,6 +80,7 @@ static const struct paging by_segment = {
 static const struct paging by_region_third = {
 	.name = "S/390 with a region third table",
 	.verified = "Debian 6.1",
+	.verified_order = ORDER_BE,
 	.va_bits = 42,
 	.entry_size = 8,
 	.nr_levels = 3,

@@ -56,6 +56,7 @@ struct paging {
 	const char *name;
 	/* A kernel that others built, and whose translation was checked; NULL: "untested". */
 	const char *verified;
+	enum byte_order verified_order; /* of that kernel: another one's table is as good as untested */
 	/*
 	 * Addresses: bits from va_bits on are those of va_base; or all the same as the highest one
 	 * below, when sign_extended.

@@ -64,7 +64,8 @@ static int run_job(struct job *job, struct err *e)
 	if (!job->session.dump->vmcoreinfo && !job->opts.keep_all &&
 	    job->opts.levels[0] & ~LEVEL_ZERO)
 		log_warn(&job->talk.log,
-			 "%s: has no VMCOREINFO note: nothing is known about its kernel",
+			 "%s: has no VMCOREINFO (--vmcoreinfo FILE gives one): nothing is known "
+			 "about its kernel",
 			 job->opts.inputs[0]);
 	status = job->opts.dump_dmesg ? dump_dmesg(job, e) : job_write(job, e);
 	if (status != STATUS_FAILED && !job->opts.dump_dmesg) {

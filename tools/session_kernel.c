@@ -31,8 +31,13 @@ static void setup_kernel(struct session *s, struct log *log)
 			d->arch ? d->arch->title : "this architecture", d->id.e_machine);
 		return;
 	}
-	if (d->arch->setup(d, &s->kernel, &s->xlat, &s->no_xlat))
-		log_debug(log, "%s: %s", source_name(d->source), s->no_xlat.text);
+	if (!d->arch->setup(d, &s->kernel, &s->xlat, &s->no_xlat))
+		return;
+	if (!d->vmcoreinfo)
+		err_set(&s->no_xlat, ERR_MISSING,
+			"there is no VMCOREINFO, neither as a note nor in memory (--vmcoreinfo FILE "
+			"gives one)");
+	log_debug(log, "%s: %s", source_name(d->source), s->no_xlat.text);
 }
 
 /* ---- names ---- */
@@ -200,10 +205,7 @@ static int use_memory(struct session *s, const struct input_opts *o, struct log 
 	if (!failed && scan.nr)
 		failed = choose(s, &scan, o, log, e);
 	else if (!failed)
-		log_info(log,
-			 "%s: has no VMCOREINFO, neither as a note nor in memory "
-			 "(--vmcoreinfo FILE gives one)",
-			 source_name(s->dump->source));
+		log_debug(log, "%s: no VMCOREINFO is in its memory", source_name(s->dump->source));
 	infoscan_fini(&scan);
 	return failed;
 }

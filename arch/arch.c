@@ -36,6 +36,7 @@ const struct arch *const archs[] = {
 	&mipseb_arch,
 	&mips64el_arch,
 	&mips64eb_arch,
+	&openrisc_arch,
 	&ppc,
 	&sparc64,
 	&ia64,

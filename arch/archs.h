@@ -16,5 +16,6 @@ extern const struct arch i386_arch;
 extern const struct arch arm_arch, armeb_arch;
 extern const struct arch arm64_arch, arm64be_arch;
 extern const struct arch riscv64_arch;
+extern const struct arch openrisc_arch;
 
 #endif

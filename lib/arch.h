@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The contract of a CPU family. To add one, write arch/NAME.c with one `const struct arch
- * NAME_arch`, add one line to arch/arch.c and one to arch/Makefile.inc, and a page table written as
- * text under tests/data. arch/x86_64.c is the example to follow. Data first: a hook exists only
+ * The contract of a CPU family; arch/README says how to add one. Data first: a hook exists only
  * where data cannot say it.
  */
 #ifndef ARCH_H
@@ -74,11 +72,12 @@ struct arch {
 	 * Prepare translation of kernel virtual addresses: choose paging, find phys_base and the
 	 * root table (from facts, PT_LOADs), fill x. Look at arch/ARCH/include/asm/pgtable*.h and
 	 * the head of arch_crash_save_vmcoreinfo() in the kernel. ERR_MISSING names the fact that
-	 * is not known; the caller goes on without translation.
+	 * is not known; the caller goes on with the windows that x has then, if any.
 	 */
 	int (*setup)(const struct dump *d, const struct kernel *k, struct xlat *x, struct err *e);
 	/*
-	 * Virtual addresses [*start, *end) where the kernel image is mapped. False when not known.
+	 * Virtual addresses [*start, *end) where the kernel image is mapped: reserved pages there
+	 * are never dropped, so that too long does no harm. False when not known.
 	 */
 	bool (*image_range)(const struct xlat *x, const struct kernel *k, uint64_t *start,
 			    uint64_t *end);

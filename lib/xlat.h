@@ -112,7 +112,10 @@ int xlat_add_window(struct xlat *x, uint64_t vaddr, uint64_t paddr, uint64_t len
 int xlat_add_segments(struct xlat *x, const struct dump *d, uint64_t start, uint64_t end,
 		      struct err *e);
 
-/* Does X say that VADDR is at PADDR? For setup(), to tell candidates apart. */
+/*
+ * Does X say that VADDR is at PADDR? For setup(), to tell candidates apart: before it adds windows,
+ * which answer first.
+ */
 bool xlat_maps(const struct xlat *x, const struct dump *d, uint64_t vaddr, uint64_t paddr);
 
 /* Is it that nobody can say, because a table on the way to VADDR cannot be read? */

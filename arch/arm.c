@@ -72,30 +72,25 @@ static const struct entry_form long_last[] = {
 	ENTRY_REST,
 };
 
-/* clang-format off */
-#define LAYOUTS(order, checked_with)                                                          \
-	static const struct paging short_##order = {                                          \
-		.name = "Arm (32 bit) with short descriptors",                                \
-		.verified = checked_with,                                                     \
-		.va_bits = 32,                                                                \
-		.entry_size = 4,                                                              \
-		.nr_levels = 2,                                                               \
-		.level = { { 20, 12, short_top }, { 12, 8, short_last } },                    \
-	};                                                                                    \
-	static const struct paging long_##order = {                                           \
-		.name = "Arm (32 bit) with LPAE",                                             \
-		.verified = checked_with,                                                     \
-		.va_bits = 32,                                                                \
-		.entry_size = 8,                                                              \
-		.nr_levels = 3,                                                               \
-		.level = { { 30, 2, long_upper }, { 21, 9, long_upper }, { 12, 9, long_last } }, \
-	};                                                                                    \
-	static const struct paging *const layouts_##order[] = { &short_##order, &long_##order, NULL }
+static const struct paging short_descriptors = {
+	.name = "Arm (32 bit) with short descriptors",
+	.verified = "Debian 6.1",
+	.va_bits = 32,
+	.entry_size = 4,
+	.nr_levels = 2,
+	.level = { { 20, 12, short_top }, { 12, 8, short_last } },
+};
 
-LAYOUTS(le, "Debian 6.1");
-/* Big-endian kernels (SCTLR.EE) have the same, but nobody checked. */
-LAYOUTS(be, NULL);
-/* clang-format on */
+static const struct paging long_descriptors = {
+	.name = "Arm (32 bit) with LPAE",
+	.verified = "Debian 6.1",
+	.va_bits = 32,
+	.entry_size = 8,
+	.nr_levels = 3,
+	.level = { { 30, 2, long_upper }, { 21, 9, long_upper }, { 12, 9, long_last } },
+};
+
+static const struct paging *const layouts[] = { &short_descriptors, &long_descriptors, NULL };
 
 /*
  * struct pt_regs inside struct elf_prstatus (arch/arm/include/uapi/asm/ptrace.h): pr_reg is at 72.
@@ -175,7 +170,8 @@ static bool find_layout(struct xlat *x, const struct dump *d, const struct kerne
 	/* Without that line LPAE comes second: a kernel may be older than it. */
 	kernel_text(k, "CONFIG_ARM_LPAE", says_lpae, sizeof(says_lpae));
 	for (i = 0; i < 2; i++) {
-		x->paging = d->arch->paging[(says_lpae[0] == 'y') == (i == 0)];
+		x->paging =
+			(says_lpae[0] == 'y') == (i == 0) ? &long_descriptors : &short_descriptors;
 		if (find_table(x, d, root, data))
 			return true;
 	}
@@ -217,7 +213,7 @@ static bool arm_image_range(const struct xlat *x, const struct kernel *k, uint64
 }
 
 /* What both byte orders have: page tables and notes are in that of the data (SCTLR.EE). */
-#define ARM(id, name_, title_, order_, layouts, pattern)                        \
+#define ARM(id, name_, title_, order_, pattern)                                 \
 	const struct arch id = {                                                \
 		.name = name_,                                                  \
 		.title = title_,                                                \
@@ -239,5 +235,5 @@ static bool arm_image_range(const struct xlat *x, const struct kernel *k, uint64
 		.image_range = arm_image_range,                                 \
 	}
 
-ARM(arm_arch, "armv7l", "Arm (32 bit)", ORDER_LE, layouts_le, "arm*");
-ARM(armeb_arch, "armv7b", "Arm (32 bit, big-endian)", ORDER_BE, layouts_be, "arm*b");
+ARM(arm_arch, "armv7l", "Arm (32 bit)", ORDER_LE, "arm*");
+ARM(armeb_arch, "armv7b", "Arm (32 bit, big-endian)", ORDER_BE, "arm*b");

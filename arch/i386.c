@@ -77,6 +77,7 @@ static const struct entry_form pae_last[] = {
 
 static const struct paging plain = {
 	.name = "x86 (32 bit) with 2 levels",
+	.verified = "Debian 6.1",
 	.va_bits = 32,
 	.entry_size = 4,
 	.nr_levels = 2,

@@ -61,7 +61,8 @@ def symbols(said):
 def initial(said):
     """What was given back after booting: mapped no longer."""
     at = {name: addr for addr, name, _ in symbols(said)}
-    return range(at.get("__init_begin", 0), at.get("__init_end", at.get("_einittext", 0)))
+    return range(at.get("__init_begin", at.get("_sinittext", 0)),
+                 at.get("__init_end", at.get("_einittext", 0)))
 
 
 def check_symbols(tap, tool, folder, name, dump, said, options):

@@ -63,7 +63,7 @@ _dumptool()
 	-d | --level) i='31 17 1 0' ;;
 	--format) i='kdump elf raw flattened' ;;
 	--arch) i='x86_64 i686 aarch64 aarch64_be armv7l ppc ppc64 ppc64le s390x riscv64 loongarch64 mips mipsel mipseb mips64 mips64el mips64eb openrisc sparc64 ia64 alpha' ;;
-	--page-size) i='4K 16K 64K' ;;
+	--page-size) i='4K 8K 16K 64K' ;;
 	--spool-dir)
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		compopt -o filenames 2>/dev/null

@@ -16,21 +16,29 @@
 					__VA_ARGS__ }
 
 RECOGNISED(ppc, "ppc", "PowerPC (32 bit)", 20, ORDER_BE, 4, 12, .align64 = 8);
-RECOGNISED(ppc64, "ppc64", "PowerPC (64 bit)", 21, ORDER_BE, 8, 16, .align64 = 8);
-RECOGNISED(ppc64le, "ppc64le", "PowerPC (64 bit, little-endian)", 21, ORDER_LE, 8, 16, .align64 = 8);
-RECOGNISED(s390x, "s390x", "S/390 (64 bit)", 22, ORDER_BE, 8, 12, .align64 = 8);
-/* The kernel's names of these say nothing of the byte order; those that GNU gives do. */
-RECOGNISED(mipsel, "mips", "MIPS (32 bit)", 8, ORDER_LE, 4, 12, .uname_pattern = "mipsel");
-RECOGNISED(mipseb, "mips", "MIPS (32 bit)", 8, ORDER_BE, 4, 12, .uname_pattern = "mipseb");
-RECOGNISED(mips64el, "mips64", "MIPS (64 bit)", 8, ORDER_LE, 8, 12, .uname_pattern = "mips64el");
-RECOGNISED(mips64eb, "mips64", "MIPS (64 bit)", 8, ORDER_BE, 8, 12, .uname_pattern = "mips64eb");
 RECOGNISED(sparc64, "sparc64", "SPARC (64 bit)", 43, ORDER_BE, 8, 13);
 RECOGNISED(ia64, "ia64", "Itanium", 50, ORDER_LE, 8, 14);
 RECOGNISED(alpha, "alpha", "Alpha", 0x9026, ORDER_LE, 8, 13);
-RECOGNISED(loongarch64, "loongarch64", "LoongArch (64 bit)", 258, ORDER_LE, 8, 14, .align64 = 8);
 
 const struct arch *const archs[] = {
-	&x86_64_arch, &i386_arch, &ppc,	&ppc64, &ppc64le, &s390x,
-	&armeb_arch, &arm_arch, &arm64_arch, &arm64be_arch, &riscv64_arch,
-	&mipsel, &mipseb, &mips64el, &mips64eb, &sparc64, &ia64, &alpha, &loongarch64, NULL,
+	&x86_64_arch,
+	&i386_arch,
+	&armeb_arch, /* before arm_arch, whose pattern fits its name, too */
+	&arm_arch,
+	&arm64_arch,
+	&arm64be_arch,
+	&riscv64_arch,
+	&s390x_arch,
+	&ppc64_arch,
+	&ppc64le_arch,
+	&loongarch64_arch,
+	&mipsel_arch,
+	&mipseb_arch,
+	&mips64el_arch,
+	&mips64eb_arch,
+	&ppc,
+	&sparc64,
+	&ia64,
+	&alpha,
+	NULL,
 };

@@ -7,7 +7,11 @@
 /* Every CPU family, NULL terminated. */
 extern const struct arch *const archs[];
 
+extern const struct arch loongarch64_arch;
+extern const struct arch s390x_arch;
 extern const struct arch x86_64_arch;
+extern const struct arch mipsel_arch, mipseb_arch, mips64el_arch, mips64eb_arch;
+extern const struct arch ppc64_arch, ppc64le_arch;
 extern const struct arch i386_arch;
 extern const struct arch arm_arch, armeb_arch;
 extern const struct arch arm64_arch, arm64be_arch;

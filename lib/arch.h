@@ -56,6 +56,14 @@ struct arch {
 	const struct note_layout *notes;
 	/* Name of the stack pointer and of the instruction pointer in those notes. */
 	const char *sp, *pc;
+	/*
+	 * Where there are machines of either byte order and a format may take a little-endian one for
+	 * the other: a register and its bit that is set while a CPU runs little-endian, and whether
+	 * memory says so (a CPU may be in firmware). NULL: none.
+	 */
+	const char *le_reg;
+	uint64_t le_bit;
+	bool (*is_little)(const struct dump *d, const struct kernel *k);
 
 	/* Sparse memory model, where VMCOREINFO does not export the numbers. */
 	uint8_t section_size_bits, max_physmem_bits;

@@ -10,6 +10,7 @@
 #include "cleanup.h"
 #include "format.h"
 #include "note.h"
+#include "noteorder.h"
 #include "stored.h"
 #include "toolnote.h"
 
@@ -211,13 +212,26 @@ uint64_t dump_max_pfn(const struct dump *d)
 
 /* ---- binding to an architecture ---- */
 
+/*
+ * No pid is larger (PID_MAX_LIMIT, include/linux/threads.h): QEMU writes that of S/390 in the byte
+ * order of its host (target/s390x/arch_dump.c).
+ */
+#define MAX_PID (4u << 20)
+
+static int32_t load_pid(const uint8_t *p, enum byte_order order)
+{
+	uint32_t pid = load_u32(p, order), swapped = __builtin_bswap32(pid);
+
+	return (int32_t)(pid > MAX_PID && swapped <= MAX_PID ? swapped : pid);
+}
+
 static void fill_regs(struct cpu *cpu, const struct note_layout *layout, const struct note *n,
 		      enum byte_order order)
 {
 	unsigned int i;
 
 	if (layout->pid_off >= 0)
-		cpu->pid = (int32_t)load_u32(n->desc + layout->pid_off, order);
+		cpu->pid = load_pid(n->desc + layout->pid_off, order);
 	for (i = 0; i < layout->nr_regs && cpu->nr_regs < CPU_MAX_REGS; i++) {
 		const struct reg_place *p = &layout->regs[i];
 
@@ -249,13 +263,13 @@ static struct cpu *cpu_at(struct dump *d, unsigned int n)
 	return &d->cpus[d->nr_cpus++];
 }
 
-static void fill_cpus(struct dump *d)
+static void fill_cpus(struct dump *d, enum byte_order order)
 {
 	const struct note_layout *layout;
 
 	for (layout = d->arch->notes; layout && layout->owner; layout++) {
 		struct bytes b =
-			bytes_init(d->notes, d->notes_len, d->id.order, "notes", d->notes_off);
+			bytes_init(d->notes, d->notes_len, order, "notes", d->notes_off);
 		unsigned int index = 0;
 		struct note n;
 
@@ -268,7 +282,7 @@ static void fill_cpus(struct dump *d)
 			cpu = cpu_at(d, index++);
 			if (!cpu)
 				return;
-			fill_regs(cpu, layout, &n, d->id.order);
+			fill_regs(cpu, layout, &n, order);
 		}
 	}
 }
@@ -390,9 +404,49 @@ int dump_set_vmcoreinfo(struct dump *d, const char *text, size_t len,
 	return d->map->set_page_size(d, e);
 }
 
+/*
+ * A format that takes a little-endian machine for a big-endian one (QEMU, ppc64) is put right by
+ * the machine itself.
+ */
+static void make_little(struct dump *d, const struct arch *const *archs)
+{
+	while (*archs && ((*archs)->e_machine != d->arch->e_machine ||
+			  (*archs)->word != d->arch->word || (*archs)->order != ORDER_LE))
+		archs++;
+	if (!*archs)
+		return;
+	d->arch = *archs;
+	d->id.uname = d->arch->name;
+	d->id.order = ORDER_LE;
+}
+
+static bool cpus_run_little(const struct dump *d)
+{
+	uint64_t value;
+	unsigned int i;
+
+	for (i = 0; i < d->nr_cpus; i++)
+		if (cpu_reg(&d->cpus[i], d->arch->le_reg, &value) && (value & d->arch->le_bit))
+			return true;
+	return false;
+}
+
+int dump_settle_order(struct dump *d, const struct arch *const *archs, const struct kernel *k,
+		      struct err *e)
+{
+	enum byte_order before = d->id.order;
+
+	if (!d->arch || !d->arch->is_little || before == ORDER_LE || !d->arch->is_little(d, k))
+		return 0;
+	make_little(d, archs);
+	return d->notes && d->id.order != before ? notes_turn(d, before, e) : 0;
+}
+
 int dump_bind(struct dump *d, const struct arch *const *archs, const struct bind_force *force,
 	      struct err *e)
 {
+	enum byte_order notes_order = d->id.order;
+
 	if (bind_arch(d, archs, force, e))
 		return -1;
 	bind_page_size(d, force);
@@ -403,8 +457,13 @@ int dump_bind(struct dump *d, const struct arch *const *archs, const struct bind
 	if (d->map && d->map->set_page_size && d->map->set_page_size(d, e))
 		return err_add(e, "%s", source_name(d->source));
 	d->cpus_told = d->nr_cpus > 0;
-	if (d->arch)
-		fill_cpus(d);
+	if (d->arch) {
+		fill_cpus(d, notes_order);
+		if ((!force || !force->arch) && d->id.order == ORDER_BE && cpus_run_little(d))
+			make_little(d, archs);
+		if (d->notes && d->id.order != notes_order && notes_turn(d, notes_order, e))
+			return -1;
+	}
 	return d->format->complete ? d->format->complete(d, e) : 0;
 }
 

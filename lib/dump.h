@@ -21,6 +21,7 @@
 struct expanded;
 
 struct arch;
+struct kernel;
 struct format;
 struct dump;
 struct reader;
@@ -172,7 +173,7 @@ struct reg {
 	uint64_t value;
 };
 
-#define CPU_MAX_REGS 48
+#define CPU_MAX_REGS 80
 
 struct cpu {
 	int32_t pid; /* of the task that ran, 0 for idle and where unknown */
@@ -267,6 +268,13 @@ int dump_bind(struct dump *d, const struct arch *const *archs, const struct bind
  */
 int dump_set_vmcoreinfo(struct dump *d, const char *text, size_t len,
 			const struct bind_force *force, struct err *e);
+
+/*
+ * D was bound as a big-endian machine; if its memory says that it is a little-endian one of the same
+ * family, make it one. Facts about its kernel are K's.
+ */
+int dump_settle_order(struct dump *d, const struct arch *const *archs, const struct kernel *k,
+		      struct err *e);
 
 /* log2 of the page size; valid after dump_bind(). */
 unsigned int dump_page_shift(const struct dump *d);

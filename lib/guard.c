@@ -185,11 +185,12 @@ static int guard_table(void *priv, uint64_t paddr, unsigned int level)
 static void guard_page_tables(struct guard *g)
 {
 	struct xlat_visitor v = { .table = guard_table, .priv = g };
+	struct xlat tables = *g->c->xlat;
 
 	g->what = "a page table of the kernel";
-	if (g->c->xlat->paging)
-		xlat_walk(g->c->xlat, &g->r, xlat_kernel_start(g->c->xlat), UINT64_MAX, MAX_STEPS,
-			  &v);
+	tables.nr_windows = 0; /* what needs no table here may have one, for others to go by */
+	if (tables.paging)
+		xlat_walk(&tables, &g->r, xlat_kernel_start(&tables), UINT64_MAX, MAX_STEPS, &v);
 }
 
 /* The stack that each CPU was on, when it was one of the kernel. */

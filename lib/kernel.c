@@ -181,6 +181,13 @@ static void vmcoreinfo_close(struct fact_provider *p)
 	free(p);
 }
 
+bool kernel_text_hex(const struct kernel *k, const char *key, uint64_t *ret)
+{
+	char text[24];
+
+	return kernel_text(k, key, text, sizeof(text)) && parse_number(text, strlen(text), 16, ret);
+}
+
 struct fact_provider *vmcoreinfo_provider(const char *text, size_t len)
 {
 	struct vmcoreinfo *v = calloc(1, sizeof(*v));

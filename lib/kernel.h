@@ -63,6 +63,9 @@ const char *kernel_origin(const struct kernel *k, enum fact_kind kind, const cha
  */
 bool kernel_text(const struct kernel *k, const char *key, char *buf, size_t size);
 
+/* Such a line whose value is a hexadecimal number, as KERNELOFFSET's. *ret is untouched if not. */
+bool kernel_text_hex(const struct kernel *k, const char *key, uint64_t *ret);
+
 /*
  * Facts out of VMCOREINFO text: lines KEY=VALUE; SYMBOL in hexadecimal, the others decimal, or
  * hexadecimal with 0x (NUMBER(VMALLOC_START) of some architectures). TEXT stays the caller's and

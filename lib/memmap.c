@@ -125,6 +125,26 @@ static int add_sections(struct memmap *m, struct sparse *s, const struct pfnset 
 	return 0;
 }
 
+/*
+ * SPARSEMEM_EXTREME: an array of roots. The static array, of 32-bit machines mostly, has one
+ * element for each section. Where MAX_PHYSMEM_BITS is not told, the array says how many sections
+ * there are.
+ */
+static void find_roots(struct sparse *s, uint64_t page_size, uint64_t section_bits)
+{
+	uint64_t length, told, per_root = page_size / s->section_size;
+
+	s->per_root = per_root;
+	if (!kernel_fact(s->k, FACT_LENGTH, "mem_section", &length) ||
+	    length == (s->nr_sections + per_root - 1) / per_root)
+		return;
+	if (length != s->nr_sections && s->word == 8 && length <= (1ULL << 60) >> section_bits &&
+	    !kernel_fact(s->k, FACT_NUMBER, "MAX_PHYSMEM_BITS", &told))
+		s->nr_sections = length * per_root;
+	else
+		s->per_root = 0;
+}
+
 static int sparse_facts(struct sparse *s, struct err *e)
 {
 	const struct arch *arch = s->r->dump->arch;
@@ -134,7 +154,7 @@ static int sparse_facts(struct sparse *s, struct err *e)
 	uint64_t phys_bits =
 		kernel_or(s->k, FACT_NUMBER, "MAX_PHYSMEM_BITS",
 			  s->x->max_physmem_bits ? s->x->max_physmem_bits : arch->max_physmem_bits);
-	uint64_t length, page_size = s->r->dump->id.page_size;
+	uint64_t page_size = s->r->dump->id.page_size;
 	unsigned int shift = dump_page_shift(s->r->dump);
 
 	if (kernel_need(s->k, FACT_SYMBOL, "mem_section", &s->mem_section, e) ||
@@ -155,13 +175,7 @@ static int sparse_facts(struct sparse *s, struct err *e)
 			       s->section_size, s->map_off);
 	s->pages = 1ULL << (section_bits - shift);
 	s->nr_sections = 1ULL << (phys_bits - section_bits);
-	s->per_root = page_size / s->section_size;
-	/*
-	 * SPARSEMEM_EXTREME: an array of roots. The static array has one element for each section.
-	 */
-	if (kernel_fact(s->k, FACT_LENGTH, "mem_section", &length) &&
-	    length != (s->nr_sections + s->per_root - 1) / s->per_root)
-		s->per_root = 0;
+	find_roots(s, page_size, section_bits);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 
 #include "cleanup.h"
 #include "format.h"
+#include "rules.h"
 
 /* Lines of one kind: some 70 MB of text, within what notes may take. */
 #define MAX_LINES ((size_t)1 << 20)
@@ -141,6 +142,24 @@ static void put_word(FILE *f, const struct line *l)
 	}
 }
 
+/* The dump level, which the header of an ELF file has no place for. */
+static void read_level(struct dump *d, const char *text, size_t len)
+{
+	struct line l;
+	int level = 0;
+	size_t i;
+
+	while (next_line(&text, &len, &l)) {
+		if (d->told.has_level || !is_key(&l, "LEVEL") || l.value_len > 2)
+			continue;
+		for (i = 0; i < l.value_len && l.value[i] >= '0' && l.value[i] <= '9'; i++)
+			level = level * 10 + (l.value[i] - '0');
+		d->told.has_level = i == l.value_len && i && level <= LEVEL_MAX;
+		d->told.level = level;
+		return;
+	}
+}
+
 /* How the file before D was made, as a line, behind those that the note has already. */
 static void read_history(struct dump *d, const char *text, size_t len)
 {
@@ -183,6 +202,7 @@ void toolnote_read(struct dump *d, const char *text, size_t len)
 {
 	read_tables(d, text, len);
 	read_history(d, text, len);
+	read_level(d, text, len);
 }
 
 /* ---- writing ---- */

@@ -30,7 +30,7 @@ static bool canonical(const struct paging *p, uint64_t vaddr)
 
 	if (p->sign_extended)
 		return (uint64_t)((int64_t)(vaddr << unused) >> unused) == vaddr;
-	return upper_bits(p, vaddr) == p->va_base;
+	return upper_bits(p, vaddr) == p->va_base || (p->va_top && vaddr >= p->va_top);
 }
 
 /* The first address of the table at or after VADDR; false when there is none. */
@@ -42,6 +42,8 @@ static bool next_canonical(const struct paging *p, uint64_t *vaddr)
 		*vaddr = ~0ULL << (p->va_bits - 1);
 	else if (*vaddr < p->va_base)
 		*vaddr = p->va_base;
+	else if (p->va_top)
+		*vaddr = p->va_top;
 	else
 		return false;
 	return true;
@@ -309,7 +311,36 @@ struct walk {
 	const struct xlat_visitor *v;
 	uint64_t table[PAGING_MAX_LEVELS];
 	uint64_t steps, max_steps;
+	/*
+	 * The last table of each level that had nothing to tell. MIPS and LoongArch have no empty
+	 * entries: what is not mapped is a table of such entries, one for all of the kernel.
+	 */
+	uint64_t dull[PAGING_MAX_LEVELS];
+	uint64_t told; /* mappings */
+	struct {
+		bool whole;    /* entered at its first entry */
+		uint64_t told; /* then */
+	} entered[PAGING_MAX_LEVELS];
 };
+
+#define NO_TABLE UINT64_MAX
+
+/* Go to TABLE, of LEVEL, at VADDR. */
+static void enter_table(struct walk *w, unsigned int level, uint64_t table, uint64_t vaddr)
+{
+	const struct paging_level *above = &w->x->paging->level[level - 1];
+
+	w->table[level] = table;
+	w->entered[level].whole = !(vaddr & (level_size(above) - 1));
+	w->entered[level].told = w->told;
+}
+
+/* All of the table of LEVEL was looked at. */
+static void leave_table(struct walk *w, unsigned int level)
+{
+	if (w->entered[level].whole && w->entered[level].told == w->told)
+		w->dull[level] = w->table[level];
+}
 
 /*
  * Go down from *LEVEL at VADDR as far as entries lead. *LEVEL becomes that at which the way ends: a
@@ -322,7 +353,7 @@ static uint64_t walk_down(struct walk *w, unsigned int *level, uint64_t vaddr, i
 
 	for (;; ++*level) {
 		const struct paging_level *l = &p->level[*level];
-		uint64_t entry, next = (vaddr & ~(level_size(l) - 1)) + level_size(l);
+		uint64_t entry, table, next = (vaddr & ~(level_size(l) - 1)) + level_size(l);
 		const struct entry_form *f;
 
 		w->steps++;
@@ -333,16 +364,23 @@ static uint64_t walk_down(struct walk *w, unsigned int *level, uint64_t vaddr, i
 		if (f->kind == ENTRY_LEAF) {
 			struct mapping m = leaf_mapping(w->x, *level, f, vaddr, entry);
 
+			w->told += w->v->mapping != NULL;
 			*stop = w->v->mapping ? w->v->mapping(w->v->priv, &m) : 0;
 			return m.vaddr + m.len;
 		}
-		if (f->kind == ENTRY_NONE || *level + 1u == p->nr_levels)
+		table = entry_target(w->x, f, entry);
+		if (f->kind == ENTRY_NONE || *level + 1u == p->nr_levels ||
+		    table == w->dull[*level + 1])
 			return next;
-		w->table[*level + 1] = entry_target(w->x, f, entry);
 		if (w->v->table)
-			*stop = w->v->table(w->v->priv, w->table[*level + 1], *level + 1);
+			*stop = w->v->table(w->v->priv, table, *level + 1);
+		enter_table(w, *level + 1, table, vaddr);
 		/* Nobody wants what the last tables map: do not read them. */
-		if (*stop || (!w->v->mapping && *level + 2u == p->nr_levels))
+		if (!w->v->mapping && *level + 2u == p->nr_levels) {
+			leave_table(w, *level + 1);
+			return next;
+		}
+		if (*stop)
 			return next;
 	}
 }
@@ -367,7 +405,7 @@ static int walk_table(struct walk *w, uint64_t start, uint64_t end)
 			break; /* the top of the address space */
 		/* Back up past the tables that end here. */
 		while (level && (vaddr ^ next) >> p->level[level - 1].shift)
-			level--;
+			leave_table(w, level--);
 		vaddr = next;
 	}
 	return stop;
@@ -392,6 +430,8 @@ int xlat_walk(const struct xlat *x, struct reader *r, uint64_t start, uint64_t e
 	int stop = 0;
 
 	w.table[0] = x->root;
+	for (i = 0; i < PAGING_MAX_LEVELS; i++)
+		w.dull[i] = NO_TABLE;
 	if (v->table && x->paging)
 		stop = v->table(v->priv, x->root, 0);
 	for (i = find_window(x, start); !stop && i < x->nr_windows && x->windows[i].vaddr <= end;

@@ -56,6 +56,7 @@ struct paging {
 	const char *name;
 	/* A kernel that others built, and whose translation was checked; NULL: "untested". */
 	const char *verified;
+	enum byte_order verified_order; /* of that kernel: another one's table is as good as untested */
 	/*
 	 * Addresses: bits from va_bits on are those of va_base; or all the same as the highest one
 	 * below, when sign_extended.
@@ -63,6 +64,8 @@ struct paging {
 	uint8_t va_bits;
 	bool sign_extended;
 	uint64_t va_base;
+	/* Addresses from here to the last one are the table's, too, above va_base; 0: none. */
+	uint64_t va_top;
 	uint8_t entry_size; /* bytes: 4 or 8 */
 	bool big_endian;    /* entries are, whatever the machine is (ppc64 radix) */
 	uint8_t nr_levels;
@@ -147,7 +150,8 @@ uint64_t xlat_kernel_start(const struct xlat *x);
 /*
  * Walk what is mapped in [START, END], ascending, tables before what they map. Either function may
  * be NULL; a return other than 0 ends the walk and is returned. TABLE gets the physical address and
- * level of each table that is read (level 0 is the root). Tables that cannot be read are skipped.
+ * level of each table that is read (level 0 is the root); of one that maps nothing and stands in
+ * many places, not all of them. Tables that cannot be read are skipped.
  * Windows come in their place, cut to [START, END]. At most MAX_STEPS entries are looked at; then, or
  * at the end, returns 0.
  */

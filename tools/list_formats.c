@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * --formats, inspect --support: what this program reads, writes and translates, out of the tables that
- * it goes by. The matrices in dumptool-formats(5) are this text, put there by man/update-matrix; tests/cli/check-docs compares them.
+ * --formats, inspect --support: what this program reads, writes and translates, out of the tables
+ * that it goes by. The matrices in dumptool-formats(5) are this text, put there by
+ * man/update-matrix; tests/cli/check-docs compares them.
  */
 #include <stdio.h>
 #include <string.h>
@@ -92,16 +93,38 @@ void print_formats(void)
 
 #define ARCH_ROW "%-14s%-7s%-5s%-40s%s\n"
 
+/* A layout that has several tables, as MIPS for each way to read an entry, is one: verified if one
+ * is. */
+static bool told_before(const struct paging *const *first, const struct paging *const *p)
+{
+	for (; first < p; first++)
+		if (!strcmp((*first)->name, (*p)->name))
+			return true;
+	return false;
+}
+
+static const char *verified_with(const struct paging *const *p, enum byte_order order)
+{
+	const char *name = (*p)->name;
+
+	for (; *p; p++)
+		if (!strcmp((*p)->name, name) && (*p)->verified && (*p)->verified_order == order)
+			return (*p)->verified;
+	return "untested";
+}
+
 static void print_arch(const struct arch *a)
 {
-	const char *order = a->order == ORDER_LE ? "little" : "big", *bits = a->word == 8 ? "64" : "32";
+	const char *order = a->order == ORDER_LE ? "little" : "big",
+		   *bits = a->word == 8 ? "64" : "32";
 	const struct paging *const *p = a->paging;
 
 	if (!p)
 		printf(ARCH_ROW, a->name, order, bits, "none: recognised only", "-");
 	for (; p && *p; p++)
-		printf(ARCH_ROW, a->name, order, bits, (*p)->name,
-		       (*p)->verified ? (*p)->verified : "untested");
+		if (!told_before(a->paging, p))
+			printf(ARCH_ROW, a->name, order, bits, (*p)->name,
+			       verified_with(p, a->order));
 }
 
 void print_support(void)

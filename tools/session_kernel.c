@@ -208,6 +208,20 @@ static int use_memory(struct session *s, const struct input_opts *o, struct log 
 	return failed;
 }
 
+/* Before facts are kept: this may move the notes that they are in. */
+static int settle_order(struct dump *d, struct err *e)
+{
+	struct kernel k = { .nr_providers = 0 };
+	int failed;
+
+	if (!d->vmcoreinfo)
+		return 0;
+	kernel_add(&k, vmcoreinfo_provider(d->vmcoreinfo, d->vmcoreinfo_len));
+	failed = dump_settle_order(d, archs, &k, e);
+	kernel_fini(&k);
+	return failed;
+}
+
 int session_bind(struct session *s, const struct input_opts *o, struct log *log, struct err *e)
 {
 	const char *from = o->vmcoreinfo;
@@ -221,6 +235,8 @@ int session_bind(struct session *s, const struct input_opts *o, struct log *log,
 	if (scan || (!none && !d->vmcoreinfo && d->arch && d->arch->setup))
 		if (use_memory(s, o, log, e))
 			return -1;
+	if (!o->force.arch && settle_order(d, e))
+		return -1;
 	setup_kernel(s, log);
 	return 0;
 }

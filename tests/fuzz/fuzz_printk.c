@@ -14,13 +14,17 @@
 #define TABLE_PFN \
 	(1u << 20) /* a page table behind all memory, which maps the first 4 GiB to themselves */
 
+static const struct entry_form present[] = {
+	{ 1, 1, ENTRY_LEAF, { { 0, 0 } }, 0 },
+	ENTRY_REST,
+};
+
 static const struct paging identity = {
 	.name = "identity",
 	.va_bits = 64,
 	.entry_size = 8,
 	.nr_levels = 1,
-	.level = { { .shift = 32, .bits = 1, .leaf = true } },
-	.present = 1,
+	.level = { { 32, 1, present } },
 };
 
 static uint8_t table[PAGE] = { 1, 0, 0, 0, 0, 0, 0, 1 }; /* "present" in either byte order */

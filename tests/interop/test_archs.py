@@ -26,6 +26,9 @@ DUMPS = [
 NO_MODULES = "riscv64 kdump-vmcore"
 
 
+UNLISTED = ("prefix", "timer", "todcmp", "todpreg")  # of S/390: QEMU does not print them
+
+
 def lines(path):
     with open(path, encoding="utf-8", errors="replace") as f:
         return f.read().split("\n")
@@ -89,9 +92,12 @@ def check_registers(tap, tool, name, dump, said, options):
     tap.equal(len(cpus), len(blocks), f"{name}: CPUs", run)
     bad = []
     for cpu, block in zip(cpus, blocks):
-        values = {int(x, 16) for x in re.findall(r"(?<![0-9a-f])[0-9a-f]{4,16}(?![0-9a-f])", block.lower())}
+        # Vector registers are 32 digits; their upper halves are the floating point registers of S/390.
+        block = re.sub(r"([0-9a-f]{16})([0-9a-f]{16})", r"\1 \2", block.lower())
+        values = {int(x, 16) for x in re.findall(r"(?<![0-9a-f])[0-9a-f]{4,16}(?![0-9a-f])", block)}
         regs = {k: int(v, 0) for k, v in cpu["registers"].items()}
-        bad += [f"{k} {v:#x}" for k, v in regs.items() if v > 0xffff and v not in values]
+        bad += [f"{k} {v:#x}" for k, v in regs.items()
+                if v > 0xffff and v not in values and k not in UNLISTED]
         tap.check(sum(v > 0xffff for v in regs.values()) >= 4, f"{name}: registers are there", regs)
     tap.none(bad[:5], f"{name}: registers")
 

@@ -169,6 +169,8 @@ class Description:
                             for n, _, count in words)
         elif what == "text":
             desc = "".join(line + "\n" for line in rest).encode()
+        elif what == "hex":
+            desc = bytes.fromhex("".join(rest))
         else:
             desc = random.Random(f"{self.seed} {owner}").randbytes(number(rest[0]))
         self.notes.append((owner, number(kind), desc))

@@ -151,6 +151,46 @@ static void test_flat_scan(void)
 	stop();
 }
 
+/* ---- SPARSEMEM ---- */
+
+#define SPARSE                                                                        \
+	"SYMBOL(mem_section)=ffffffff80009000\nSIZE(page)=64\nSIZE(mem_section)=16\n" \
+	"OFFSET(mem_section.section_mem_map)=0\nNUMBER(SECTION_SIZE_BITS)=27\n"
+
+/*
+ * An array of pointers to sections, or of sections, with 256 of them in a page; struct arch says
+ * 46 bits, which would be 2048 pages of them. Section 0 holds the memory.
+ */
+static void check_sections(const char *info, bool roots, const char *model)
+{
+	struct memmap m;
+	struct err e = ERR_INIT;
+	struct reader r;
+
+	start(info, false);
+	put_u64(9 * PAGE, roots ? KERNEL + 10 * PAGE : (KERNEL + 20 * PAGE) | 3);
+	put_u64(10 * PAGE, (KERNEL + 20 * PAGE) | 3);
+	reader_init(&r, &dump);
+	ok(!memmap_init(&m, &k, &x, &r, &keep, &e), "sections are found %s", e.text);
+	ok(m.model && !strcmp(m.model, model), "it is %s", model);
+	is_u64(memmap_vaddr(&m, 5), KERNEL + 20 * PAGE + 5 * 64, "a struct page");
+	memmap_fini(&m);
+	reader_fini(&r);
+	stop();
+}
+
+static void test_sparse(void)
+{
+	check_sections(SPARSE, true, "SPARSEMEM_EXTREME");
+	check_sections(SPARSE "LENGTH(mem_section)=2048\n", true, "SPARSEMEM_EXTREME");
+	check_sections(SPARSE "LENGTH(mem_section)=128\n", true, "SPARSEMEM_EXTREME");
+	check_sections(SPARSE "LENGTH(mem_section)=524288\n", false, "SPARSEMEM");
+	check_sections(SPARSE "LENGTH(mem_section)=131072\nNUMBER(MAX_PHYSMEM_BITS)=44\n", false,
+		       "SPARSEMEM");
+	check_sections(SPARSE "LENGTH(mem_section)=512\nNUMBER(MAX_PHYSMEM_BITS)=44\n", true,
+		       "SPARSEMEM_EXTREME");
+}
+
 /* ---- nodes, of a machine with 32-bit words ---- */
 
 #define LOW 0xc0000000ULL /* the linear map */
@@ -227,6 +267,7 @@ int main(void)
 {
 	test_nodes();
 	test_flat();
+	test_sparse();
 	test_flat_scan();
 	return done_testing();
 }

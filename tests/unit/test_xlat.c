@@ -324,6 +324,39 @@ static void test_self(unsigned int levels)
 	reader_fini(&r);
 }
 
+/*
+ * All that is not mapped is a table of tables of nothing, the same everywhere, as in MIPS and
+ * LoongArch. They are looked at a few times, not a million.
+ */
+static void test_shared_nothing(unsigned int levels)
+{
+	struct seen s = { .nr = 0 };
+	uint64_t empty = ROOT, half, i, n;
+
+	start(levels);
+	half = ~0ULL << (x.paging->va_bits - 1);
+	map_page(KERNEL, 5 * GIB, PAGE, 0);
+	for (n = 1; n < levels; n++) {
+		uint64_t table = empty;
+
+		empty = next_table++ * PAGE;
+		for (i = 0; i < 512; i++)
+			if (!get_entry(table, i))
+				set_entry(table, i, empty | PRESENT);
+	}
+	walk(&s, half, UINT64_MAX, 40000, true);
+	ok(s.nr == 1 && s.m[0].vaddr == KERNEL && reads < 40000,
+	   "%u levels: a page behind shared tables of nothing, %u entries read", levels, reads);
+	s = (struct seen){ .nr = 0 };
+	walk(&s, half, UINT64_MAX, 40000, false);
+	ok(s.tables[levels - 1] >= 2 && s.tables[levels - 1] < 600 && reads < 40000,
+	   "tables alone: %u last ones told, %u entries read", s.tables[levels - 1], reads);
+	s = (struct seen){ .nr = 0 };
+	walk(&s, KERNEL - 5 * PAGE, KERNEL + 5 * PAGE, 40000, true);
+	ok(s.nr == 1 && s.m[0].vaddr == KERNEL, "from the middle of one of them on");
+	reader_fini(&r);
+}
+
 static void test_garbage(unsigned int levels)
 {
 	uint64_t random_state = 3, found = 0, refused = 0;
@@ -362,6 +395,7 @@ int main(void)
 		test_walk(levels);
 		test_halves(levels);
 		test_self(levels);
+		test_shared_nothing(levels);
 		test_garbage(levels);
 	}
 	test_pse_above();

@@ -79,17 +79,17 @@ FORMS(page_64k, PAGE(ADDR_64K));
 
 PAGING(p4k_39, "4 KiB pages, 39 bits", NULL, 39, 3,
        { 30, 9, block_4k }, { 21, 9, block_4k }, { 12, 9, page_4k });
-PAGING(p4k_48, "4 KiB pages, 48 bits", "Debian 6.1", 48, 4,
+PAGING(p4k_48, "4 KiB pages, 48 bits", "Debian 6.1, 6.12", 48, 4,
        { 39, 9, table_4k }, { 30, 9, block_4k }, { 21, 9, block_4k }, { 12, 9, page_4k });
-PAGING(p4k_52, "4 KiB pages, 52 bits", "Debian 6.12", 52, 5,
+PAGING(p4k_52, "4 KiB pages, 52 bits", "Debian 6.12, 7.2", 52, 5,
        { 48, 4, table_4k_ds }, { 39, 9, block_4k_ds }, { 30, 9, block_4k_ds },
        { 21, 9, block_4k_ds }, { 12, 9, page_4k_ds });
 PAGING(p16k_36, "16 KiB pages, 36 bits", NULL, 36, 2, { 25, 11, block_16k }, { 14, 11, page_16k });
-PAGING(p16k_47, "16 KiB pages, 47 bits", "Debian 6.12", 47, 3,
+PAGING(p16k_47, "16 KiB pages, 47 bits", "Debian 6.12, 7.2", 47, 3,
        { 36, 11, table_16k }, { 25, 11, block_16k }, { 14, 11, page_16k });
 PAGING(p16k_48, "16 KiB pages, 48 bits", NULL, 48, 4,
        { 47, 1, table_16k }, { 36, 11, table_16k }, { 25, 11, block_16k }, { 14, 11, page_16k });
-PAGING(p16k_52, "16 KiB pages, 52 bits", "Debian 6.12", 52, 4,
+PAGING(p16k_52, "16 KiB pages, 52 bits", "Debian 6.12, 7.2", 52, 4,
        { 47, 5, table_16k_ds }, { 36, 11, block_16k_ds }, { 25, 11, block_16k_ds },
        { 14, 11, page_16k_ds });
 PAGING(p64k_42, "64 KiB pages, 42 bits", NULL, 42, 2, { 29, 13, block_64k }, { 16, 13, page_64k });

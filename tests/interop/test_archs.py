@@ -10,8 +10,10 @@ import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import harness
 import kdumpread
+import test_readers
 
 # folder, dump, folder of what the guest said, options
 DUMPS = [
@@ -82,6 +84,33 @@ def check_symbols(tap, tool, folder, name, dump, said, options):
     tap.none(lost[:5], f"{name}: {len(sample)} symbols, {sum(s[2] for s in sample)} of modules")
 
 
+# What libaddrxlat of libkdumpfile 0.5.1 translates, and of these what not.
+ADDRXLAT = {"arm64": "", "s390x": "", "ppc64el": "modules"}
+
+
+def check_addrxlat(tap, tool, folder, name, dump, said, options):
+    """libaddrxlat, which shares no code with us, finds the same bytes at the same addresses."""
+    what = f"{name}: libaddrxlat agrees"
+    try:
+        library = test_readers.Kdumpfile()
+    except harness.Skip as why:
+        return tap.skip(what, str(why))
+    kdump, ask = os.path.join(folder, "axl.kdump"), os.path.join(folder, "axl.ask")
+    tool.run("convert", "-f", "-q", "--compress", "none", *options, dump, kdump, seconds=120)
+    freed, no_modules = initial(said), ADDRXLAT[name.split()[0]] == "modules"
+    some = [s[0] for s in symbols(said) if s[0] not in freed and not (s[2] and no_modules)]
+    with open(ask, "w", encoding="ascii") as f:
+        f.writelines(f"{addr:x}\n" for addr in harness.sample(some, 100, name))
+    with open(ask, "rb") as f:
+        run = tool.run("inspect", "--json", "--vtop", "-", kdump, stdin=f, seconds=60)
+    pairs = [(int(x["vaddr"], 0), int(x["paddr"], 0)) for x in json.loads(run.out)["addresses"]
+             if "paddr" in x] if run.out else []
+    read = library.translate(kdump, pairs)
+    wrong = [hex(v) for (v, _), (theirs, ours) in zip(pairs, read) if theirs is None or theirs != ours]
+    tap.check(len(read) == len(pairs) > 100, f"{what}: {len(pairs)} addresses", run)
+    return tap.none(wrong[:5], what)
+
+
 def check_registers(tap, tool, name, dump, said, options):
     """All that we read of a CPU is what QEMU has in its list of that CPU, under whatever name."""
     text = "\n".join(lines(said))
@@ -132,6 +161,8 @@ def check_dump(tap, tool, folder, row, corpus):
     said = os.path.join(home, said)
     check_log(tap, tool, name, dump, said, options)
     check_symbols(tap, tool, folder, name, dump, said, options)
+    if kind in ADDRXLAT:
+        check_addrxlat(tap, tool, folder, name, dump, said, options)
     if file != "kdump-vmcore":
         check_pages(tap, tool, folder, name, dump, os.path.join(home, "truth-patterns.tsv"), options)
     if file == "qemu-elf.dump":

@@ -200,7 +200,12 @@ def tasks_of(tap, folder, source):
 class Kdumpfile:
     """libkdumpfile, through ctypes. Names and numbers: its kdumpfile.h and addrxlat.h."""
 
-    MACHPHYSADDR = 1    # what needs no page tables
+    MACHPHYSADDR, KVADDR = 1, 2     # what needs no page tables; what the kernel's translate
+
+    class Attr(ctypes.Structure):
+        _fields_ = [("type", ctypes.c_int), ("string", ctypes.c_char_p)]
+
+    STRING = 4
 
     def __init__(self):
         names = [os.environ.get("LIBKDUMPFILE")] if os.environ.get("LIBKDUMPFILE") else \
@@ -222,11 +227,33 @@ class Kdumpfile:
                 ("kdump_get_err", ctypes.c_char_p, [ctypes.c_void_p]),
                 ("kdump_open_fdset", ctypes.c_int,
                  [ctypes.c_void_p, ctypes.c_uint, ctypes.POINTER(ctypes.c_int)]),
+                ("kdump_set_attr", ctypes.c_int,
+                 [ctypes.c_void_p, ctypes.c_char_p, ctypes.POINTER(self.Attr)]),
                 ("kdump_read", ctypes.c_int,
                  [ctypes.c_void_p, ctypes.c_int, ctypes.c_uint64, ctypes.c_void_p,
                   ctypes.POINTER(ctypes.c_size_t)])):
             call = getattr(self.lib, name)
             call.restype, call.argtypes = result, arguments
+
+    def translate(self, path, pairs, size=16):
+        """What [virtual, physical] addresses of a Linux kernel hold: pairs, None for what it cannot read."""
+        context, found = self.lib.kdump_new(), []
+        buffer, name = ctypes.create_string_buffer(size), self.Attr(self.STRING, b"linux")
+        try:
+            with open(path, "rb") as f:
+                if self.lib.kdump_open_fdset(context, 1, (ctypes.c_int * 1)(f.fileno())) or \
+                        self.lib.kdump_set_attr(context, b"addrxlat.ostype", ctypes.byref(name)):
+                    return []
+                for pair in pairs:
+                    row = []
+                    for space, addr in zip((self.KVADDR, self.MACHPHYSADDR), pair):
+                        got = ctypes.c_size_t(size)
+                        bad = self.lib.kdump_read(context, space, addr, buffer, ctypes.byref(got))
+                        row.append(None if bad or got.value != size else buffer.raw)
+                    found.append(row)
+        finally:
+            self.lib.kdump_free(context)
+        return found
 
     def read(self, paths, pfns):
         """(pages by number, complaint)"""
@@ -411,4 +438,5 @@ def test(tap, tool, folder):
     check_makedumpfile(tap, tool, folder, source, outs)
 
 
-harness.main(test)
+if __name__ == "__main__":
+    harness.main(test)

@@ -61,7 +61,10 @@ def check_hostile(tap, tool, text, core):
 
 
 def test(tap, tool, folder):
-    for path in sorted(glob.glob(os.path.join(harness.DATA, "vtop-*.txt"))):
+    paths = sorted(glob.glob(os.path.join(harness.DATA, "vtop-*.txt")))
+    if os.environ.get("EMULATOR"):  # an emulated host is slow, and the layouts are the same data there
+        paths = harness.sample(paths, 3, "vtop")
+    for path in paths:
         check_tables(tap, tool, path, folder)
 
 

@@ -210,6 +210,16 @@ uint64_t dump_max_pfn(const struct dump *d)
 	return max;
 }
 
+uint64_t dump_count_content(const struct dump *d)
+{
+	uint64_t pfn = 0, n = 0;
+	struct run run;
+
+	for (; dump_next_run(d, SPACE_PHYS, pfn, &run); pfn = run.pfn + run.nr)
+		n += run.state == PAGE_DATA || run.state == PAGE_ZERO ? run.nr : 0;
+	return n;
+}
+
 /* ---- binding to an architecture ---- */
 
 /*

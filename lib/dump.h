@@ -197,7 +197,7 @@ struct dump {
 	size_t notes_len;
 	struct window notes_window; /* what notes points into: usually the file itself */
 	uint8_t *notes_copy;	    /* or this, where there are several segments */
-	uint8_t *notes_made;	    /* or this, by dump_set_vmcoreinfo() */
+	uint8_t *notes_made;	    /* or this, by dump_set_vmcoreinfo() and notes_turn() */
 	uint64_t notes_off;	    /* where it lay in the file, for messages */
 	const char *vmcoreinfo; /* text inside notes, not terminated; NULL where there is none */
 	size_t vmcoreinfo_len;
@@ -287,6 +287,9 @@ enum page_state dump_page_state(const struct dump *d, enum space space, uint64_t
 
 /* One past the highest PFN that the dump calls memory; 0 when there is none. */
 uint64_t dump_max_pfn(const struct dump *d);
+
+/* Number of pages whose content the dump has, zero pages included: what there is to read. */
+uint64_t dump_count_content(const struct dump *d);
 
 /* Value of a register by name, or false. */
 bool cpu_reg(const struct cpu *cpu, const char *name, uint64_t *ret);

@@ -83,16 +83,19 @@ static char *read_text(struct scanner *w, uint64_t paddr, size_t *ret, struct er
 	return NULL;
 }
 
-/* Into its place, by address; the highest one falls out. */
+/* Into its place, by address; of too many the highest one falls out, in whatever order they come. */
 static void keep(struct infoscan *s, const struct infoscan_found *found)
 {
 	unsigned int at = s->nr;
 
 	while (at && s->found[at - 1].paddr > found->paddr)
 		at--;
+	if (at == INFOSCAN_MAX) {
+		free(found->text);
+		return;
+	}
 	if (s->nr == INFOSCAN_MAX)
 		free(s->found[--s->nr].text);
-	at = MIN(at, s->nr);
 	memmove(&s->found[at + 1], &s->found[at], (s->nr - at) * sizeof(*found));
 	s->found[at] = *found;
 	s->nr++;

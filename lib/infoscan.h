@@ -14,7 +14,8 @@
 #include "err.h"
 #include "progress.h"
 
-#define INFOSCAN_MAX 64 /* candidates that are kept: those with the lowest addresses */
+/* Candidates that are kept: those with the lowest addresses. Each is tried, which may take seconds. */
+#define INFOSCAN_MAX 16
 
 struct infoscan_found {
 	uint64_t paddr; /* of the text */

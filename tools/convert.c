@@ -16,6 +16,7 @@ static int convert(struct job *job, struct err *e)
 	job->talk.level = o->quiet ? TALK_ERROR : o->message_level;
 	job->talk.mode = o->progress;
 	job->talk.data_on_stdout = o->flat && !o->nr_outputs;
+	job->opts.in.progress = talk_progress(&job->talk);
 	if (session_open(&job->session, o->inputs, o->nr_inputs, &o->in, &job->talk.log, e))
 		return STATUS_FAILED;
 	status = job_write(job, e);

@@ -76,12 +76,14 @@ static int run(char *const *inputs, unsigned int nr, const struct input_opts *in
 	       const char *output, bool force, const struct printk_opts *opts, struct talk *t,
 	       struct err *e)
 {
+	struct input_opts opened = *in;
 	struct sink *sink = NULL;
 	struct session s;
 	bool damaged;
 	int status = STATUS_FAILED;
 
-	if (session_open(&s, inputs, nr, in, &t->log, e))
+	opened.progress = talk_progress(t);
+	if (session_open(&s, inputs, nr, &opened, &t->log, e))
 		return STATUS_FAILED;
 	if (output && session_reads(&s, output))
 		err_set(e, ERR_EXISTS, "%s: is the input", output);

@@ -57,6 +57,7 @@ static int run_job(struct job *job, struct err *e)
 
 	if (job->opts.unflatten)
 		return job_unflatten(job, e);
+	job->opts.in.progress = talk_progress(&job->talk);
 	if (session_open(&job->session, job->opts.inputs, job->opts.nr_inputs, &job->opts.in,
 			 &job->talk.log, e))
 		return STATUS_FAILED;

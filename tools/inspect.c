@@ -427,6 +427,7 @@ static int inspect_run(int argc, char **argv, struct err *e)
 	}
 	if (take_files(&in, argc - optind, argv + optind, e))
 		return wrong_usage(e);
+	in.in.progress = talk_progress(&in.talk);
 	return in.compare ? inspect_compare(&in, e) : inspect(&in, e);
 }
 

@@ -182,16 +182,6 @@ static void comparer_end(void *priv, void *state)
 	free(w);
 }
 
-static uint64_t count_content(const struct dump *d)
-{
-	uint64_t pfn = 0, n = 0;
-	struct run run;
-
-	for (; dump_next_run(d, SPACE_PHYS, pfn, &run); pfn = run.pfn + run.nr)
-		n += has_content(run.state) ? run.nr : 0;
-	return n;
-}
-
 static int compare_contents(struct compare *c, struct err *e)
 {
 	struct progress *progress = talk_progress(&c->in->talk);
@@ -205,7 +195,7 @@ static int compare_contents(struct compare *c, struct err *e)
 			  .page = compare_page,
 			  .end = comparer_end };
 
-	progress_start(progress, "Comparing pages", count_content(c->s[0].dump));
+	progress_start(progress, "Comparing pages", dump_count_content(c->s[0].dump));
 	if (walk_run(&w, e))
 		return -1;
 	progress_end(progress);

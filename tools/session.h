@@ -13,6 +13,7 @@
 #include "format.h"
 #include "kernel.h"
 #include "log.h"
+#include "progress.h"
 #include "xlat.h"
 
 struct session {
@@ -28,6 +29,7 @@ struct input_opts {
 	unsigned int source_flags; /* for source_open() */
 	struct spool_opts spool;
 	struct bind_force force;
+	struct progress *progress; /* of the search for VMCOREINFO; NULL: nobody looks */
 	const char *vmcoreinfo; /* a file, "scan", "none"; NULL: the note, else memory */
 };
 

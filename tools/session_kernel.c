@@ -199,9 +199,14 @@ static int use_memory(struct session *s, const struct input_opts *o, struct log 
 		      struct err *e)
 {
 	struct infoscan scan = { .threads = budget_threads(0, budget_available(), 4 << 20, 2 << 20),
-				 .interrupted = &interrupted };
-	int failed = infoscan_run(&scan, s->dump, e);
+				 .interrupted = &interrupted,
+				 .progress = o->progress };
+	int failed;
 
+	progress_start(o->progress, "Looking for VMCOREINFO", dump_count_content(s->dump));
+	failed = infoscan_run(&scan, s->dump, e);
+	if (!failed)
+		progress_end(o->progress);
 	if (!failed && scan.nr)
 		failed = choose(s, &scan, o, log, e);
 	else if (!failed)

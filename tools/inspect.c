@@ -319,6 +319,9 @@ static int take_option(struct inspect *in, int id, const char *arg, struct err *
 	case OPT_REGS:
 		in->regs = true;
 		return 0;
+	case OPT_SUPPORT:
+		in->support = true;
+		return 0;
 	case 'v':
 		in->verbose = true;
 		return 0;
@@ -384,7 +387,8 @@ static int wrong_usage(struct err *e)
 	return usage_error(e, "inspect", "%s", what.text);
 }
 
-static int inspect_run(int argc, char **argv, struct err *e)
+/* All options into IN. Returns an exit status where that is all, or -1 to go on. */
+static int parse_options(struct inspect *in, int argc, char **argv, struct err *e)
 {
 	struct option longs[NR_OPTIONS + NR_INPUT_OPTIONS + 1] = {
 		{ "vmcoreinfo", optional_argument, NULL, OPT_VMCOREINFO },
@@ -401,30 +405,40 @@ static int inspect_run(int argc, char **argv, struct err *e)
 		{ "progress", required_argument, NULL, 'p' },
 		{ "help", no_argument, NULL, 'h' },
 	};
-	_cleanup_free_ char **second = calloc((size_t)argc + 1, sizeof(*second));
-	_cleanup_free_ char **addresses = calloc((size_t)argc + 1, sizeof(*addresses));
-	static struct inspect in; /* large, and there is only one */
 	int id;
 
-	if (!second || !addresses)
-		return err_set(e, ERR_NOMEM, "out of memory"), STATUS_FAILED;
-	in = (struct inspect){ .second = second, .addresses = addresses };
-	talk_init(&in.talk, "dumptool inspect", false);
 	input_options_add(longs, NR_OPTIONS);
 	while ((id = getopt_long(argc, argv, "hv", longs, NULL)) != -1) {
 		if (id == 'h')
 			return print_help(stdout), STATUS_OK;
-		if (id == OPT_SUPPORT)
-			return print_support(), STATUS_OK;
 		if (id == '?')
 			return usage_error(e, "inspect", "wrong option");
 		/* It has the meaning of the other commands where what follows can be nothing else. */
 		if (id == OPT_VMCOREINFO && !optarg && optind < argc &&
 		    session_is_vmcoreinfo(argv[optind]))
 			optarg = argv[optind++];
-		if (take_option(&in, id, optarg, e))
+		if (take_option(in, id, optarg, e))
 			return wrong_usage(e);
 	}
+	return -1;
+}
+
+static int inspect_run(int argc, char **argv, struct err *e)
+{
+	_cleanup_free_ char **second = calloc((size_t)argc + 1, sizeof(*second));
+	_cleanup_free_ char **addresses = calloc((size_t)argc + 1, sizeof(*addresses));
+	static struct inspect in; /* large, and there is only one */
+	int status;
+
+	if (!second || !addresses)
+		return err_set(e, ERR_NOMEM, "out of memory"), STATUS_FAILED;
+	in = (struct inspect){ .second = second, .addresses = addresses };
+	talk_init(&in.talk, "dumptool inspect", false);
+	status = parse_options(&in, argc, argv, e);
+	if (status >= 0)
+		return status;
+	if (in.support)
+		return print_support(in.json), STATUS_OK;
 	if (take_files(&in, argc - optind, argv + optind, e))
 		return wrong_usage(e);
 	in.in.progress = talk_progress(&in.talk);

@@ -31,7 +31,7 @@ struct inspect {
 	char **second; /* files of the dump to compare with */
 	unsigned int nr_second;
 	struct input_opts in;
-	bool json, quick, verify, compare, vmcoreinfo, regs, verbose;
+	bool json, quick, verify, compare, vmcoreinfo, regs, support, verbose;
 	char **addresses; /* of --vtop */
 	unsigned int nr_addresses;
 	unsigned int threads; /* 0: one for each CPU */

@@ -11,6 +11,7 @@
 #include "codec.h"
 #include "format.h"
 #include "formats.h"
+#include "json.h"
 #include "main.h"
 #include "source.h"
 
@@ -127,10 +128,69 @@ static void print_arch(const struct arch *a)
 			       verified_with(p, a->order));
 }
 
-void print_support(void)
+static void json_formats(struct json *j)
+{
+	const struct format *const *f;
+
+	json_array(j, "formats");
+	for (f = formats; *f; f++) {
+		json_object(j, NULL);
+		json_string(j, "name", (*f)->name);
+		json_string(j, "title", (*f)->title);
+		json_string(j, "read", reader_of(*f));
+		json_bool(j, "write", (*f)->begin != NULL);
+		json_string(j, "set", set_of(*f));
+		json_string(j, "mark", mark_of(*f));
+		json_end(j);
+	}
+	json_end(j);
+}
+
+static void json_archs(struct json *j)
+{
+	const struct arch *const *a;
+	const struct paging *const *p;
+
+	json_array(j, "architectures");
+	for (a = archs; *a; a++) {
+		json_object(j, NULL);
+		json_string(j, "name", (*a)->name);
+		json_string(j, "byte_order", (*a)->order == ORDER_LE ? "little-endian" : "big-endian");
+		json_uint(j, "word_bits", 8u * (*a)->word);
+		json_array(j, "page_tables");
+		for (p = (*a)->paging; p && *p; p++) {
+			if (told_before((*a)->paging, p))
+				continue;
+			json_object(j, NULL);
+			json_string(j, "name", (*p)->name);
+			json_string(j, "verified_with", verified_with(p, (*a)->order));
+			json_end(j);
+		}
+		json_end(j);
+		json_end(j);
+	}
+	json_end(j);
+}
+
+static void json_support(void)
+{
+	struct json j;
+
+	json_begin(&j, stdout);
+	json_document(&j, "support", 1);
+	json_formats(&j);
+	json_archs(&j);
+	json_finish(&j);
+}
+
+void print_support(bool json)
 {
 	const struct arch *const *a;
 
+	if (json) {
+		json_support();
+		return;
+	}
 	print_formats();
 	printf("\n" ARCH_ROW, "ARCHITECTURE", "ORDER", "BITS", "PAGE TABLES", "VERIFIED WITH");
 	for (a = archs; *a; a++)

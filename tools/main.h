@@ -2,6 +2,8 @@
 #ifndef MAIN_H
 #define MAIN_H
 
+#include <stdbool.h>
+
 #include "err.h"
 
 #define PROGRAM "dumptool"
@@ -51,7 +53,7 @@ void print_version(void);
 /* --formats: list_formats.c */
 void print_formats(void);
 /* The same, and the page tables of all architectures. */
-void print_support(void);
+void print_support(bool json);
 
 /* Set by SIGINT, SIGTERM and SIGHUP: finish what is at hand, leave a marked file. */
 extern volatile int interrupted;

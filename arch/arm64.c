@@ -333,17 +333,6 @@ static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat
 	return err_set(e, ERR_MISSING, "there is no kernel page table at 0x%" PRIx64, f.root);
 }
 
-static bool arm64_image_range(const struct xlat *x, const struct kernel *k, uint64_t *start,
-			      uint64_t *end)
-{
-	(void)x;
-	if (!kernel_fact(k, FACT_SYMBOL, "_stext", start) || *start < 1ULL << 63)
-		return false;
-	*start &= ~(IMAGE_ALIGN - 1);
-	*end = *start + MIN(IMAGE_MAX, UINT64_MAX - *start);
-	return true;
-}
-
 /* clang-format off */
 #define ARM64(id, name_, title_, order_, layouts_)                              \
 	const struct arch id = {                                                \
@@ -362,7 +351,8 @@ static bool arm64_image_range(const struct xlat *x, const struct kernel *k, uint
 		.max_physmem_bits = 48, /* or 52 (PA_BITS), exported by v5.9 */ \
 		.stack_shift = 14, /* MIN_THREAD_SHIFT */                       \
 		.setup = arm64_setup,                                           \
-		.image_range = arm64_image_range,                               \
+		.image_align = IMAGE_ALIGN,                                     \
+		.image_max = IMAGE_MAX,                                         \
 	}
 /* clang-format on */
 

@@ -196,18 +196,6 @@ static int i386_setup(const struct dump *d, const struct kernel *k, struct xlat 
 	return -1;
 }
 
-/* The image is a part of the linear map, and no fact tells its end: more than any has. */
-static bool i386_image_range(const struct xlat *x, const struct kernel *k, uint64_t *start,
-			     uint64_t *end)
-{
-	(void)x;
-	if (!kernel_fact(k, FACT_SYMBOL, "_stext", start) || *start >= TOP)
-		return false;
-	*start &= ~0x1fffffULL;
-	*end = MIN(*start + (128ULL << 20), TOP);
-	return true;
-}
-
 const struct arch i386_arch = {
 	.name = "i686",
 	.title = "x86 (32 bit)",
@@ -225,5 +213,6 @@ const struct arch i386_arch = {
 	.max_physmem_bits = 36,
 	.stack_shift = 13, /* THREAD_SIZE_ORDER 1 */
 	.setup = i386_setup,
-	.image_range = i386_image_range,
+	.image_align = 2ULL << 20,
+	.image_max = 128ULL << 20, /* more than any has */
 };

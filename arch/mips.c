@@ -336,16 +336,6 @@ static int mips_setup(const struct dump *d, const struct kernel *k, struct xlat 
 /* It has no end in VMCOREINFO: what else is reserved behind it must not be lost, either. */
 #define IMAGE_SIZE (64ULL << 20)
 
-static bool mips_image_range(const struct xlat *x, const struct kernel *k, uint64_t *start,
-			     uint64_t *end)
-{
-	(void)x;
-	if (!kernel_fact(k, FACT_SYMBOL, "_stext", start) || *start > UINT64_MAX - IMAGE_SIZE)
-		return false;
-	*end = *start + IMAGE_SIZE;
-	return true;
-}
-
 /*
  * The kernel's own names, "mips" and "mips64", say nothing of the byte order; those that GNU gives
  * do.
@@ -368,7 +358,8 @@ static bool mips_image_range(const struct xlat *x, const struct kernel *k, uint6
 		.max_physmem_bits = 48,                                                     \
 		.stack_shift = stack, /* THREAD_SIZE_ORDER (asm/thread_info.h), 4K pages */ \
 		.setup = mips_setup,                                                        \
-		.image_range = mips_image_range,                                            \
+		.image_align = 64ULL << 10,                                                 \
+		.image_max = IMAGE_SIZE,                                                    \
 	}
 
 MIPS_ARCH(mipsel_arch, "mips", "MIPS (32 bit)", ORDER_LE, 32, "mipsel", 13);

@@ -538,17 +538,6 @@ static bool ppc64_is_little(const struct dump *d, const struct kernel *k)
 /* It has no end in VMCOREINFO: what else is reserved behind it must not be lost, either. */
 #define IMAGE_SIZE (128ULL << 20)
 
-static bool ppc64_image_range(const struct xlat *x, const struct kernel *k, uint64_t *start,
-			      uint64_t *end)
-{
-	(void)x;
-	if (!kernel_fact(k, FACT_SYMBOL, "_stext", start) || *start < LINEAR ||
-	    *start >= VMALLOC_OLD)
-		return false;
-	*end = *start + IMAGE_SIZE;
-	return true;
-}
-
 #define PPC64_ARCH(id, name_, title_, order_)                                            \
 	const struct arch id = {                                                         \
 		.name = name_,                                                           \
@@ -569,7 +558,8 @@ static bool ppc64_image_range(const struct xlat *x, const struct kernel *k, uint
 		.max_physmem_bits = 46,	 /* v3.7 (048ee0993ec8); exported since v5.10 */ \
 		.stack_shift = 14,	 /* CONFIG_THREAD_SHIFT */                       \
 		.setup = ppc64_setup,                                                    \
-		.image_range = ppc64_image_range,                                        \
+		.image_align = 64ULL << 10,                                              \
+		.image_max = IMAGE_SIZE,                                                 \
 	}
 
 PPC64_ARCH(ppc64_arch, "ppc64", "PowerPC (64 bit)", ORDER_BE);

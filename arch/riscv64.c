@@ -242,17 +242,6 @@ static int riscv64_setup(const struct dump *d, const struct kernel *k, struct xl
 		"the kernel page table was not found: no NUMBER(va_kernel_pa_offset), no PT_LOAD of the kernel image, and no memory that looks like it");
 }
 
-static bool riscv64_image_range(const struct xlat *x, const struct kernel *k, uint64_t *start,
-				uint64_t *end)
-{
-	(void)x;
-	if (!kernel_fact(k, FACT_SYMBOL, "_stext", start) || *start < 1ULL << 63)
-		return false;
-	*start &= ~(IMAGE_ALIGN - 1);
-	*end = *start + MIN(IMAGE_MAX, UINT64_MAX - *start);
-	return true;
-}
-
 const struct arch riscv64_arch = {
 	.name = "riscv64",
 	.title = "RISC-V (64 bit)",
@@ -269,5 +258,6 @@ const struct arch riscv64_arch = {
 	.max_physmem_bits = 56,
 	.stack_shift = 14, /* THREAD_SIZE_ORDER 2 */
 	.setup = riscv64_setup,
-	.image_range = riscv64_image_range,
+	.image_align = IMAGE_ALIGN,
+	.image_max = IMAGE_MAX,
 };

@@ -76,9 +76,12 @@ struct arch {
 	 */
 	int (*setup)(const struct dump *d, const struct kernel *k, struct xlat *x, struct err *e);
 	/*
-	 * Virtual addresses [*start, *end) where the kernel image is mapped: reserved pages there
-	 * are never dropped, so that too long does no harm. False when not known.
+	 * Where the kernel image is mapped: reserved pages there are never dropped, so that too long
+	 * does no harm. It begins at the multiple of image_align before SYMBOL(_stext), and is
+	 * shorter than image_max; or image_range() says, [*start, *end), false when not known. All 0
+	 * and NULL: not known.
 	 */
+	uint64_t image_align, image_max;
 	bool (*image_range)(const struct xlat *x, const struct kernel *k, uint64_t *start,
 			    uint64_t *end);
 };

@@ -558,7 +558,7 @@ static int line_init(struct line *l, unsigned int threads, struct err *e)
 	l->page_size = l->part->plan->page_size;
 	l->stored = d->map && d->map->stored;
 	l->pass = l->stored && l->p->pass != PASS_NEVER;
-	l->in_place = !l->p->codec && !l->stored && source_maps(d->source);
+	l->in_place = !l->p->codec && !l->stored && source_maps_windows(d->source);
 	l->unit_pages = unit_pages(l->in_place, l->page_size);
 	/* A codec may overrun what it keeps, on the last page too. */
 	l->buf_size =

@@ -16,12 +16,11 @@
 #include "cleanup.h"
 
 /*
- * Window sizes. A regular file is mapped lazily, so a big window costs only address space; mapping
- * /proc/vmcore or a device fills in every page table entry at once; a window that is read costs
- * memory.
+ * Window sizes. Mapping /proc/vmcore or a device fills in every page table entry at once, and saves
+ * the copy. A regular file lies in the page cache: to copy from there costs a third of the faults
+ * that a mapping takes (tests/bench), so its windows are read; they cost memory.
  */
-#define CELL_FILE (sizeof(void *) > 4 ? (size_t)16 << 20 : (size_t)4 << 20)
-#define CELL_DEVICE ((size_t)4 << 20)
+#define CELL_MAPPED ((size_t)4 << 20)
 #define CELL_READ ((size_t)128 << 10)
 
 struct source {
@@ -29,8 +28,8 @@ struct source {
 	int fd;
 	const uint8_t *memory; /* instead of fd */
 	uint64_t size;
-	size_t cell; /* windows begin at multiples of this */
-	atomic_bool no_mmap;
+	bool cached;	     /* a file in the page cache: its windows are better read */
+	atomic_bool no_mmap; /* nothing of it can be mapped, or must be */
 	dev_t dev;
 	ino_t ino;
 	/* of a source over another */
@@ -142,8 +141,8 @@ static int source_setup(struct source *s, struct err *e)
 	s->size = s->regular ? (uint64_t)st.st_size : (uint64_t)end;
 	if (!s->size && S_ISCHR(st.st_mode))
 		s->size = UINT64_MAX;
-	/* A dump in /proc has no disk blocks: mapping it is not lazy. */
-	s->cell = s->regular && st.st_dev && st.st_blocks ? CELL_FILE : CELL_DEVICE;
+	/* A dump in /proc has no disk blocks. */
+	s->cached = s->regular && st.st_blocks;
 	return 0;
 }
 
@@ -165,6 +164,7 @@ int source_fd(int fd, const char *name, unsigned int flags, struct source **ret,
 	s->cut = is_unfinished(name);
 	atomic_store(&s->no_mmap, (flags & SOURCE_NO_MMAP) != 0);
 	if (!source_setup(s, e)) {
+		s->cached &= !(flags & SOURCE_MMAP);
 		*ret = s;
 		return 0;
 	}
@@ -198,7 +198,6 @@ int source_over(struct source *under, const char *kind, const struct source_ops 
 	s->under = under;
 	s->kind = kind;
 	s->size = size;
-	s->cell = CELL_READ;
 	s->cut = under->cut;
 	atomic_store(&s->no_mmap, true);
 	*ret = s;
@@ -270,7 +269,6 @@ struct source *source_memory(const char *name, const void *data, size_t len)
 		return NULL;
 	s->memory = data;
 	s->size = len;
-	s->cell = CELL_READ;
 	return s;
 }
 
@@ -322,8 +320,9 @@ bool source_shrank(struct source *s)
 }
 
 /*
- * How many of LEN bytes at OFF lie before the end that the file has now, once it is known to move: what
- * a network file system has in its cache may be zeros that were put there when it learned of the end.
+ * How many of LEN bytes at OFF lie before the end that the file has now, once it is known to move:
+ * what a network file system has in its cache may be zeros that were put there when it learned of
+ * the end.
  */
 static size_t before_end(const struct source *s, uint64_t off, size_t len)
 {
@@ -331,9 +330,8 @@ static size_t before_end(const struct source *s, uint64_t off, size_t len)
 
 	if (!atomic_load(&s->shrunk) || fstat(s->fd, &st))
 		return len;
-	return off < (uint64_t)st.st_size
-		       ? (size_t)MIN((uint64_t)len, (uint64_t)st.st_size - off)
-		       : 0;
+	return off < (uint64_t)st.st_size ? (size_t)MIN((uint64_t)len, (uint64_t)st.st_size - off)
+					  : 0;
 }
 
 void source_guard(bool on)
@@ -467,37 +465,36 @@ static int window_read(struct source *s, uint64_t start, size_t len, struct wind
 	return 0;
 }
 
-/* The bytes from START on, of a grid of CELL bytes; 0 when START is past the end. */
-static size_t window_len(const struct source *s, uint64_t start, size_t cell)
+/* The cell of OFF in a grid of so many bytes, and what follows it: for what need not be copied. */
+static void place_in_grid(struct window *w, uint64_t off, size_t cell)
 {
-	if (start >= s->size)
-		return 0;
-	return (size_t)MIN(s->size - start, (uint64_t)cell + SOURCE_SLACK);
+	w->off = off - off % cell;
+	w->len = (size_t)MIN(w->source->size - w->off, (uint64_t)cell + SOURCE_SLACK);
 }
 
 int source_get(struct source *s, uint64_t off, struct window *ret, struct err *e)
 {
-	uint64_t start = off - off % s->cell;
-
-	if (off >= s->size || off > (uint64_t)INT64_MAX - s->cell - SOURCE_SLACK)
+	if (off >= s->size || off > (uint64_t)INT64_MAX - CELL_MAPPED - SOURCE_SLACK)
 		return err_set(e, ERR_UNREADABLE, "%s: offset 0x%" PRIx64 " is past the end",
 			       s->name, off);
-	*ret = (struct window){ .source = s, .off = start };
+	*ret = (struct window){ .source = s, .slot = -1 };
 	if (s->memory) {
-		ret->len = window_len(s, start, s->cell);
-		ret->data = s->memory + start;
-		ret->slot = -1;
+		place_in_grid(ret, off, CELL_READ);
+		ret->data = s->memory + ret->off;
 		return 0;
 	}
-	ret->len = window_len(s, start, s->cell);
-	if (!window_map(s, start, ret->len, ret)) {
-		/* Begin where it is wanted: then reading on never reads twice. */
-		start = off - off % 512;
-		ret->off = start;
-		ret->len = (size_t)MIN(s->size - start, (uint64_t)CELL_READ);
-		if (window_read(s, start, ret->len, ret, e))
-			return -1;
+	if (source_maps_windows(s)) {
+		place_in_grid(ret, off, CELL_MAPPED);
+		if (window_map(s, ret->off, ret->len, ret)) {
+			ret->data = ret->base;
+			return 0;
+		}
 	}
+	/* Begin where it is wanted: then reading on never reads twice. */
+	ret->off = off - off % 512;
+	ret->len = (size_t)MIN(s->size - ret->off, (uint64_t)CELL_READ);
+	if (window_read(s, ret->off, ret->len, ret, e))
+		return -1;
 	ret->data = ret->base;
 	return 0;
 }
@@ -526,6 +523,11 @@ int source_get_exact(struct source *s, uint64_t off, size_t len, struct window *
 bool source_maps(const struct source *s)
 {
 	return s->fd >= 0 && !atomic_load(&s->no_mmap);
+}
+
+bool source_maps_windows(const struct source *s)
+{
+	return source_maps(s) && !s->cached;
 }
 
 void source_put(struct window *w)

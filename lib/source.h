@@ -3,19 +3,19 @@
  * A source: bytes in. It declares how long it is and how it may be read, and hands out windows of
  * itself.
  *
- * A window is a piece of the source in memory: mapped where the system can map it, read into a
- * buffer elsewhere. The caller gets one, looks at it, and puts it back; windows are few and of
- * bounded size, because a 32-bit host has no room for more and because mapping /proc/vmcore builds
- * page tables at once.
+ * A window is a piece of the source in memory: mapped where that saves something (/proc/vmcore,
+ * devices, what is looked at as a whole), read into a buffer elsewhere. The caller gets one, looks
+ * at it, and puts it back; windows are few and of bounded size, because a 32-bit host has no room
+ * for more and because mapping /proc/vmcore builds page tables at once.
  *
  * Bytes that the system cannot deliver (EIO, hardware poison, a file that shrinks while it is
  * mapped) read as zeros inside a window and are counted. Who must not take such zeros for data
  * compares source_my_faults() before and after, and asks source_read() page by page when it moved.
  * A SIGBUS is dealt with here and nowhere else.
  *
- * Sources stack: a flattened stream (lib/flat.h) is a source over another one, what was compressed as
- * a whole (lib/ext) or came through a pipe (lib/spool.h) is a file of ours that has taken its place.
- * An opener recognises such a wrapping and takes it off; formats never know of it.
+ * Sources stack: a flattened stream (lib/flat.h) is a source over another one, what was compressed
+ * as a whole (lib/ext) or came through a pipe (lib/spool.h) is a file of ours that has taken its
+ * place. An opener recognises such a wrapping and takes it off; formats never know of it.
  */
 #ifndef SOURCE_H
 #define SOURCE_H
@@ -32,6 +32,7 @@ struct source;
 /* Flags for source_open(). */
 enum {
 	SOURCE_NO_MMAP = 1, /* read(), never map (makedumpfile's --non-mmap) */
+	SOURCE_MMAP = 2,    /* map the windows of a regular file too: for tests */
 };
 
 /*
@@ -79,8 +80,8 @@ int source_over(struct source *under, const char *kind, const struct source_ops 
 		uint64_t size, struct source **ret, struct err *e);
 
 /*
- * S, a file of its own, takes the place of UNDER, which is kept beneath it for its name and identity
- * only. KIND as above: "xz", "pipe". UNDER may be NULL.
+ * S, a file of its own, takes the place of UNDER, which is kept beneath it for its name and
+ * identity only. KIND as above: "xz", "pipe". UNDER may be NULL.
  */
 void source_replace(struct source *s, struct source *under, const char *kind);
 
@@ -95,8 +96,8 @@ struct source *source_under(const struct source *s);
 #define UNFINISHED ".incomplete"
 
 /*
- * This source knows that it is cut off: a stream without its end, a compressed file that breaks off,
- * a file whose name is UNFINISHED. What it has is good as far as it goes.
+ * This source knows that it is cut off: a stream without its end, a compressed file that breaks
+ * off, a file whose name is UNFINISHED. What it has is good as far as it goes.
  */
 void source_set_cut(struct source *s);
 bool source_is_cut(const struct source *s);
@@ -106,8 +107,8 @@ void source_set_base(struct source *s, uint64_t addr);
 bool source_base(const struct source *s, uint64_t *ret);
 
 /*
- * Offset of the next byte at or after OFF that may be something else than a hole of a file; UINT64_MAX
- * when nothing but a hole follows. OFF where holes cannot be found.
+ * Offset of the next byte at or after OFF that may be something else than a hole of a file;
+ * UINT64_MAX when nothing but a hole follows. OFF where holes cannot be found.
  */
 uint64_t source_next_data(struct source *s, uint64_t off);
 
@@ -118,9 +119,9 @@ int source_get_fd(const struct source *s);
 
 /* Where and how much may be put on disk when a source has to be spooled. */
 struct spool_opts {
-	const char *dir; /* NULL: $TMPDIR, or /var/tmp */
-	uint64_t limit;	 /* bytes; 0: half of what is free there */
-	struct log *log; /* is told what is spooled, and the limit */
+	const char *dir;		 /* NULL: $TMPDIR, or /var/tmp */
+	uint64_t limit;			 /* bytes; 0: half of what is free there */
+	struct log *log;		 /* is told what is spooled, and the limit */
 	const volatile int *interrupted; /* may be NULL */
 };
 
@@ -133,8 +134,8 @@ struct opener {
 	bool (*probe)(struct source *s);
 	/*
 	 * Make *ret of UNDER, which it then owns. What is cut off is source_set_cut(). ERR_CORRUPT
-	 * when nothing of it can be used, ERR_NOSPACE when a limit is reached (and the message names
-	 * the option that lifts it), ERR_NOMEM; UNDER then stays the caller's.
+	 * when nothing of it can be used, ERR_NOSPACE when a limit is reached (and the message
+	 * names the option that lifts it), ERR_NOMEM; UNDER then stays the caller's.
 	 */
 	int (*open)(struct source *under, const struct spool_opts *opts, struct source **ret,
 		    struct err *e);
@@ -168,15 +169,16 @@ bool source_is_path(const struct source *s, const char *path);
 uint64_t source_my_faults(void);
 
 /*
- * Has the file become shorter since it was opened? Then what is mapped of the page in which it ends now
- * reads as zeros behind that end, and no fault tells. Files that are mapped only; others read exactly.
+ * Has the file become shorter since it was opened? Then what is mapped of the page in which it ends
+ * now reads as zeros behind that end, and no fault tells. Files that are mapped only; others read
+ * exactly.
  */
 bool source_shrank(struct source *s);
 
 /*
  * Between source_guard(true) and source_guard(false) a page of any mapping that is lost under the
- * calling thread's hands becomes zeros and is counted, not only one of our windows: for calls into a
- * library that maps files itself. What it mapped must be thrown away when the count moved.
+ * calling thread's hands becomes zeros and is counted, not only one of our windows: for calls into
+ * a library that maps files itself. What it mapped must be thrown away when the count moved.
  */
 void source_guard(bool on);
 
@@ -231,8 +233,12 @@ int source_get(struct source *s, uint64_t off, struct window *ret, struct err *e
  */
 int source_get_exact(struct source *s, uint64_t off, size_t len, struct window *ret, struct err *e);
 
-/* Are windows mapped, as far as is known by now? If not they take memory. */
+/*
+ * Is what source_get_exact() returns mapped, as far as is known by now, and what source_get() does?
+ * If not they take memory.
+ */
 bool source_maps(const struct source *s);
+bool source_maps_windows(const struct source *s);
 
 /* Give a window back; one without data is allowed. Its data must not be touched any more. */
 void source_put(struct window *w);

@@ -12,6 +12,7 @@
  *   SHIM_SLEEP=USEC	  each write takes that long
  *   SHIM_READ=FROM-TO	  reading these bytes of a file fails with EIO, as a bad sector does
  *   SHIM_NO_MMAP=E	  no file can be mapped: error E
+ *   SHIM_NO_BLOCKS	  no file has blocks on a disk, so that the windows of inputs are mapped
  *   SHIM_MALLOC_CALL=N	  the Nth allocation fails, or with SHIM_MALLOC_ALL all from it on
  *   SHIM_COUNT=FILE	  at the end: numbers of writes, of bytes written, of fsyncs, of allocations
  *
@@ -33,7 +34,7 @@
 static struct {
 	long write_call, write_bytes, write_errno, fsync_call, kill_call, cut, sleep, malloc_call;
 	long long read_from, read_to;
-	int no_mmap, malloc_all, fault, ready;
+	int no_mmap, no_blocks, malloc_all, fault, ready;
 	const char *count;
 } want;
 
@@ -58,6 +59,7 @@ __attribute__((constructor)) static void start(void)
 	want.cut = number("SHIM_SHORT", 0);
 	want.sleep = number("SHIM_SLEEP", 0);
 	want.no_mmap = (int)number("SHIM_NO_MMAP", 0);
+	want.no_blocks = getenv("SHIM_NO_BLOCKS") != NULL;
 	want.fault = getenv("SHIM_FAULT") != NULL;
 	want.malloc_all = getenv("SHIM_MALLOC_ALL") != NULL;
 	want.count = getenv("SHIM_COUNT");
@@ -245,6 +247,32 @@ void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 	return mmap64(addr, len, prot, flags, fd, off);
 }
 
+/* A file without blocks on a disk, as those of /proc are: the program maps its windows. */
+static int without_blocks(int status, blkcnt_t *blocks)
+{
+	if (!status && want.no_blocks)
+		*blocks = 0;
+	return status;
+}
+
+int fstat64(int fd, struct stat64 *st)
+{
+	static int (*real)(int, struct stat64 *);
+
+	if (!real)
+		real = next("fstat64");
+	return without_blocks(real(fd, st), &st->st_blocks);
+}
+
+int fstat(int fd, struct stat *st)
+{
+	static int (*real)(int, struct stat *);
+
+	if (!real)
+		real = next("fstat");
+	return without_blocks(real(fd, st), &st->st_blocks);
+}
+
 /* ---- memory; not under a sanitizer, which has an allocator of its own ---- */
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(SHIM_WITHOUT_MALLOC)
@@ -257,7 +285,8 @@ static int denied(void)
 {
 	long call = want.ready ? ++allocations : 0;
 
-	if (!want.malloc_call || call < want.malloc_call || (call > want.malloc_call && !want.malloc_all))
+	if (!want.malloc_call || call < want.malloc_call ||
+	    (call > want.malloc_call && !want.malloc_all))
 		return 0;
 	errno = ENOMEM;
 	return 1;

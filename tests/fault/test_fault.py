@@ -168,7 +168,7 @@ def check_short_writes(lab):
     with open(lab.dump, "rb") as f:
         whole = f.read()
     for name, env in (("4000 bytes at a time", {"short": 4000}), ("1000 bytes", {"short": 1000}),
-                      ("EFAULT before each", {"fault": 1})):
+                      ("EFAULT before each", {"fault": 1, "no_blocks": 1})):
         run = lab.filter("-d", 31, "-c", env=lab.failing(**env))
         with open(lab.dump, "rb") as f:
             lab.tap.check(run.status == 0 and f.read() == whole, f"short writes, {name}", run)
@@ -354,14 +354,14 @@ def check_no_mmap(lab):
 
 
 def check_shrinking(lab):
-    """The input is cut off while it is mapped, at some moments of the run."""
+    """The input is cut off while it is read, or mapped, at some moments of the run."""
     source, noise, bad, seen = lab.path("noise"), None, [], set()
-    for i in range(8):
+    for i in range(16):
         noise = Noise(source)
         lab.clean()
         process = lab.tool.start("filter", *RAW, "--num-threads", 1 + i % 2, source, lab.dump,
-                                 env=lab.failing(sleep=20000))
-        time.sleep(0.05 + 0.05 * i)
+                                 env=lab.failing(sleep=20000, **({"no_blocks": 1} if i & 2 else {})))
+        time.sleep(0.05 + 0.05 * (i // 2))
         os.truncate(source, 4096 + noise.COUNT * 2048 + 100)
         err = process.communicate(timeout=60)[1].decode()
         run = harness.Run(process.args[3:], process.returncode, b"", err, 0)

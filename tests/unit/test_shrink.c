@@ -162,7 +162,7 @@ static void test_foreign(void)
 	if (!pid) {
 		int fd = open(path, O_RDONLY);
 		volatile uint8_t *p = mmap(NULL, SIZE, PROT_READ, MAP_PRIVATE, fd, 0);
-		struct source *s = open_source(0);
+		struct source *s = open_source(SOURCE_MMAP);
 		struct err e = ERR_INIT;
 		struct window w; /* below the other: mappings grow downwards */
 
@@ -181,7 +181,7 @@ static void test_guard(void)
 	int fd;
 
 	restore();
-	source_close(open_source(0)); /* for the handler */
+	source_close(open_source(SOURCE_MMAP)); /* for the handler */
 	fd = open(path, O_RDONLY);
 	p = mmap(NULL, SIZE, PROT_READ, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
@@ -235,7 +235,7 @@ static void test_threads(void)
 	pthread_t threads[4];
 
 	restore();
-	shared = open_source(0);
+	shared = open_source(SOURCE_MMAP);
 	shrink(4 * 4096);
 	pthread_barrier_init(&barrier, NULL, 4);
 	for (i = 0; i < 4; i++)
@@ -263,7 +263,7 @@ static void test_write(size_t len, const char *what)
 	int fd;
 
 	restore();
-	in = open_source(0);
+	in = open_source(SOURCE_MMAP);
 	if (source_get(in, 0, &w, &e) || sink_file(out, 0, &s, &e))
 		abort();
 	shrink(8192);
@@ -295,11 +295,11 @@ int main(void)
 	snprintf(out, sizeof(out), "%s/out", dir);
 	for (i = 0; i < SIZE; i++)
 		pattern[i] = (uint8_t)(1 + (i * 7 + i / 255) % 255);
-	test_shrink(0);
+	test_shrink(SOURCE_MMAP);
 	test_shrink(SOURCE_NO_MMAP);
-	test_reader(0);
+	test_reader(SOURCE_MMAP);
 	test_reader(SOURCE_NO_MMAP);
-	test_last_page(0);
+	test_last_page(SOURCE_MMAP);
 	test_last_page(SOURCE_NO_MMAP);
 	test_foreign();
 	test_guard();

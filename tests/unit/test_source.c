@@ -90,7 +90,7 @@ static void check_windows(struct source *s, const char *what)
 static void test_windows(void)
 {
 	write_at(0, pattern, SMALL);
-	check_windows(open_source(0), "a mapped file");
+	check_windows(open_source(SOURCE_MMAP), "a mapped file");
 	check_windows(open_source(SOURCE_NO_MMAP), "a file that is read");
 	check_windows(source_memory("memory", pattern, SMALL), "memory");
 }
@@ -122,7 +122,7 @@ static void test_cells(unsigned int flags)
 	for (i = 0; i < 8 * 48; i++)
 		bad += !window_good(s, (i / 48 + 1) * CELL - 2 * 65536 + i % 48 * 4096, NULL,
 				    LARGE);
-	is_u64(bad, 0, flags ? "borders, read" : "borders, mapped");
+	is_u64(bad, 0, flags == SOURCE_NO_MMAP ? "borders, read" : "borders, mapped");
 	source_close(s);
 }
 
@@ -161,7 +161,7 @@ static void test_many(void)
 {
 	static struct window w[1100];
 	struct err e = ERR_INIT;
-	struct source *s = open_source(0);
+	struct source *s = open_source(SOURCE_MMAP);
 	unsigned int bad = 0;
 	size_t i;
 
@@ -182,7 +182,7 @@ static void test_open(void)
 {
 	char other[80], sub[80];
 	struct err e = ERR_INIT;
-	struct source *s = open_source(0);
+	struct source *s = open_source(SOURCE_MMAP);
 	uint8_t buf[64];
 
 	snprintf(other, sizeof(other), "%s/other", dir);
@@ -190,7 +190,7 @@ static void test_open(void)
 	if (link(path, other))
 		abort();
 	ok(source_is_path(s, path) && source_is_path(s, other), "known by any of its names");
-	ok(source_maps(s), "it is mapped");
+	ok(source_maps_windows(s), "it is mapped");
 	ok(!source_is_path(s, "/dev/null") && !source_is_path(s, sub), "and no other");
 	ok(!strcmp(source_name(s), path), "and it has one");
 	source_close(s);
@@ -235,7 +235,8 @@ static void test_views(unsigned int flags)
 	for (pfn = 0; pfn < 64; pfn++)
 		bad += reader_view(&r, SPACE_PHYS, pfn, 64 - pfn, &v, &e) || !v.nr ||
 		       v.nr > 64 - pfn || memcmp(v.data, pattern + pfn * 4096, v.nr * 4096);
-	is_u64(bad, 0, flags ? "views of a file that is read" : "views of a mapped file");
+	is_u64(bad, 0,
+	       flags == SOURCE_NO_MMAP ? "views of a file that is read" : "views of a mapped file");
 	reader_fini(&r);
 	d.map->free(&d);
 	source_close(d.source);
@@ -251,15 +252,15 @@ int main(void)
 	for (i = 0; i < SMALL; i++)
 		pattern[i] = (uint8_t)(1 + (i * 7 + i / 255) % 255);
 	test_windows();
-	test_exact(open_source(0), "exact windows of a mapped file");
+	test_exact(open_source(SOURCE_MMAP), "exact windows of a mapped file");
 	test_exact(open_source(SOURCE_NO_MMAP), "of one that is read");
 	test_exact(source_memory("memory", pattern, SMALL), "of memory");
 	test_many();
 	test_open();
-	test_views(0);
+	test_views(SOURCE_MMAP);
 	test_views(SOURCE_NO_MMAP);
 	unlink(path);
-	test_cells(0);
+	test_cells(SOURCE_MMAP);
 	test_cells(SOURCE_NO_MMAP);
 	unlink(path);
 	rmdir(dir);

@@ -46,15 +46,18 @@ static struct maybe member(const struct rules *r, const struct kernel *k, const 
 }
 
 /*
- * The width of the compound order and destructor: a byte each, but u16 until f9ae0f4a4b46 (v4.16),
- * which shows in how far apart they are.
+ * The width of the compound order and destructor, which shows in how far apart they are: a byte
+ * each, but until f9ae0f4a4b46 (v4.16) two of them, or four in a 64-bit kernel (f1e61557f023).
  */
 static uint8_t compound_width(const struct kernel *k)
 {
 	struct maybe order = fact(k, FACT_OFFSET, "page.compound_order");
 	struct maybe dtor = fact(k, FACT_OFFSET, "page.compound_dtor");
 
-	return order.known && dtor.known && order.value == dtor.value + 2 ? 2 : 1;
+	return order.known && dtor.known &&
+			       (order.value == dtor.value + 2 || order.value == dtor.value + 4)
+		       ? (uint8_t)(order.value - dtor.value)
+		       : 1;
 }
 
 /* A page type: since v2.6.38 each is less than -1, which is "none, and not mapped". */
@@ -181,11 +184,8 @@ static void init_flags(struct rules *r, const struct kernel *k)
 	r->private_flag = flag(k, "PG_private");
 	r->swapcache = flag(k, "PG_swapcache");
 	r->swapbacked = flag(k, "PG_swapbacked");
-	/*
-	 * page._refcount has its name since v4.6: without it, the kernel is older than v4.10 for
-	 * sure.
-	 */
-	r->swapcache_alone = !r->swapbacked && !fact(k, FACT_OFFSET, "page._refcount").known;
+	/* page._refcount had that name until v4.6: the kernel is older than v4.10 for sure. */
+	r->swapcache_alone = !r->swapbacked && fact(k, FACT_OFFSET, "page._count").known;
 	r->slab_flag = flag(k, "PG_slab");
 	r->hwpoison = flag(k, "PG_hwpoison");
 	r->buddy_flag = r->buddy.known ? 0 : flag(k, "PG_buddy");
@@ -436,7 +436,8 @@ static bool is_cache(const struct rules *r, uint64_t flags)
 	 * Since v4.10 (6326fec1122c) PG_swapcache shares its bit and means what it says together
 	 * with PG_swapbacked, which is exported since then.
 	 */
-	return (flags & r->lru) || ((flags & r->swapcache) && (flags & r->swapbacked));
+	return (flags & r->lru) ||
+	       ((flags & r->swapcache) && (r->swapcache_alone || (flags & r->swapbacked)));
 }
 
 /* A buddy block begins at a multiple of its size. */

@@ -112,10 +112,28 @@ static const struct reg_place control_regs[] = {
 	{ "sctlr", 20, 4 }, { "dacr", 24, 4 }, { "contextidr", 28, 4 },
 };
 
+/* struct user_vfp (arch/arm/include/asm/user.h). */
+#define NT_ARM_VFP 0x400
+/* clang-format off */
+#define D(n) { "d" #n, 8 * (n), 8 }
+
+static const struct reg_place vfp_regs[] = { ROWS_32(D), { "fpscr", 256, 4 } };
+
+/* gdb/features/arm/arm-core.xml, arm-vfpv3.xml; DWARF for the Arm Architecture (AADWARF32). */
+#define N_R(n) { "r" #n, n, n }
+#define N_D(n) { "d" #n, 26 + (n), 256 + (n) }
+
+static const struct reg_number numbers[] = {
+	ROWS_8(N_R), N_R(8), N_R(9), N_R(10), N_R(11), N_R(12), { "sp", 13, 13 }, { "lr", 14, 14 },
+	{ "pc", 15, 15 }, { "cpsr", 25, -1 }, ROWS_32(N_D), { "fpscr", 58, -1 },
+};
+/* clang-format on */
+
 static const struct note_layout notes[] = {
-	{ "CORE", NT_PRSTATUS_TYPE, 148, 24, prstatus_regs, ARRAY_SIZE(prstatus_regs), true },
-	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 32, -1, control_regs, ARRAY_SIZE(control_regs), true },
-	{ NULL, 0, 0, 0, NULL, 0, false },
+	{ "CORE", NT_PRSTATUS_TYPE, 148, 24, REGS_OF(prstatus_regs), NOTE_MADE },
+	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 32, -1, REGS_OF(control_regs), NOTE_MADE },
+	{ "LINUX", NT_ARM_VFP, 260, -1, REGS_OF(vfp_regs), NOTE_EXTRA },
+	{ .owner = NULL },
 };
 
 /*
@@ -226,6 +244,8 @@ static bool arm_image_range(const struct xlat *x, const struct kernel *k, uint64
 		.uname_pattern = pattern,                                       \
 		.paging = layouts,                                              \
 		.notes = notes,                                                 \
+		.numbers = numbers,                                             \
+		.nr_numbers = ARRAY_SIZE(numbers),                              \
 		.sp = "sp",                                                     \
 		.pc = "pc",                                                     \
 		.section_size_bits = 28, /* arch/arm/include/asm/sparsemem.h */ \

@@ -136,10 +136,35 @@ static const struct reg_place control_regs[] = {
 	{ "mair_el1", 32, 8 }, { "vbar_el1", 40, 8 }, { "sp_el0", 48, 8 },  { "tpidr_el1", 56, 8 },
 };
 
+/* struct user_fpsimd_state (arch/arm64/include/uapi/asm/ptrace.h). */
+#define NT_PRFPREG 2
+/* clang-format off */
+#define V(n) { "v" #n, 16 * (n), 16 }
+
+static const struct reg_place fp_regs[] = {
+	ROWS_32(V), { "fpsr", 512, 4 }, { "fpcr", 516, 4 },
+};
+
+/*
+ * gdb/features/aarch64-core.xml, aarch64-fpu.xml; DWARF for the Arm 64-bit Architecture
+ * (AADWARF64), "DWARF register names".
+ */
+#define N_X(n) { "x" #n, n, n }
+#define N_V(n) { "v" #n, 34 + (n), 64 + (n) }
+
+static const struct reg_number numbers[] = {
+	ROWS_16(N_X), N_X(16), N_X(17), N_X(18), N_X(19), N_X(20), N_X(21),
+	N_X(22), N_X(23), N_X(24), N_X(25), N_X(26), N_X(27), N_X(28), N_X(29),
+	N_X(30), { "sp", 31, 31 }, { "pc", 32, 32 }, { "cpsr", 33, -1 }, ROWS_32(N_V),
+	{ "fpsr", 66, -1 }, { "fpcr", 67, -1 }, { "tpidr_el1", -1, 37 },
+};
+/* clang-format on */
+
 static const struct note_layout notes[] = {
-	{ "CORE", NT_PRSTATUS_TYPE, 392, 32, prstatus_regs, ARRAY_SIZE(prstatus_regs), true },
-	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 64, -1, control_regs, ARRAY_SIZE(control_regs), true },
-	{ NULL, 0, 0, 0, NULL, 0, false },
+	{ "CORE", NT_PRSTATUS_TYPE, 392, 32, REGS_OF(prstatus_regs), NOTE_MADE },
+	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 64, -1, REGS_OF(control_regs), NOTE_MADE },
+	{ "CORE", NT_PRFPREG, 520, -1, REGS_OF(fp_regs), NOTE_EXTRA },
+	{ .owner = NULL },
 };
 
 /* ---- which table ---- */
@@ -345,6 +370,8 @@ static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat
 		.align64 = 8,                                                   \
 		.paging = layouts_,                                             \
 		.notes = notes,                                                 \
+		.numbers = numbers,                                             \
+		.nr_numbers = ARRAY_SIZE(numbers),                              \
 		.sp = "sp",                                                     \
 		.pc = "pc",                                                     \
 		.section_size_bits = 30, /* until v5.12 (f0b13ee23241) */       \

@@ -88,6 +88,7 @@ static const struct reg_place qemu_regs[] = {
 	{ "cr2", 408, 8 },
 	{ "cr3", 416, 8 },
 	{ "cr4", 424, 8 },
+	{ "k_gs_base", 432, 8 }, /* in newer ones: swapped with gs_base in user mode */
 };
 
 /* Our own note. */
@@ -96,11 +97,41 @@ static const struct reg_place control_regs[] = {
 	{ "dr1", 40, 8 }, { "dr2", 48, 8 }, { "dr3", 56, 8 }, { "dr6", 64, 8 }, { "dr7", 72, 8 },
 };
 
+/* struct fxregs_state (arch/x86/include/asm/fpu/types.h). */
+#define NT_PRFPREG 2
+/* clang-format off */
+#define ST(n) { "st" #n, 32 + 16 * (n), 10 }
+#define XMM(n) { "xmm" #n, 160 + 16 * (n), 16 }
+
+static const struct reg_place fp_regs[] = {
+	ROWS_8(ST), { "fctrl", 0, 2 }, { "fstat", 2, 2 }, { "fop", 6, 2 },
+	ROWS_16(XMM), { "mxcsr", 24, 4 },
+};
+
+/*
+ * gdb/features/i386/64bit-core.xml, 64bit-sse.xml, 64bit-linux.xml, 64bit-segments.xml; System V
+ * ABI, AMD64 Architecture Processor Supplement, "DWARF Register Number Mapping".
+ */
+#define N_R(n) { "r" #n, n, n }
+#define N_ST(n) { "st" #n, 24 + (n), 33 + (n) }
+#define N_XMM(n) { "xmm" #n, 40 + (n), 17 + (n) }
+
+static const struct reg_number numbers[] = {
+	{ "rax", 0, 0 }, { "rbx", 1, 3 }, { "rcx", 2, 2 }, { "rdx", 3, 1 }, { "rsi", 4, 4 },
+	{ "rdi", 5, 5 }, { "rbp", 6, 6 }, { "rsp", 7, 7 }, N_R(8), N_R(9), N_R(10), N_R(11),
+	N_R(12), N_R(13), N_R(14), N_R(15), { "rip", 16, 16 }, { "eflags", 17, 49 },
+	{ "cs", 18, 51 }, { "ss", 19, 52 }, { "ds", 20, 53 }, { "es", 21, 50 }, { "fs", 22, 54 },
+	{ "gs", 23, 55 }, ROWS_8(N_ST), { "fctrl", 32, 65 }, { "fstat", 33, 66 }, { "fop", 39, -1 },
+	ROWS_16(N_XMM), { "mxcsr", 56, 64 }, { "fs_base", 58, 58 }, { "gs_base", 59, 59 },
+};
+/* clang-format on */
+
 static const struct note_layout notes[] = {
-	{ "CORE", NT_PRSTATUS_TYPE, 336, 32, prstatus_regs, ARRAY_SIZE(prstatus_regs), true },
-	{ "QEMU", 0, 432, -1, qemu_regs, ARRAY_SIZE(qemu_regs), false },
-	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 80, -1, control_regs, ARRAY_SIZE(control_regs), true },
-	{ NULL, 0, 0, 0, NULL, 0, false },
+	{ "CORE", NT_PRSTATUS_TYPE, 336, 32, REGS_OF(prstatus_regs), NOTE_MADE },
+	{ "QEMU", 0, 432, -1, REGS_OF(qemu_regs), 0 },
+	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 80, -1, REGS_OF(control_regs), NOTE_MADE },
+	{ "CORE", NT_PRFPREG, 512, -1, REGS_OF(fp_regs), NOTE_EXTRA },
+	{ .owner = NULL },
 };
 
 /*
@@ -199,6 +230,8 @@ const struct arch x86_64_arch = {
 	.page_shift = 12,
 	.paging = layouts,
 	.notes = notes,
+	.numbers = numbers,
+	.nr_numbers = ARRAY_SIZE(numbers),
 	.sp = "rsp",
 	.pc = "rip",
 	.section_size_bits = 27, /* arch/x86/include/asm/sparsemem.h */

@@ -144,6 +144,12 @@ static const struct note_layout notes[] = {
 
 /* ---- which table ---- */
 
+static const struct arch_fact told[] = {
+	{ "phys-base", "NUMBER(PHYS_OFFSET)", 2 << 20, 0, UINT64_MAX },
+	{ "kaslr-offset", "KERNELOFFSET", 64 << 10, 0, UINT64_MAX },
+	{ NULL, NULL, 0, 0, 0 },
+};
+
 /* What is known of a kernel's addresses; 0: not known. */
 struct facts {
 	uint64_t swapper; /* SYMBOL(swapper_pg_dir) */
@@ -176,10 +182,13 @@ static unsigned int granule(const struct paging *p)
  * Has a kernel of these facts tables like P? One that is built for more than 48 bits may run with
  * 48, with 16 KiB pages 47 (VA_BITS_MIN).
  */
-static bool fits(const struct facts *f, const struct paging *p, unsigned int page_shift)
+static bool fits(const struct facts *f, const struct xlat *x, const struct paging *p,
+		 unsigned int page_shift)
 {
 	if (granule(p) != page_shift || f->swapper < p->va_base)
 		return false;
+	if (xlat_layout_forced(x))
+		return xlat_allows(x, p);
 	if (f->actual)
 		return p->va_bits == f->actual;
 	return !f->va_bits || p->va_bits == f->va_bits ||
@@ -203,7 +212,7 @@ static bool choose(const struct dump *d, const struct facts *f, struct xlat *x)
 	const struct paging *const *p, *first = NULL;
 
 	for (p = d->arch->paging; *p; p++) {
-		if (!fits(f, *p, dump_page_shift(d)))
+		if (!fits(f, x, *p, dump_page_shift(d)))
 			continue;
 		x->paging = *p;
 		if (confirm(d, f, x))
@@ -344,6 +353,7 @@ static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat
 		.page_shift = 12,                                               \
 		.align64 = 8,                                                   \
 		.paging = layouts_,                                             \
+		.facts = told,                                                  \
 		.notes = notes,                                                 \
 		.sp = "sp",                                                     \
 		.pc = "pc",                                                     \

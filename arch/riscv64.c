@@ -131,6 +131,13 @@ static const struct note_layout notes[] = {
 
 /* ---- which table ---- */
 
+static const struct arch_fact facts[] = {
+	{ "phys-base", "NUMBER(phys_ram_base)", 4096, 0, (1ULL << 56) - 1 },
+	{ "kaslr-offset", "KERNELOFFSET", IMAGE_ALIGN, 0, 1ULL << 31 },
+	{ "page-offset", "NUMBER(PAGE_OFFSET)", IMAGE_ALIGN, 1ULL << 63, UINT64_MAX },
+	{ NULL, NULL, 0, 0, 0 },
+};
+
 /* Where swapper_pg_dir at SWAPPER is in physical memory; 0: not known. */
 static uint64_t find_root(const struct dump *d, const struct kernel *k, uint64_t swapper)
 {
@@ -154,7 +161,8 @@ static bool choose(const struct dump *d, const struct kernel *k, uint64_t swappe
 	size_t i;
 
 	for (i = 0; layouts[i]; i++) {
-		if (bits && layouts[i]->va_bits != bits)
+		if (xlat_layout_forced(x) ? !xlat_allows(x, layouts[i])
+					  : bits && layouts[i]->va_bits != bits)
 			continue;
 		x->paging = layouts[i];
 		x->root = root;
@@ -251,6 +259,7 @@ const struct arch riscv64_arch = {
 	.page_shift = 12,
 	.align64 = 8,
 	.paging = layouts,
+	.facts = facts,
 	.notes = notes,
 	.sp = "sp",
 	.pc = "pc",

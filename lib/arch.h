@@ -33,6 +33,15 @@ struct note_layout {
 	bool made; /* by lib/cpunotes.h, for a dump that has these registers in no note */
 };
 
+/*
+ * How VMCOREINFO calls what the user may know better. KEY is that of tools/assume.c, "phys-base"; LINE
+ * the fact, NUMBER(x), or a key whose value is hexadecimal. Values are multiples of ALIGN in [MIN, MAX].
+ */
+struct arch_fact {
+	const char *key, *line;
+	uint64_t align, min, max;
+};
+
 struct arch {
 	const char *name;  /* as in utsname.machine: what kdump headers carry */
 	const char *title; /* "x86-64" */
@@ -50,6 +59,11 @@ struct arch {
 	 * translated.
 	 */
 	const struct paging *const *paging;
+	/*
+	 * What setup() takes from the user, NULL key last: VMCOREINFO of that kernel need not have it,
+	 * setup() asks for it as for any fact. NULL: nothing.
+	 */
+	const struct arch_fact *facts;
 	/* Notes with registers, NULL owner last. NULL: not known. */
 	const struct note_layout *notes;
 	/* Name of the stack pointer and of the instruction pointer in those notes. */

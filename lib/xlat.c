@@ -275,33 +275,6 @@ bool xlat_segment(const struct dump *d, uint64_t vaddr, uint64_t *ret)
 	return false;
 }
 
-/* Places that are looked at for a top table: those of 8 TiB in steps of 2 MiB. */
-#define MAX_CANDIDATES (4ULL << 20)
-
-bool xlat_find_root(struct xlat *x, const struct dump *d, uint64_t vaddr, uint64_t align)
-{
-	unsigned int shift = dump_page_shift(d);
-	uint64_t pfn = 0, tries = 0;
-	struct run run;
-	struct reader r;
-	bool found = false;
-
-	reader_init(&r, (struct dump *)d);
-	while (!found && tries < MAX_CANDIDATES && dump_next_run(d, SPACE_PHYS, pfn, &run)) {
-		uint64_t start = run.pfn << shift, len = run.nr << shift;
-		uint64_t off = (vaddr - start) & (align - 1);
-
-		for (; run.state == PAGE_DATA && !found && off < len && tries < MAX_CANDIDATES;
-		     off += align, tries++) {
-			x->root = start + off;
-			found = is_at(x, &r, vaddr, x->root);
-		}
-		pfn = run.pfn + run.nr;
-	}
-	reader_fini(&r);
-	return found;
-}
-
 /* ---- all of them ---- */
 
 /* Where a walk stands: the table of each level on the way down. */

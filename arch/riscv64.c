@@ -177,6 +177,29 @@ static bool choose(const struct dump *d, const struct kernel *k, uint64_t swappe
 	return false;
 }
 
+/* Of a table that cannot be read: was there ever memory? */
+static bool table_is_memory(const struct dump *d, uint64_t root)
+{
+	return dump_page_state(d, SPACE_PHYS, root >> dump_page_shift(d)) != PAGE_ABSENT;
+}
+
+/* KASLR put the image elsewhere than VMCOREINFO says, but behind KERNEL_LINK_ADDR (v6.6). */
+static bool find_moved(const struct dump *d, uint64_t swapper, struct xlat *x)
+{
+	uint64_t vaddr;
+	size_t i;
+
+	for (i = 0; swapper >= LINK_ADDR && layouts[i]; i++) {
+		x->paging = layouts[i];
+		if (!xlat_allows(x, x->paging) ||
+		    !xlat_find_moved(x, d, swapper, IMAGE_ALIGN, LINK_ADDR, UINT64_MAX, &vaddr))
+			continue;
+		x->symbol_shift = vaddr - swapper;
+		return true;
+	}
+	return false;
+}
+
 /*
  * What is known without the table, for one that cannot be had: the image, and the linear map up to
  * the modules before it. Memory begins at phys_ram_base there since v6.4 (3335068f8721); before,
@@ -218,6 +241,7 @@ static bool use_registers(const struct dump *d, struct xlat *x)
 static int riscv64_setup(const struct dump *d, const struct kernel *k, struct xlat *x,
 			 struct err *e)
 {
+	const struct paging *paging;
 	uint64_t swapper, root;
 	bool lost;
 
@@ -234,6 +258,12 @@ static int riscv64_setup(const struct dump *d, const struct kernel *k, struct xl
 		return 0;
 	lost = root && x->paging && kernel_or(k, FACT_NUMBER, "VA_BITS", 0) &&
 	       xlat_lost(x, d, swapper);
+	paging = x->paging;
+	if (!(lost && table_is_memory(d, root)) &&
+	    find_moved(d, swapper, x))
+		return 0;
+	x->paging = paging;
+	x->root = root;
 	if (add_windows(k, swapper, root, x, e))
 		return -1;
 	/*

@@ -18,17 +18,17 @@
 #include "talk.h"
 
 /* A provider for VMCOREINFO; where the user knows another KASLR offset, its symbols are moved there. */
-static void add_vmcoreinfo(struct session *s)
+static void add_vmcoreinfo(struct session *s, const struct assume *a)
 {
 	struct fact_provider *p =
 		vmcoreinfo_provider(s->dump->vmcoreinfo, s->dump->vmcoreinfo_len);
-	uint64_t here = 0, there;
+	uint64_t here = 0;
 
-	if (p && kernel_text_hex(&s->kernel, "KERNELOFFSET", &there)) {
+	if (p && a && a->set[ASSUME_KASLR]) {
 		struct kernel k = { .providers = { p }, .nr_providers = 1 };
 
 		kernel_text_hex(&k, "KERNELOFFSET", &here);
-		p->symbol_shift = there - here;
+		p->symbol_shift = a->value[ASSUME_KASLR] - here;
 	}
 	kernel_add(&s->kernel, p);
 }
@@ -44,7 +44,7 @@ static int add_facts(struct session *s, const struct assume *a, struct err *e)
 		s->xlat.forced = assume_paging(a);
 	}
 	if (s->dump->vmcoreinfo)
-		add_vmcoreinfo(s);
+		add_vmcoreinfo(s, a);
 	return 0;
 }
 

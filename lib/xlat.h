@@ -81,8 +81,8 @@ struct mapping {
 struct xlat_forced {
 	const char *layout;	 /* struct paging.name */
 	unsigned int va_bits, levels; /* of it */
-	bool has_root;
-	uint64_t root; /* physical address */
+	bool has_root, scan; /* scan: xlat_force() looks for one where setup() found none */
+	uint64_t root;	     /* physical address */
 };
 
 /* How kernel addresses of one dump translate; filled by arch->setup(). Undo with xlat_fini(). */
@@ -111,6 +111,10 @@ struct xlat {
 };
 
 void xlat_fini(struct xlat *x);
+
+/* The form of ENTRY of level L; what it leads to, as the parts of the form say. */
+const struct entry_form *xlat_entry_form(const struct paging_level *l, uint64_t entry);
+uint64_t xlat_entry_target(const struct xlat *x, const struct entry_form *f, uint64_t entry);
 
 /* Is anything known? */
 static inline bool xlat_works(const struct xlat *x)

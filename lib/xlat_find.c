@@ -142,6 +142,140 @@ static bool makes_sense(const struct xlat *x, const struct dump *d)
 	return ok;
 }
 
+/* Is ENTRY of the top table one that leads to a table in memory? */
+static bool leads_to_table(const struct xlat *x, const struct dump *d, uint64_t entry)
+{
+	const struct entry_form *f = xlat_entry_form(&x->paging->level[0], entry);
+	uint64_t target = f->kind == ENTRY_TABLE ? xlat_entry_target(x, f, entry) : 0;
+
+	return f->kind == ENTRY_TABLE &&
+	       dump_page_state(d, SPACE_PHYS, target >> dump_page_shift(d)) != PAGE_ABSENT;
+}
+
+/*
+ * Is all of the top table at x->root nothing, or tables in memory? Of arbitrary data that is hardly
+ * so, while among its entries one may well map anything.
+ */
+static bool looks_like_top(const struct xlat *x, struct reader *r)
+{
+	const struct paging *p = x->paging;
+	enum byte_order order = p->big_endian ? ORDER_BE : r->dump->id.order;
+	uint64_t size = (uint64_t)p->entry_size << p->level[0].bits, off, tables = 0;
+	struct err ignored = ERR_INIT;
+	uint8_t raw[4096];
+
+	for (off = 0; off < size; off += sizeof(raw)) {
+		size_t n = MIN(size - off, (uint64_t)sizeof(raw)), i;
+
+		if (reader_read(r, SPACE_PHYS, x->root + off, raw, n, &ignored))
+			return false;
+		for (i = 0; i < n; i += p->entry_size) {
+			uint64_t entry = load_uint(raw + i, p->entry_size, order);
+
+			if (entry && !leads_to_table(x, r->dump, entry))
+				return false;
+			tables += entry != 0;
+		}
+	}
+	return tables != 0;
+}
+
+/* Does the entry that maps VADDR map what it may? Taken for one of a higher level it hardly would.
+ */
+static bool leaf_is_aligned(const struct xlat *x, struct reader *r, uint64_t vaddr)
+{
+	struct xlat_step steps[PAGING_MAX_LEVELS], *last;
+	struct err ignored = ERR_INIT;
+	const struct entry_form *f;
+	struct mapping m;
+	unsigned int nr;
+
+	if (xlat_trace(x, r, vaddr, &m, steps, &nr, &ignored) || !nr)
+		return false;
+	last = &steps[nr - 1];
+	f = xlat_entry_form(&x->paging->level[last->level], last->entry);
+	return f->leaf_shift || xlat_entry_target(x, f, last->entry) == m.paddr;
+}
+
+/*
+ * Of a table that nothing else vouches for: does it map the dump's memory in one
+ * piece, as kernels do with all or much of it?
+ */
+struct coverage {
+	const struct dump *d;
+	uint64_t held, enough; /* bytes */
+	uint64_t offset;       /* of the last mapping, physical from virtual */
+};
+
+static int see_memory(void *priv, const struct mapping *m)
+{
+	struct coverage *c = priv;
+	unsigned int shift = dump_page_shift(c->d);
+
+	/* Linearly: what arbitrary data maps goes to and fro. */
+	if (m->paddr - m->vaddr == c->offset &&
+	    dump_page_state(c->d, SPACE_PHYS, m->paddr >> shift) != PAGE_ABSENT &&
+	    dump_page_state(c->d, SPACE_PHYS, (m->paddr + m->len - 1) >> shift) != PAGE_ABSENT)
+		c->held += m->len;
+	c->offset = m->paddr - m->vaddr;
+	return c->held >= c->enough;
+}
+
+/* An eighth of it is enough (32 bit: most may be highmem), or so much. */
+#define ENOUGH (64ULL << 20)
+
+static bool maps_memory(const struct xlat *x, struct reader *r)
+{
+	uint64_t content = dump_count_content(r->dump) << dump_page_shift(r->dump);
+	struct coverage c = { .d = r->dump, .enough = MIN(content / 8, ENOUGH) };
+	struct xlat_visitor v = { .mapping = see_memory, .priv = &c };
+
+	return xlat_walk(x, r, xlat_kernel_start(x), UINT64_MAX, MAX_STEPS, &v) == 1;
+}
+
+/* A table of X's layout anywhere in memory that translates the kernel's addresses, its own among
+ * them. */
+static bool scan_layout(struct xlat *x, const struct dump *d)
+{
+	struct places p = { .d = d, .align = d->id.page_size };
+	struct self s = { .want = 0 };
+	bool found = false;
+	struct reader r;
+	uint64_t place;
+
+	reader_init(&r, (struct dump *)d);
+	while (!found && s.tables <= MAX_TABLES && s.mappings <= MAX_MAPPINGS &&
+	       next_place(&p, &place)) {
+		x->root = place;
+		found = looks_like_top(x, &r) &&
+			maps_itself(x, &r, xlat_kernel_start(x), UINT64_MAX, &s) &&
+			leaf_is_aligned(x, &r, s.vaddr) && maps_memory(x, &r);
+	}
+	reader_fini(&r);
+	return found;
+}
+
+/* Only where one layout is left: tables of lower levels, and of others, may look alike. */
+static bool scan_memory(struct xlat *x, const struct dump *d)
+{
+	const struct paging *const *p, *left = NULL;
+	unsigned int nr = 0;
+
+	for (p = d->arch->paging; *p; p++) {
+		if (!xlat_allows(x, *p) ||
+		    (*p)->level[(*p)->nr_levels - 1].shift != dump_page_shift(d))
+			continue;
+		left = *p;
+		nr++;
+	}
+	x->paging = nr == 1 ? left : NULL;
+	if (x->paging && scan_layout(x, d))
+		return true;
+	x->paging = NULL;
+	x->root = 0;
+	return false;
+}
+
 /* The layout of X among those that are left: of one alone nobody asks whether it is right. */
 static const struct paging *choose_layout(const struct xlat *x, const struct dump *d)
 {
@@ -175,6 +309,8 @@ int xlat_force(struct xlat *x, const struct dump *d, struct err *e)
 	if (x->forced.has_root)
 		x->root = x->forced.root;
 	else if (x->paging && xlat_allows(x, x->paging))
+		return 0;
+	else if (x->forced.scan && scan_memory(x, d))
 		return 0;
 	else if (!x->root)
 		return err_set(e, ERR_MISSING, "where the kernel page table lies is not known");

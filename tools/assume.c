@@ -34,7 +34,7 @@ static const struct {
 	[ASSUME_LAYOUT] = { "layout", TEXT, 1, 63, "the name of a page table's layout" },
 	[ASSUME_VA_BITS] = { "va-bits", NUMBER, 32, 64, "32 to 64" },
 	[ASSUME_LEVELS] = { "levels", NUMBER, 1, PAGING_MAX_LEVELS, "1 to 6" },
-	[ASSUME_ROOT] = { "page-table", ADDRESS, 0, 0, "a physical address" },
+	[ASSUME_ROOT] = { "page-table", ADDRESS, 0, 0, "a physical address, or scan" },
 	[ASSUME_PHYS_BASE] = { "phys-base", ADDRESS, 0, 0, "a physical address" },
 	[ASSUME_KASLR] = { "kaslr-offset", ADDRESS, 0, 0, "a number" },
 	[ASSUME_PAGE_OFFSET] = { "page-offset", ADDRESS, 0, 0, "a virtual address" },
@@ -114,6 +114,9 @@ static bool parse_value(struct assume *a, enum assume_key key, const char *value
 		ok = parse_address(value, &n) && n >= min && n <= max;
 		break;
 	default:
+		a->scan = key == ASSUME_ROOT ? !strcmp(value, "scan") : a->scan;
+		if (key == ASSUME_ROOT && a->scan)
+			return true;
 		ok = parse_address(value, &n);
 		break;
 	}
@@ -224,7 +227,8 @@ struct xlat_forced assume_paging(const struct assume *a)
 	return (struct xlat_forced){ .layout = a->set[ASSUME_LAYOUT] ? a->layout : NULL,
 				     .va_bits = (unsigned int)a->value[ASSUME_VA_BITS],
 				     .levels = (unsigned int)a->value[ASSUME_LEVELS],
-				     .has_root = a->set[ASSUME_ROOT],
+				     .has_root = a->set[ASSUME_ROOT] && !a->scan,
+				     .scan = a->set[ASSUME_ROOT] && a->scan,
 				     .root = a->value[ASSUME_ROOT] };
 }
 
@@ -271,18 +275,22 @@ static int check_layout(const struct assume *a, const struct dump *d, struct err
 {
 	const struct paging *const *p = d->arch->paging;
 	struct xlat x = { .forced = assume_paging(a) };
-	char names[160] = "";
+	unsigned int nr = 0;
+	char names[256] = "";
 	size_t at = 0;
 
 	for (; *p; p++) {
 		if (granule(*p) != dump_page_shift(d))
 			continue;
-		if (xlat_allows(&x, *p))
-			return 0;
+		nr += xlat_allows(&x, *p);
 		if (at < sizeof(names))
 			at += (size_t)snprintf(names + at, sizeof(names) - at, "%s\"%s\"",
 					       at ? ", " : "", (*p)->name);
 	}
+	if (nr && !(a->scan && nr > 1))
+		return 0;
+	if (nr)
+		return err_set(e, ERR_USAGE, "page-table=scan wants one of: layout=%s", names);
 	return err_set(e, ERR_USAGE, "no layout of %s with pages of %" PRIu32 " bytes is so: %s",
 		       d->arch->name, d->id.page_size, names);
 }
@@ -291,6 +299,8 @@ static int check_root(const struct assume *a, const struct dump *d, struct err *
 {
 	uint64_t root = a->value[ASSUME_ROOT];
 
+	if (a->scan)
+		return check_layout(a, d, e);
 	if (root % d->arch->paging[0]->entry_size ||
 	    dump_page_state(d, SPACE_PHYS, root >> dump_page_shift(d)) == PAGE_ABSENT)
 		return err_set(e, ERR_USAGE,

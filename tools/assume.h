@@ -37,6 +37,7 @@ struct assume {
 	char arch[32], layout[64]; /* values of the keys that have text */
 	char lines[1024];	   /* of VMCOREINFO */
 	size_t len;
+	bool scan; /* ASSUME_ROOT: it is looked for */
 };
 
 /* Take KEY=VALUE[,KEY=VALUE...]; of a key that is there twice the last one counts. ERR_USAGE. */

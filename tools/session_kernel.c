@@ -68,6 +68,7 @@ static void move_symbols(struct session *s, struct log *log)
 static void setup_kernel(struct session *s, const struct assume *a, struct log *log)
 {
 	struct dump *d = s->dump;
+	bool scanned;
 	int failed;
 
 	if (!d->vmcoreinfo)
@@ -82,8 +83,12 @@ static void setup_kernel(struct session *s, const struct assume *a, struct log *
 	}
 	failed = d->arch->setup(d, &s->kernel, &s->xlat, &s->no_xlat);
 	move_symbols(s, log);
-	if (xlat_layout_forced(&s->xlat) || s->xlat.forced.has_root)
+	scanned = s->xlat.forced.scan && !s->xlat.paging;
+	if (xlat_layout_forced(&s->xlat) || s->xlat.forced.has_root || s->xlat.forced.scan)
 		failed = xlat_force(&s->xlat, d, &s->no_xlat);
+	if (!failed && scanned)
+		log_warn(log, "%s: the page table at 0x%" PRIx64 " is used, found in memory",
+			 source_name(d->source), s->xlat.root);
 	if (!failed) {
 		s->no_xlat = (struct err)ERR_INIT;
 		return;
@@ -91,7 +96,7 @@ static void setup_kernel(struct session *s, const struct assume *a, struct log *
 	if (!d->vmcoreinfo && !s->assumed)
 		err_set(&s->no_xlat, ERR_MISSING,
 			"there is no VMCOREINFO, neither as a note nor in memory (--vmcoreinfo FILE "
-			"gives one)");
+			"gives one; --assume layout=NAME,page-table=scan looks for the page table alone)");
 	log_debug(log, "%s: %s", source_name(d->source), s->no_xlat.text);
 }
 

@@ -139,6 +139,7 @@ NONSENSE = [
     ("x86_64", "page-table=0x123456789000", "no table can be there"),
     ("x86_64", "page-offset=0xffff888000000000", "x86_64 has no page-offset; of such addresses it has"),
     ("x86_64", "NUMBER(VA_BITS)=many", "NUMBER(VA_BITS) 'many': expected a number"),
+    ("x86_64", "page-table=scan", 'page-table=scan wants one of: layout="x86-64 with 4 levels"'),
     ("x86_64", "NUMBER()=1", "'NUMBER()' cannot be assumed"),
     ("x86_64", "PAGESIZE=4096", "'PAGESIZE' cannot be assumed"),
     ("loongarch64-16k3", "phys-base=0", "loongarch64 has no phys-base; of such addresses it has nothing"),
@@ -237,6 +238,9 @@ def check_commands(tap, tool, folder):
     table = f"page-table={image.tables.root:#x}"
     log = tool.run("dmesg", "--assume", table, core)
     tap.check(log.status == harness.OK and b"Kernel panic" in log.out, "dmesg --assume", log)
+    run = tool.run("dmesg", "--assume", "page-table=scan,levels=4", core)
+    tap.equal((run.status, run.out), (harness.OK, log.out), "dmesg, the table is looked for", run)
+    tap.check(f"table at {image.tables.root:#x} is used, found in memory" in run.err, "and told", run)
     run = tool.run("dmesg", core)
     tap.check(run.status != harness.OK, "dmesg without", run)
     run = tool.filter("-f", "-d", 31, "--assume", table, core, out)

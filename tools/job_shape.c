@@ -97,13 +97,17 @@ static void limit_segments(struct job *job, uint64_t most)
 
 /* ---- addresses ---- */
 
-/* QEMU without paging tells 0 for all, and formats other than ELF tell nothing. */
+/*
+ * QEMU without paging tells 0, or the physical address, and formats other than ELF tell nothing. Where
+ * a kernel is mapped so, its tables say it.
+ */
 static bool source_tells(const struct dump *d)
 {
 	size_t i;
 
 	for (i = 0; i < d->nr_segments; i++)
-		if (d->segments[i].vaddr && d->segments[i].vaddr != UINT64_MAX)
+		if (d->segments[i].vaddr && d->segments[i].vaddr != UINT64_MAX &&
+		    d->segments[i].vaddr != d->segments[i].paddr)
 			return true;
 	return false;
 }

@@ -16,6 +16,10 @@ const struct command *const commands[] = {
 	&dmesg_command,
 	&inspect_command,
 	&topelf_command,
+	&makedyn_command,
+	&addrandoff_command,
+	&virttophys_command,
+	&dumpmem_command,
 	NULL,
 };
 

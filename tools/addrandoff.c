@@ -313,7 +313,7 @@ static void print_help(FILE *f)
 	      "      --in-place          change VMCORE itself, as kdump-elftool does\n"
 	      "  -e, --extravminfo FILE  facts that count before those of VMCOREINFO\n"
 	      "  -h, --help              this text\n\n"
-	      "Manual: dumptool-elftool(1)\n",
+	      "Manual: dumptool-addrandoff(1)\n",
 	      f);
 }
 

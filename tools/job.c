@@ -188,7 +188,8 @@ static int try_level(struct job *job, int level, struct err *e)
 	double start;
 	int ret;
 
-	if (classify_pages(job, level, e) || job_plan(job, e))
+	if (classify_pages(job, level, e) || (job->select && job->select(job, e)) ||
+	    job_plan(job, e))
 		return -1;
 	if (job->opts.explain_set)
 		return 0;

@@ -15,6 +15,7 @@ const struct command *const commands[] = {
 	&convert_command,
 	&dmesg_command,
 	&inspect_command,
+	&tovelf_command,
 	NULL,
 };
 

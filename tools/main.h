@@ -38,7 +38,8 @@ extern const struct command *const commands[];
 struct format;
 extern const struct format *const link_formats[];
 
-extern const struct command filter_command, convert_command, dmesg_command, inspect_command;
+extern const struct command filter_command, convert_command, dmesg_command, inspect_command,
+	tovelf_command;
 
 /*
  * What to do about a wrong command line: prints nothing, sets E to "...; try 'dumptool NAME

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vmap.h"
+
+#include <stdlib.h>
+
+#include "cleanup.h"
+
+/*
+ * All of memory may be mapped page by page, and there may be as much again in areas that are mapped
+ * sparsely. A walk that looks at many more entries than there are pages is one in circles.
+ */
+#define STEPS_PER_PAGE 16
+#define MORE_STEPS ((uint64_t)1 << 24)
+#define MAX_STEPS ((uint64_t)1 << 34)
+
+/* Pieces that were told last, by where their hash says. */
+#define SEEN 4096u
+
+struct seen {
+	uint64_t paddr, len;
+	unsigned int times;
+};
+
+struct pieces {
+	struct vmap *v;
+	vmap_fn fn;
+	void *priv;
+	struct err *e;
+	struct mapping run; /* being put together; len 0: none */
+	struct seen *seen;
+};
+
+static bool seen_enough(struct pieces *p, const struct mapping *m)
+{
+	struct seen *s = &p->seen[(m->paddr >> 12) * 0x9e3779b97f4a7c15ULL >> 52];
+
+	if (s->paddr != m->paddr || s->len != m->len)
+		*s = (struct seen){ .paddr = m->paddr, .len = m->len };
+	if (s->times++ < VMAP_ALIASES)
+		return false;
+	p->v->aliases++;
+	return true;
+}
+
+/* The part of M in [START, END], both included, when there is one. */
+static int tell_part(struct pieces *p, const struct mapping *m, uint64_t start, uint64_t end)
+{
+	uint64_t from = MAX(m->vaddr, start), to = MIN(m->vaddr + (m->len - 1), end);
+	struct mapping part = { .vaddr = from, .paddr = m->paddr + (from - m->vaddr) };
+
+	if (from > to)
+		return 0;
+	part.len = to - from + 1;
+	return seen_enough(p, &part) ? 0 : p->fn(p->priv, &part, p->e);
+}
+
+/* M without the addresses that are dropped. */
+static int tell_kept(struct pieces *p, const struct mapping *m, uint64_t start, uint64_t end)
+{
+	const struct vmap *v = p->v;
+
+	if (!v->drop_start && !v->drop_end)
+		return tell_part(p, m, start, end);
+	if (v->drop_start > start && tell_part(p, m, start, MIN(v->drop_start - 1, end)))
+		return -1;
+	return v->drop_end < end ? tell_part(p, m, MAX(v->drop_end + 1, start), end) : 0;
+}
+
+static int tell_run(struct pieces *p)
+{
+	const struct vmap *v = p->v;
+	const struct mapping *m = &p->run;
+
+	if (!m->len)
+		return 0;
+	if (!v->has_direct || m->vaddr - m->paddr != v->direct)
+		return tell_kept(p, m, 0, UINT64_MAX);
+	return v->image_end > v->image_start ? tell_kept(p, m, v->image_start, v->image_end - 1) : 0;
+}
+
+static int add_mapping(void *priv, const struct mapping *m)
+{
+	struct pieces *p = priv;
+	struct mapping part = *m, *run = &p->run;
+
+	/* What begins before the first address or ends behind the last one is cut to them. */
+	if (part.vaddr < p->v->start) {
+		part.paddr += p->v->start - part.vaddr;
+		part.len -= p->v->start - part.vaddr;
+		part.vaddr = p->v->start;
+	}
+	part.len = MIN(part.len - 1, p->v->end - part.vaddr) + 1;
+	if (run->len && part.vaddr - run->vaddr == run->len && part.paddr - run->paddr == run->len &&
+	    part.vaddr > run->vaddr) {
+		run->len += part.len;
+		return 0;
+	}
+	if (tell_run(p))
+		return -1;
+	*run = part;
+	return 0;
+}
+
+static uint64_t max_steps(const struct vmap *v)
+{
+	return MIN(v->memory->nr_bits * STEPS_PER_PAGE + MORE_STEPS, MAX_STEPS);
+}
+
+int vmap_each(struct vmap *v, vmap_fn fn, void *priv, struct err *e)
+{
+	struct pieces p = { .v = v, .fn = fn, .priv = priv, .e = e };
+	struct xlat_visitor visitor = { .mapping = add_mapping, .priv = &p, .stats = &v->stats };
+	struct reader r;
+	int ret;
+
+	v->stats = (struct xlat_walk_stats){ .repeats = 0 };
+	v->aliases = 0;
+	p.seen = calloc(SEEN, sizeof(*p.seen));
+	if (!p.seen)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	reader_init(&r, v->dump);
+	ret = xlat_walk(v->xlat, &r, v->start, v->end, max_steps(v), &visitor);
+	if (!ret)
+		ret = tell_run(&p);
+	reader_fini(&r);
+	free(p.seen);
+	return ret ? -1 : 0;
+}
+
+/* ---- the linear map ---- */
+
+/*
+ * It maps more memory than all others by one and the same difference of addresses. Candidates, of
+ * which the weakest gives way.
+ */
+#define CANDIDATES 64
+
+struct census {
+	const struct vmap *v;
+	struct {
+		uint64_t diff, pages;
+	} candidates[CANDIDATES];
+};
+
+static uint64_t pages_of(const struct vmap *v, const struct mapping *m)
+{
+	unsigned int shift = dump_page_shift(v->dump);
+
+	return pfnset_count(v->memory, m->paddr >> shift, ((m->paddr + (m->len - 1)) >> shift) + 1);
+}
+
+static int count_piece(void *priv, const struct mapping *m, struct err *e)
+{
+	struct census *c = priv;
+	uint64_t diff = m->vaddr - m->paddr, pages = pages_of(c->v, m);
+	size_t i, at = 0;
+
+	(void)e;
+	for (i = 0; i < CANDIDATES; i++) {
+		if (c->candidates[i].pages && c->candidates[i].diff == diff)
+			break;
+		if (c->candidates[i].pages < c->candidates[at].pages)
+			at = i;
+	}
+	if (i < CANDIDATES) {
+		c->candidates[i].pages += pages;
+	} else if (c->candidates[at].pages < pages) {
+		c->candidates[at].diff = diff;
+		c->candidates[at].pages = pages;
+	}
+	return 0;
+}
+
+int vmap_prepare(struct vmap *v, struct err *e)
+{
+	struct census c = { .v = v };
+	size_t i, best = 0;
+
+	v->has_direct = false;
+	if (!v->no_direct)
+		return 0;
+	if (vmap_each(v, count_piece, &c, e))
+		return -1;
+	for (i = 1; i < CANDIDATES; i++)
+		if (c.candidates[i].pages > c.candidates[best].pages)
+			best = i;
+	if (!c.candidates[best].pages)
+		return err_set(e, ERR_MISSING, "no memory is mapped");
+	v->has_direct = true;
+	v->direct = c.candidates[best].diff;
+	return 0;
+}

@@ -32,7 +32,7 @@ static const struct note_layout *layout_of(const struct dump *d)
 	return NULL;
 }
 
-static int add_thread(struct threads *t, const struct thread *new, struct err *e)
+int threads_add(struct threads *t, const struct thread *new, struct err *e)
 {
 	if (t->nr == t->room) {
 		size_t want = t->room ? t->room + t->room / 2 : 64;
@@ -76,7 +76,7 @@ static int add_notes(struct threads *t, struct err *e)
 		if (is_prstatus(&n) && l && n.desc_len >= l->min_size) {
 			cpu = thread_of_cpu(d, (unsigned int)t->nr);
 			cpu.note_off = start;
-			if (add_thread(t, &cpu, e))
+			if (threads_add(t, &cpu, e))
 				return -1;
 			open = true;
 		} else if (!threads_note_is(&n)) {
@@ -99,7 +99,7 @@ int threads_init(struct threads *t, struct dump *d, struct err *e)
 	for (i = (unsigned int)t->nr; i < d->nr_cpus; i++) {
 		struct thread cpu = thread_of_cpu(d, i);
 
-		if (add_thread(t, &cpu, e))
+		if (threads_add(t, &cpu, e))
 			return -1;
 	}
 	return 0;
@@ -160,6 +160,7 @@ static void fill_prstatus(const struct threads *t, const struct thread *th,
 	unsigned int i;
 
 	memset(buf, 0, l->min_size);
+	threads_fill(t, th, l, buf);
 	if (l->pid_off >= 0) {
 		o.pos = (size_t)l->pid_off;
 		out_uint(&o, (uint32_t)th->id, 4);

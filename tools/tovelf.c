@@ -24,6 +24,9 @@ struct tovelf {
 	struct job job; /* first: select() gets it */
 	bool no_direct, no_vmemmap;
 	struct vmap vmap;
+	bool no_tasks;
+	struct reader reader; /* of mem */
+	struct kmem mem;
 	struct threads threads;
 	uint64_t pieces; /* of the address space, before they are cut to what the dump has */
 };
@@ -67,7 +70,6 @@ static void find_vmemmap(struct tovelf *t)
 static int set_space(struct tovelf *t, struct err *e)
 {
 	struct session *s = &t->job.session;
-	struct kmem m = { .kernel = &s->kernel, .xlat = &s->xlat };
 
 	t->vmap = (struct vmap){ .dump = s->dump,
 				 .xlat = &s->xlat,
@@ -78,7 +80,7 @@ static int set_space(struct tovelf *t, struct err *e)
 	if (s->dump->id.word == 4)
 		t->vmap.end = UINT32_MAX;
 	if (t->no_direct)
-		(void)m; // kmem_image(&m, &t->vmap.image_start, &t->vmap.image_end);
+		kmem_image(&t->mem, &t->vmap.image_start, &t->vmap.image_end);
 	if (t->no_vmemmap)
 		find_vmemmap(t);
 	return vmap_prepare(&t->vmap, e);
@@ -153,6 +155,36 @@ static int check_session(struct tovelf *t, struct err *e)
 	return 0;
 }
 
+/* A thread for each task, or at least for each CPU. */
+static int find_threads(struct tovelf *t, struct err *e)
+{
+	struct session *s = &t->job.session;
+	struct err why = ERR_INIT;
+	struct task_stats stats = { .told = 0 };
+
+	reader_init(&t->reader, s->dump);
+	t->mem = (struct kmem){ .kernel = &s->kernel, .xlat = &s->xlat, .reader = &t->reader };
+	if (threads_init(&t->threads, s->dump, e))
+		return -1;
+	t->threads.kernel_start = kernel_start(&s->xlat);
+	if (t->no_tasks)
+		return threads_finish(&t->threads, e);
+	session_deepen(s);
+	if (threads_add_tasks(&t->threads, &t->mem, &stats, &why)) {
+		if (why.code != ERR_MISSING)
+			return *e = why, -1;
+		session_explain(s, &why);
+		log_warn(&t->job.talk.log, "the only threads are the %zu CPUs: %s", t->threads.nr,
+			 why.text);
+	} else if (!t->threads.places.layout) {
+		log_warn(&t->job.talk.log, "where tasks that do not run have their registers is not "
+					   "known: they have none");
+	}
+	if (stats.broken)
+		s->dump->damage.bad_structures++;
+	return threads_finish(&t->threads, e);
+}
+
 static int tovelf(struct tovelf *t, struct err *e)
 {
 	struct job *job = &t->job;
@@ -162,8 +194,7 @@ static int tovelf(struct tovelf *t, struct err *e)
 	job->opts.in.progress = talk_progress(&job->talk);
 	if (session_open(&job->session, o->inputs, o->nr_inputs, &o->in, &job->talk.log, e))
 		return STATUS_FAILED;
-	if (check_session(t, e) || threads_init(&t->threads, job->session.dump, e) ||
-	    threads_finish(&t->threads, e))
+	if (check_session(t, e) || find_threads(t, e))
 		return STATUS_FAILED;
 	job->select = select_mapped;
 	job->vmap = &t->vmap;
@@ -176,7 +207,7 @@ static int tovelf(struct tovelf *t, struct err *e)
 	return status;
 }
 
-enum { OPT_NO_DIRECT = 256, OPT_NO_VMEMMAP, OPT_THREADS, OPT_PROGRESS };
+enum { OPT_NO_DIRECT = 256, OPT_NO_VMEMMAP, OPT_NO_TASKS, OPT_THREADS, OPT_PROGRESS };
 
 static const struct option longs[] = {
 	{ "input", required_argument, NULL, 'i' },
@@ -184,6 +215,8 @@ static const struct option longs[] = {
 	{ "force", no_argument, NULL, 'f' },
 	{ "no-direct-map", no_argument, NULL, OPT_NO_DIRECT },
 	{ "no-vmemmap", no_argument, NULL, OPT_NO_VMEMMAP },
+	{ "no-tasks", no_argument, NULL, OPT_NO_TASKS },
+	{ "procthreads", no_argument, NULL, 'p' },
 	{ "level", required_argument, NULL, 'd' },
 	{ "num-threads", required_argument, NULL, OPT_THREADS },
 	{ "progress", required_argument, NULL, OPT_PROGRESS },
@@ -203,6 +236,9 @@ static void print_help(FILE *f)
 	      "      --no-direct-map     without the linear map of all memory\n"
 	      "      --no-vmemmap        without the area of struct pages\n"
 	      "  -d, --level N           drop: 1 zero 2 cache 4 private 8 user 16 free\n"
+	      "Threads:\n"
+	      "  -p, --procthreads       one for each task (as by default)\n"
+	      "      --no-tasks          one for each CPU\n"
 	      "Input:\n"
 	      "  -i, --input FILE        the dump (or name it first)\n",
 	      f);
@@ -247,6 +283,12 @@ static int take_option(struct tovelf *t, int id, char *arg, struct err *e)
 		return 0;
 	case OPT_NO_VMEMMAP:
 		t->no_vmemmap = true;
+		return 0;
+	case OPT_NO_TASKS:
+		t->no_tasks = true;
+		return 0;
+	case 'p':
+		t->no_tasks = false;
 		return 0;
 	case 'd':
 		if (parse_number(arg, 0, LEVEL_MAX, &n, e))
@@ -311,7 +353,7 @@ static int parse_options(struct tovelf *t, int argc, char **argv, char **inputs,
 
 	memcpy(all, longs, sizeof(longs));
 	input_options_add(all, ARRAY_SIZE(longs));
-	while ((id = getopt_long(argc, argv, "i:o:fd:Dqh", all, NULL)) != -1) {
+	while ((id = getopt_long(argc, argv, "i:o:fpd:Dqh", all, NULL)) != -1) {
 		if (id == 'h')
 			return print_help(stdout), STATUS_OK;
 		if (id == '?')
@@ -346,8 +388,9 @@ static int tovelf_run(int argc, char **argv, struct err *e)
 	t.job.talk.level = t.job.opts.quiet ? TALK_ERROR : t.job.opts.message_level;
 	t.job.talk.mode = t.job.opts.progress;
 	status = tovelf(&t, e);
-	job_fini(&t.job);
+	reader_fini(&t.reader);
 	threads_fini(&t.threads);
+	job_fini(&t.job);
 	return status;
 }
 

@@ -234,6 +234,8 @@ int job_plan(struct job *job, struct err *e)
 				   .vmap = job->vmap,
 				   .threads = job->threads,
 				   .nr_parts = job->nr_parts };
+	if (job_make_shape(job, e))
+		return -1;
 	job->plan.max_pfn = plan_max_pfn(job);
 	session_utsname(s, job->plan.utsname);
 	if (plan_notes(job, e))
@@ -247,4 +249,5 @@ void job_plan_fini(struct job *job)
 	free(job->tool_note);
 	free(job->notes);
 	job->tool_note = job->notes = NULL;
+	job_shape_fini(job);
 }

@@ -244,6 +244,8 @@ void session_close(struct session *s)
 {
 	kernel_fini(&s->kernel);
 	xlat_fini(&s->xlat);
+	free(s->extra);
+	s->extra = NULL;
 	dump_close(s->dump);
 	s->dump = NULL;
 }

@@ -20,6 +20,7 @@ struct session {
 	struct dump *dump;
 	struct kernel kernel;
 	struct xlat xlat;
+	char *extra; /* what input_opts.extra has */
 	struct err
 		no_xlat; /* why kernel addresses cannot be translated, when xlat.paging is NULL */
 };
@@ -30,6 +31,7 @@ struct input_opts {
 	struct spool_opts spool;
 	struct bind_force force;
 	struct progress *progress; /* of the search for VMCOREINFO; NULL: nobody looks */
+	const char *extra; /* a file of lines as of VMCOREINFO, which count before it; NULL: none */
 	const char *vmcoreinfo; /* a file, "scan", "none"; NULL: the note, else memory */
 };
 

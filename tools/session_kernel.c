@@ -23,6 +23,8 @@ static void setup_kernel(struct session *s, struct log *log)
 {
 	struct dump *d = s->dump;
 
+	if (s->extra)
+		kernel_add(&s->kernel, vmcoreinfo_provider(s->extra, strlen(s->extra)));
 	if (d->vmcoreinfo)
 		kernel_add(&s->kernel, vmcoreinfo_provider(d->vmcoreinfo, d->vmcoreinfo_len));
 	else
@@ -119,27 +121,42 @@ void session_utsname(struct session *s, char ret[UTS_FIELDS][UTS_LEN])
 /* No kernel's is longer than a page. */
 #define MAX_FILE 65536u
 
-/* A file with the text, as /sys/kernel/vmcoreinfo tells where it lies, or makedumpfile -g writes. */
-static int use_file(struct session *s, const struct input_opts *o, struct err *e)
+/* All of the file at PATH, terminated; a longer one gives MAX_FILE bytes. Freed with free(). */
+static int read_text(const char *path, char **ret, size_t *ret_len, struct err *e)
 {
-	_cleanup_free_ char *text = malloc(MAX_FILE);
+	char *text = calloc(1, MAX_FILE + 1);
 	size_t len = 0;
 	ssize_t n = 1;
 	int fd;
 
 	if (!text)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	fd = open(o->vmcoreinfo, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return err_sys(e, errno, "%s", o->vmcoreinfo);
-	while (n > 0 && len < MAX_FILE) {
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	while (fd >= 0 && n > 0 && len < MAX_FILE) {
 		n = read(fd, text + len, MAX_FILE - len);
 		len += n > 0 ? (size_t)n : 0;
 	}
-	close(fd);
-	if (n < 0)
-		return err_sys(e, errno, "%s", o->vmcoreinfo);
-	if (n || len < 10 || memcmp(text, "OSRELEASE=", 10))
+	if (fd < 0 || n < 0) {
+		err_sys(e, errno, "%s", path);
+		free(text);
+		text = NULL;
+	}
+	if (fd >= 0)
+		close(fd);
+	*ret = text;
+	*ret_len = len;
+	return text ? 0 : -1;
+}
+
+/* A file with the text, as /sys/kernel/vmcoreinfo tells where it lies, or makedumpfile -g writes. */
+static int use_file(struct session *s, const struct input_opts *o, struct err *e)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+
+	if (read_text(o->vmcoreinfo, &text, &len, e))
+		return -1;
+	if (len == MAX_FILE || len < 10 || memcmp(text, "OSRELEASE=", 10))
 		return err_set(e, ERR_USAGE,
 			       "%s: is no VMCOREINFO: expected at most %u bytes of text that begin "
 			       "with OSRELEASE=",
@@ -260,6 +277,8 @@ int session_bind(struct session *s, const struct input_opts *o, struct log *log,
 	bool scan = from && !strcmp(from, "scan"), none = from && !strcmp(from, "none");
 
 	if (from && !scan && !none && use_file(s, o, e))
+		return -1;
+	if (o->extra && read_text(o->extra, &s->extra, &(size_t){ 0 }, e))
 		return -1;
 	if (dump_bind(d, archs, &o->force, e))
 		return -1;

@@ -351,7 +351,8 @@ int job_run(struct job *job, const char *title, struct err *e)
 	job->talk.data_on_stdout = o->plain || (o->flat && !o->nr_outputs);
 	job->opts.in.progress = talk_progress(&job->talk);
 	if (session_open(&job->session, o->inputs, o->nr_inputs, &o->in, &job->talk.log, e) ||
-	    (o->kind && elftool_check(&job->session, o->kind, e)))
+	    (o->kind && elftool_check(&job->session, o->kind, e)) ||
+	    (job->prepare && job->prepare(job, e)))
 		return STATUS_FAILED;
 	status = job_write(job, e);
 	if (status == STATUS_INCOMPLETE)

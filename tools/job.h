@@ -22,6 +22,8 @@ struct job {
 	struct part parts[MAX_OUTPUTS];
 	unsigned int nr_parts;
 	struct pfnset keep;
+	/* Once the session is open. NULL: nothing to do. */
+	int (*prepare)(struct job *job, struct err *e);
 	/* After classification: what else is not kept. NULL: all that is. */
 	int (*select)(struct job *job, struct err *e);
 	struct vmap *vmap;	     /* for the plan, see format.h; NULL: none */

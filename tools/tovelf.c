@@ -3,7 +3,6 @@
  * dumptool tovelf: an ELF core by virtual addresses, which gdb opens. Each page is stored once, however
  * often it is mapped.
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +11,7 @@
 
 #include "arch.h"
 #include "cleanup.h"
-#include "formats.h"
+#include "elftool.h"
 #include "job.h"
 #include "kmem.h"
 #include "main.h"
@@ -22,9 +21,11 @@
 
 struct tovelf {
 	struct job job; /* first: select() gets it */
-	bool no_direct, no_vmemmap;
 	struct vmap vmap;
-	bool no_tasks;
+	bool user; /* of a process: by these */
+	struct xlat user_xlat;
+	struct paging user_paging;
+	uint64_t user_end;
 	struct reader reader; /* of mem */
 	struct kmem mem;
 	struct threads threads;
@@ -71,17 +72,24 @@ static int set_space(struct tovelf *t, struct err *e)
 {
 	struct session *s = &t->job.session;
 
+	if (t->user) {
+		t->vmap = (struct vmap){ .dump = s->dump,
+					 .xlat = &t->user_xlat,
+					 .memory = &t->job.keep,
+					 .end = t->user_end };
+		return 0;
+	}
 	t->vmap = (struct vmap){ .dump = s->dump,
 				 .xlat = &s->xlat,
 				 .memory = &t->job.keep,
 				 .start = kernel_start(&s->xlat),
 				 .end = UINT64_MAX,
-				 .no_direct = t->no_direct };
+				 .no_direct = t->job.opts.no_direct };
 	if (s->dump->id.word == 4)
 		t->vmap.end = UINT32_MAX;
-	if (t->no_direct)
+	if (t->job.opts.no_direct)
 		kmem_image(&t->mem, &t->vmap.image_start, &t->vmap.image_end);
-	if (t->no_vmemmap)
+	if (t->job.opts.no_vmemmap)
 		find_vmemmap(t);
 	return vmap_prepare(&t->vmap, e);
 }
@@ -142,6 +150,38 @@ out:
 
 /* ---- the command ---- */
 
+/* How far the kernel was moved from where its vmlinux says (KASLR). */
+static uint64_t kernel_offset(const struct tovelf *t)
+{
+	uint64_t offset = 0;
+
+	kernel_text_hex(&t->job.session.kernel, "KERNELOFFSET", &offset);
+	return offset;
+}
+
+/*
+ * What opens it. A vmlinux is no position-independent executable, as which gdb would move it by what a
+ * core says: it is told. On x86-64 before 6.15 per-CPU symbols count from 0 and must stay there.
+ */
+static void tell_gdb(struct tovelf *t)
+{
+	const struct job_opts *o = &t->job.opts;
+	const char *vmlinux = o->vmlinux ? o->vmlinux : "vmlinux",
+		   *core = o->nr_outputs ? o->outputs[0] : "FILE";
+	uint64_t offset = kernel_offset(t), percpu = 1;
+	bool fixed;
+
+	if (t->user)
+		return talk_say(&t->job.talk, TALK_COMMON, "open it with: gdb PROGRAM %s\n", core);
+	fixed = kernel_fact(&t->job.session.kernel, FACT_SYMBOL, "__per_cpu_start", &percpu) && !percpu;
+	if (!offset)
+		talk_say(&t->job.talk, TALK_COMMON, "open it with: gdb %s %s\n", vmlinux, core);
+	else
+		talk_say(&t->job.talk, TALK_COMMON,
+			 "open it with: gdb -c %s -ex 'add-symbol-file %s -o 0x%" PRIx64 "%s'\n", core,
+			 vmlinux, offset, fixed ? " -s .data..percpu 0" : "");
+}
+
 static int check_session(struct tovelf *t, struct err *e)
 {
 	const struct session *s = &t->job.session;
@@ -155,6 +195,92 @@ static int check_session(struct tovelf *t, struct err *e)
 	return 0;
 }
 
+/* ---- a process ---- */
+
+/*
+ * The table of a process has the layout of the kernel's. Where both share one, addresses of the kernel
+ * begin where its image does, at least; where it has one of its own, its half begins at 0.
+ */
+static int set_user_space(struct tovelf *t, uint64_t root, struct err *e)
+{
+	const struct session *s = &t->job.session;
+	const struct paging *p = s->xlat.paging;
+	uint64_t stext = 0;
+
+	if (!p)
+		return err_set(e, ERR_UNSUPPORTED, "how page tables are to be read is not known");
+	t->user_paging = *p;
+	t->user_xlat = (struct xlat){ .paging = &t->user_paging,
+				      .root = root,
+				      .clear_mask = s->xlat.clear_mask };
+	t->user = true;
+	if (p->sign_extended) {
+		t->user_end = (1ULL << (p->va_bits - 1)) - 1;
+	} else if (p->va_base) {
+		t->user_paging.va_base = t->user_paging.va_top = 0;
+		t->user_end = p->va_bits < 64 ? (1ULL << p->va_bits) - 1 : p->va_base - 1;
+		if (s->dump->id.word == 4)
+			t->user_end = MIN(t->user_end, p->va_base - 1);
+	} else if (s->dump->id.word == 4 &&
+		   kernel_fact(&s->kernel, FACT_SYMBOL, "_stext", &stext) && stext >> 28) {
+		t->user_end = (stext & 0xf0000000) - 1;
+	} else {
+		return err_set(e, ERR_UNSUPPORTED,
+			       "page tables of processes are not read for %s yet",
+			       s->dump->arch->title);
+	}
+	return 0;
+}
+
+/* Where the table of TH lies in physical memory. */
+static bool pgd_of(struct tovelf *t, const struct thread *th, uint64_t *ret)
+{
+	struct err ignored = ERR_INIT;
+	struct mapping m;
+
+	if (!th->pgd || xlat_lookup(&t->job.session.xlat, &t->reader, th->pgd, &m, &ignored))
+		return false;
+	*ret = m.paddr + (th->pgd - m.vaddr);
+	return true;
+}
+
+/* The process that --pid names, or whose table -P does. */
+static const struct thread *find_process(struct tovelf *t, uint64_t *root)
+{
+	const struct job_opts *o = &t->job.opts;
+	size_t i;
+
+	for (i = 0; i < t->threads.nr; i++) {
+		const struct thread *th = &t->threads.list[i];
+
+		if (th->task && pgd_of(t, th, root) &&
+		    (o->pid ? th->tgid == (int32_t)o->pid : *root == o->pgd))
+			return th;
+	}
+	return NULL;
+}
+
+static int take_process(struct tovelf *t, struct err *e)
+{
+	const struct job_opts *o = &t->job.opts;
+	uint64_t root = 0;
+	const struct thread *th = find_process(t, &root);
+	int32_t tgid = th ? th->tgid : 0;
+
+	if (o->pid && !th)
+		return err_set(e, ERR_MISSING, "there is no process %" PRIu64 ", or its page table is not known",
+			       o->pid);
+	if (set_user_space(t, o->pgd_set ? o->pgd : root, e))
+		return -1;
+	if (th)
+		return threads_take_process(&t->threads, tgid, e);
+	log_warn(&t->job.talk.log, "which process that is is not known: there are no threads");
+	t->threads.nr = 0;
+	return 0;
+}
+
+/* ---- threads ---- */
+
 /* A thread for each task, or at least for each CPU. */
 static int find_threads(struct tovelf *t, struct err *e)
 {
@@ -167,7 +293,7 @@ static int find_threads(struct tovelf *t, struct err *e)
 	if (threads_init(&t->threads, s->dump, e))
 		return -1;
 	t->threads.kernel_start = kernel_start(&s->xlat);
-	if (t->no_tasks)
+	if (t->job.opts.no_tasks)
 		return threads_finish(&t->threads, e);
 	session_deepen(s);
 	if (threads_add_tasks(&t->threads, &t->mem, &stats, &why)) {
@@ -182,220 +308,52 @@ static int find_threads(struct tovelf *t, struct err *e)
 	}
 	if (stats.broken)
 		s->dump->damage.bad_structures++;
+	if ((t->job.opts.pid || t->job.opts.pgd_set) && take_process(t, e))
+		return -1;
 	return threads_finish(&t->threads, e);
 }
 
-static int tovelf(struct tovelf *t, struct err *e)
+static int prepare(struct job *job, struct err *e)
 {
-	struct job *job = &t->job;
-	const struct job_opts *o = &job->opts;
-	int status;
+	struct tovelf *t = (struct tovelf *)job;
 
-	job->opts.in.progress = talk_progress(&job->talk);
-	if (session_open(&job->session, o->inputs, o->nr_inputs, &o->in, &job->talk.log, e))
-		return STATUS_FAILED;
 	if (check_session(t, e) || find_threads(t, e))
-		return STATUS_FAILED;
+		return -1;
 	job->select = select_mapped;
 	job->vmap = &t->vmap;
 	job->threads = &t->threads.stream;
-	status = job_write(job, e);
-	if (status == STATUS_INCOMPLETE)
-		job_add_incomplete(job, e);
-	else if (status != STATUS_FAILED)
-		job_summary(job);
-	return status;
-}
-
-enum { OPT_NO_DIRECT = 256, OPT_NO_VMEMMAP, OPT_NO_TASKS, OPT_THREADS, OPT_PROGRESS };
-
-static const struct option longs[] = {
-	{ "input", required_argument, NULL, 'i' },
-	{ "output", required_argument, NULL, 'o' },
-	{ "force", no_argument, NULL, 'f' },
-	{ "no-direct-map", no_argument, NULL, OPT_NO_DIRECT },
-	{ "no-vmemmap", no_argument, NULL, OPT_NO_VMEMMAP },
-	{ "no-tasks", no_argument, NULL, OPT_NO_TASKS },
-	{ "procthreads", no_argument, NULL, 'p' },
-	{ "level", required_argument, NULL, 'd' },
-	{ "num-threads", required_argument, NULL, OPT_THREADS },
-	{ "progress", required_argument, NULL, OPT_PROGRESS },
-	{ "debug", no_argument, NULL, 'D' },
-	{ "quiet", no_argument, NULL, 'q' },
-	{ "help", no_argument, NULL, 'h' },
-};
-
-static void print_help(FILE *f)
-{
-	fputs("Usage: dumptool tovelf [OPTION...] INPUT... OUTPUT\n"
-	      "Write the kernel's address space as an ELF core that gdb opens.\n\n"
-	      "Output:\n"
-	      "  -o, --output FILE       write to FILE (or name it last)\n"
-	      "  -f, --force             overwrite what exists\n"
-	      "Address space:\n"
-	      "      --no-direct-map     without the linear map of all memory\n"
-	      "      --no-vmemmap        without the area of struct pages\n"
-	      "  -d, --level N           drop: 1 zero 2 cache 4 private 8 user 16 free\n"
-	      "Threads:\n"
-	      "  -p, --procthreads       one for each task (as by default)\n"
-	      "      --no-tasks          one for each CPU\n"
-	      "Input:\n"
-	      "  -i, --input FILE        the dump (or name it first)\n",
-	      f);
-	input_options_help(f, 26);
-	fputs("Work and messages:\n"
-	      "      --num-threads N     work with N threads instead of one for each CPU\n"
-	      "      --progress HOW      auto, tty, plain, json or none\n"
-	      "  -D, --debug             tell what is found and decided\n"
-	      "  -q, --quiet             errors only\n"
-	      "  -h, --help              this text\n\n"
-	      "Manual: dumptool-tovelf(1)\n",
-	      f);
-}
-
-/* A whole number in [MIN, MAX]. */
-static int parse_number(const char *text, unsigned long min, unsigned long max, unsigned long *ret,
-			struct err *e)
-{
-	char *end;
-
-	*ret = strtoul(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || *ret < min || *ret > max)
-		return err_set(e, ERR_USAGE, "'%s' is not a number from %lu to %lu", text, min, max);
 	return 0;
-}
-
-static int take_option(struct tovelf *t, int id, char *arg, struct err *e)
-{
-	struct job_opts *o = &t->job.opts;
-	unsigned long n = 0;
-
-	switch (id) {
-	case 'o':
-		o->outputs[0] = arg;
-		o->nr_outputs = 1;
-		return 0;
-	case 'f':
-		o->force = true;
-		return 0;
-	case OPT_NO_DIRECT:
-		t->no_direct = true;
-		return 0;
-	case OPT_NO_VMEMMAP:
-		t->no_vmemmap = true;
-		return 0;
-	case OPT_NO_TASKS:
-		t->no_tasks = true;
-		return 0;
-	case 'p':
-		t->no_tasks = false;
-		return 0;
-	case 'd':
-		if (parse_number(arg, 0, LEVEL_MAX, &n, e))
-			return -1;
-		o->levels[0] = (int)n;
-		o->keep_all = !n;
-		return 0;
-	case OPT_THREADS:
-		if (parse_number(arg, 1, 65536, &n, e))
-			return -1;
-		o->threads = (unsigned int)n;
-		return 0;
-	case OPT_PROGRESS:
-		return progress_mode_parse(arg, &o->progress)
-			       ? 0
-			       : err_set(e, ERR_USAGE,
-					 "'%s': progress is auto, tty, plain, json or none", arg);
-	case 'D':
-		o->message_level |= TALK_DEBUG;
-		return 0;
-	case 'q':
-		o->quiet = true;
-		return 0;
-	default:
-		return input_option(&o->in, id, arg, e);
-	}
-}
-
-/* The operands behind -i's: all but the last are inputs where the output was not named. */
-static int take_operands(struct tovelf *t, char **inputs, unsigned int nr, int argc, char **argv,
-			 struct err *e)
-{
-	struct job_opts *o = &t->job.opts;
-	int i;
-
-	if (!o->nr_outputs && argc > (nr ? 0 : 1))
-		o->outputs[o->nr_outputs++] = argv[--argc];
-	for (i = 0; i < argc; i++)
-		inputs[nr++] = argv[i];
-	if (!nr)
-		return err_set(e, ERR_USAGE, "an input is needed: INPUT OUTPUT");
-	if (!o->nr_outputs)
-		return err_set(e, ERR_USAGE, "an output is needed: name it last");
-	o->inputs = inputs;
-	o->nr_inputs = nr;
-	return 0;
-}
-
-static int wrong_usage(struct err *e)
-{
-	struct err what = *e;
-
-	return usage_error(e, "tovelf", "%s", what.text);
-}
-
-/* Returns an exit status where that is all, or -1 to go on. */
-static int parse_options(struct tovelf *t, int argc, char **argv, char **inputs, struct err *e)
-{
-	struct option all[ARRAY_SIZE(longs) + NR_INPUT_OPTIONS + 1];
-	unsigned int nr_inputs = 0;
-	int id;
-
-	memcpy(all, longs, sizeof(longs));
-	input_options_add(all, ARRAY_SIZE(longs));
-	while ((id = getopt_long(argc, argv, "i:o:fpd:Dqh", all, NULL)) != -1) {
-		if (id == 'h')
-			return print_help(stdout), STATUS_OK;
-		if (id == '?')
-			return usage_error(e, "tovelf", "wrong option");
-		if (id == 'i')
-			inputs[nr_inputs++] = optarg;
-		else if (take_option(t, id, optarg, e))
-			return wrong_usage(e);
-	}
-	if (take_operands(t, inputs, nr_inputs, argc - optind, argv + optind, e))
-		return wrong_usage(e);
-	return -1;
 }
 
 static int tovelf_run(int argc, char **argv, struct err *e)
 {
-	_cleanup_free_ char **inputs = calloc((size_t)argc + 1, sizeof(*inputs));
+	enum manner manner = elftool_manner(argv[0]) ? MANNER_ELFTOOL_TOVELF : MANNER_TOVELF;
 	static struct tovelf t; /* large, and there is only one */
+	struct job *job = &t.job;
 	int status;
 
-	if (!inputs)
-		return err_set(e, ERR_NOMEM, "out of memory"), STATUS_FAILED;
-	t = (struct tovelf){ .job = { .command = "tovelf" } };
-	t.job.opts = (struct job_opts){ .message_level = TALK_DEFAULT,
-					.nr_levels = 1,
-					.format = &elf_format,
-					.keep_all = true };
-	status = parse_options(&t, argc, argv, inputs, e);
-	if (status >= 0)
-		return status;
-	talk_init(&t.job.talk, "dumptool tovelf", false);
-	t.job.talk.level = t.job.opts.quiet ? TALK_ERROR : t.job.opts.message_level;
-	t.job.talk.mode = t.job.opts.progress;
-	status = tovelf(&t, e);
+	t = (struct tovelf){ .job = { .command = "tovelf", .prepare = prepare } };
+	if (job_opts_parse(&job->opts, argc, argv, manner, e)) {
+		struct err what = *e;
+
+		return usage_error(e, "tovelf", "%s", what.text);
+	}
+	if (job->opts.help)
+		return job_opts_help(stdout, manner), STATUS_OK;
+	if (job->opts.plain && !job->opts.dry_run && isatty(STDOUT_FILENO))
+		return usage_error(e, "tovelf", "an ELF core is not for a terminal: -o FILE, or a pipe");
+	status = job_run(job, argv[0], e);
+	if (status == STATUS_OK || status == STATUS_DAMAGED)
+		tell_gdb(&t);
 	reader_fini(&t.reader);
 	threads_fini(&t.threads);
-	job_fini(&t.job);
+	job_fini(job);
 	return status;
 }
 
 const struct command tovelf_command = {
 	.name = "tovelf",
 	.summary = "write the kernel's address space as an ELF core for gdb",
+	.elftool = true,
 	.run = tovelf_run,
 };

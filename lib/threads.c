@@ -36,8 +36,8 @@ int threads_add(struct threads *t, const struct thread *new, struct err *e)
 {
 	if (t->nr == t->room) {
 		size_t want = t->room ? t->room + t->room / 2 : 64;
-		struct thread *more = want <= MAX_THREADS ? realloc(t->list, want * sizeof(*more))
-							  : NULL;
+		struct thread *more =
+			want <= MAX_THREADS ? realloc(t->list, want * sizeof(*more)) : NULL;
 
 		if (!more)
 			return err_set(e, ERR_NOMEM, "no memory for %zu threads", want);
@@ -250,8 +250,9 @@ static int make_names(struct threads *t, struct err *e)
 	for (i = 0; i < t->nr; i++) {
 		const struct thread *th = &t->list[i];
 
-		fprintf(f, "TASK=%" PRId32 " %" PRId32 " %" PRId32 " %" PRId32 " %c%s %" PRIx64
-			   " %s\n",
+		fprintf(f,
+			"TASK=%" PRId32 " %" PRId32 " %" PRId32 " %" PRId32 " %c%s %" PRIx64
+			" %s\n",
 			th->id, th->pid, th->tgid, th->cpu, th->state, th->running ? "+" : "",
 			th->task, th->name);
 	}

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Threads for a debugger that knows nothing of kernels: an NT_PRSTATUS note for each, with an id that
- * no other has, and a list of what they are.
+ * Threads for a debugger that knows nothing of kernels: an NT_PRSTATUS note for each, with an id
+ * that no other has, and a list of what they are.
  *
- * The notes of the dump's CPUs are taken over byte for byte, but for the id; what follows one (floating
- * point and vector registers) stays behind it, for debuggers go by the order.
+ * The notes of the dump's CPUs are taken over byte for byte, but for the id; what follows one
+ * (floating point and vector registers) stays behind it, for debuggers go by the order.
  */
 #ifndef THREADS_H
 #define THREADS_H
@@ -16,8 +16,8 @@
 #include "task.h"
 
 /*
- * Tasks whose pid no debugger takes, the idle ones (0), and CPUs of which no task is known, get these
- * and the number of the CPU on top: above every pid (PID_MAX_LIMIT, include/linux/threads.h).
+ * Tasks whose pid no debugger takes, the idle ones (0), and CPUs of which no task is known, get
+ * these and the number of the CPU on top: above every pid (PID_MAX_LIMIT, include/linux/threads.h).
  */
 #define THREAD_ID_CPU 0x400000
 
@@ -25,12 +25,12 @@ struct thread {
 	int32_t id, pid, tgid, cpu; /* cpu: -1 not known */
 	char state;		    /* as in task.h; '?' */
 	bool running;
-	uint64_t task;		    /* struct task_struct; 0 not known */
-	uint64_t stack;		    /* its kernel stack, lowest address; 0 not known */
-	uint64_t sp;		    /* saved stack pointer of one that sleeps */
-	uint64_t mm, pgd;	    /* as in task.h */
-	size_t note_off, note_len;  /* its notes in the dump; or note_len 0 */
-	int reg_cpu;		    /* registers are those of d->cpus[]; -1: none */
+	uint64_t task;		      /* struct task_struct; 0 not known */
+	uint64_t stack;		      /* its kernel stack, lowest address; 0 not known */
+	uint64_t sp;		      /* saved stack pointer of one that sleeps */
+	uint64_t mm, pgd;	      /* as in task.h */
+	size_t note_off, note_len;    /* its notes in the dump; or note_len 0 */
+	int reg_cpu;		      /* registers are those of d->cpus[]; -1: none */
 	char name[TASK_NAME_MAX + 1]; /* without what a terminal would take amiss */
 	/* private */
 	bool matched;
@@ -68,16 +68,16 @@ int threads_init(struct threads *t, struct dump *d, struct err *e);
 void threads_fini(struct threads *t);
 
 /*
- * The tasks of the kernel that M reads by, which has to last as long as T. Those that run take the place
- * of their CPUs, and come first, before all the one that the kernel died in. ERR_MISSING names what is
- * not known, and the CPUs are left. Damage is in STATS.
+ * The tasks of the kernel that M reads by, which has to last as long as T. Those that run take the
+ * place of their CPUs, and come first, before all the one that the kernel died in. ERR_MISSING
+ * names what is not known, and the CPUs are left. Damage is in STATS.
  */
 int threads_add_tasks(struct threads *t, const struct kmem *m, struct task_stats *stats,
 		      struct err *e);
 
 /*
- * Only those of process TGID stay, in user mode: with the registers that they entered the kernel with.
- * ERR_MISSING where there is none.
+ * Only those of process TGID stay, in user mode: with the registers that they entered the kernel
+ * with. ERR_MISSING where there is none.
  */
 int threads_take_process(struct threads *t, int32_t tgid, struct err *e);
 

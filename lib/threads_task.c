@@ -233,9 +233,7 @@ static void sort_threads(struct threads *t)
 		struct thread *th = &t->list[i];
 
 		th->order = (uint32_t)i;
-		th->rank = !th->running				? INT64_MAX
-			   : dying >= 0 && th->cpu == dying ? -2
-								: th->cpu;
+		th->rank = !th->running ? INT64_MAX : dying >= 0 && th->cpu == dying ? -2 : th->cpu;
 	}
 	qsort(t->list, t->nr, sizeof(*t->list), compare_threads);
 }

@@ -16,6 +16,9 @@
 /* Pieces that were told last, by where their hash says. */
 #define SEEN 4096u
 
+/* How a walk ends early. */
+enum { FAILED = -1, FULL = 1 };
+
 struct seen {
 	uint64_t paddr, len;
 	unsigned int times;
@@ -51,19 +54,29 @@ static int tell_part(struct pieces *p, const struct mapping *m, uint64_t start, 
 	if (from > to)
 		return 0;
 	part.len = to - from + 1;
-	return seen_enough(p, &part) ? 0 : p->fn(p->priv, &part, p->e);
+	if (seen_enough(p, &part))
+		return 0;
+	if (p->v->pieces++ == MAX(VMAP_MIN_PIECES, 2 * p->v->memory->nr_bits)) {
+		p->v->pieces--;
+		p->v->stats.cut = true;
+		return FULL;
+	}
+	return p->fn(p->priv, &part, p->e) ? FAILED : 0;
 }
 
 /* M without the addresses that are dropped. */
 static int tell_kept(struct pieces *p, const struct mapping *m, uint64_t start, uint64_t end)
 {
 	const struct vmap *v = p->v;
+	int ret = 0;
 
 	if (!v->drop_start && !v->drop_end)
 		return tell_part(p, m, start, end);
-	if (v->drop_start > start && tell_part(p, m, start, MIN(v->drop_start - 1, end)))
-		return -1;
-	return v->drop_end < end ? tell_part(p, m, MAX(v->drop_end + 1, start), end) : 0;
+	if (v->drop_start > start)
+		ret = tell_part(p, m, start, MIN(v->drop_start - 1, end));
+	if (!ret && v->drop_end < end)
+		ret = tell_part(p, m, MAX(v->drop_end + 1, start), end);
+	return ret;
 }
 
 static int tell_run(struct pieces *p)
@@ -75,13 +88,15 @@ static int tell_run(struct pieces *p)
 		return 0;
 	if (!v->has_direct || m->vaddr - m->paddr != v->direct)
 		return tell_kept(p, m, 0, UINT64_MAX);
-	return v->image_end > v->image_start ? tell_kept(p, m, v->image_start, v->image_end - 1) : 0;
+	return v->image_end > v->image_start ? tell_kept(p, m, v->image_start, v->image_end - 1)
+					     : 0;
 }
 
 static int add_mapping(void *priv, const struct mapping *m)
 {
 	struct pieces *p = priv;
 	struct mapping part = *m, *run = &p->run;
+	int ret;
 
 	/* What begins before the first address or ends behind the last one is cut to them. */
 	if (part.vaddr < p->v->start) {
@@ -90,15 +105,14 @@ static int add_mapping(void *priv, const struct mapping *m)
 		part.vaddr = p->v->start;
 	}
 	part.len = MIN(part.len - 1, p->v->end - part.vaddr) + 1;
-	if (run->len && part.vaddr - run->vaddr == run->len && part.paddr - run->paddr == run->len &&
-	    part.vaddr > run->vaddr) {
+	if (run->len && part.vaddr - run->vaddr == run->len &&
+	    part.paddr - run->paddr == run->len && part.vaddr > run->vaddr) {
 		run->len += part.len;
 		return 0;
 	}
-	if (tell_run(p))
-		return -1;
+	ret = tell_run(p);
 	*run = part;
-	return 0;
+	return ret;
 }
 
 static uint64_t max_steps(const struct vmap *v)
@@ -114,7 +128,7 @@ int vmap_each(struct vmap *v, vmap_fn fn, void *priv, struct err *e)
 	int ret;
 
 	v->stats = (struct xlat_walk_stats){ .repeats = 0 };
-	v->aliases = 0;
+	v->aliases = v->pieces = 0;
 	p.seen = calloc(SEEN, sizeof(*p.seen));
 	if (!p.seen)
 		return err_set(e, ERR_NOMEM, "out of memory");
@@ -124,7 +138,7 @@ int vmap_each(struct vmap *v, vmap_fn fn, void *priv, struct err *e)
 		ret = tell_run(&p);
 	reader_fini(&r);
 	free(p.seen);
-	return ret ? -1 : 0;
+	return ret == FAILED ? -1 : 0;
 }
 
 /* ---- the linear map ---- */

@@ -15,11 +15,12 @@ struct vmap {
 	const struct xlat *xlat;
 	const struct pfnset *memory; /* the universe: what there is at all */
 	uint64_t start, end;	     /* addresses, the last one included */
-	bool no_direct;		     /* leave out the linear map of all memory, but the kernel image */
+	bool no_direct; /* leave out the linear map of all memory, but the kernel image */
 	uint64_t image_start, image_end;
 	uint64_t drop_start, drop_end; /* leave out these addresses, unless both are 0 */
 	/* out, of the last walk */
 	struct xlat_walk_stats stats;
+	uint64_t pieces;  /* that were told */
 	uint64_t aliases; /* pieces left out: see VMAP_ALIASES */
 	/* private */
 	bool has_direct;
@@ -31,6 +32,9 @@ struct vmap {
  * and shadow memory map one page a billion times.
  */
 #define VMAP_ALIASES 64
+
+/* At most so many are told, or twice as many as there are pages: then stats.cut is set. */
+#define VMAP_MIN_PIECES ((uint64_t)1 << 20)
 
 /* Anything but 0 ends the walk and is returned; then fill E. */
 typedef int (*vmap_fn)(void *priv, const struct mapping *m, struct err *e);

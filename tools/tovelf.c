@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * dumptool tovelf: an ELF core by virtual addresses, which gdb opens. Each page is stored once, however
- * often it is mapped.
+ * dumptool tovelf: an ELF core by virtual addresses, which gdb opens. Each page is stored once,
+ * however often it is mapped.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -29,7 +29,6 @@ struct tovelf {
 	struct reader reader; /* of mem */
 	struct kmem mem;
 	struct threads threads;
-	uint64_t pieces; /* of the address space, before they are cut to what the dump has */
 };
 
 /* ---- the address space ---- */
@@ -106,7 +105,6 @@ static int mark_piece(void *priv, const struct mapping *m, struct err *e)
 	uint64_t pfn = m->paddr >> shift, end = (m->paddr + (m->len - 1)) >> shift;
 
 	(void)e;
-	k->t->pieces++;
 	pfnset_set(k->mapped, pfn, end - pfn + 1);
 	return 0;
 }
@@ -117,14 +115,19 @@ static void tell_walk(const struct tovelf *t)
 	struct log *log = (struct log *)&t->job.talk.log;
 
 	if (s->unreadable)
-		log_warn(log, "%" PRIu64 " entries of page tables are not in the dump: what they map "
-			      "is missing", s->unreadable);
+		log_warn(log,
+			 "%" PRIu64 " entries of page tables are not in the dump: what they map "
+			 "is missing",
+			 s->unreadable);
 	if (s->cut)
-		log_warn(log, "the page tables have no end, or go in circles: %" PRIu64
-			      " pieces of address space are told, the rest is missing", t->pieces);
+		log_warn(log,
+			 "the page tables have no end, or go in circles: %" PRIu64
+			 " pieces of address space are told, the rest is missing",
+			 t->vmap.pieces);
 	if (s->repeats || t->vmap.aliases)
-		log_info(log, "%" PRIu64 " page tables and %" PRIu64 " pieces of memory that are mapped "
-			      "again and again are left out after the first %u and %u times",
+		log_info(log,
+			 "%" PRIu64 " page tables and %" PRIu64 " pieces of memory that are mapped "
+			 "again and again are left out after the first %u and %u times",
 			 s->repeats, t->vmap.aliases, XLAT_REPEATS, VMAP_ALIASES);
 }
 
@@ -136,7 +139,8 @@ static int select_mapped(struct job *job, struct err *e)
 	struct marker mark = { .t = t, .mapped = job->opts.keep_all ? &job->keep : &filtered };
 	int ret = -1;
 
-	if (set_space(t, e) || (!job->opts.keep_all && pfnset_init(&filtered, job->session.dump, e)))
+	if (set_space(t, e) ||
+	    (!job->opts.keep_all && pfnset_init(&filtered, job->session.dump, e)))
 		goto out;
 	pfnset_clear(mark.mapped, 0, UINT64_MAX);
 	ret = vmap_each(&t->vmap, mark_piece, &mark, e);
@@ -160,8 +164,9 @@ static uint64_t kernel_offset(const struct tovelf *t)
 }
 
 /*
- * What opens it. A vmlinux is no position-independent executable, as which gdb would move it by what a
- * core says: it is told. On x86-64 before 6.15 per-CPU symbols count from 0 and must stay there.
+ * What opens it. A vmlinux is no position-independent executable, as which gdb would move it by
+ * what a core says: it is told. On x86-64 before 6.15 per-CPU symbols count from 0 and must stay
+ * there.
  */
 static void tell_gdb(struct tovelf *t)
 {
@@ -173,13 +178,14 @@ static void tell_gdb(struct tovelf *t)
 
 	if (t->user)
 		return talk_say(&t->job.talk, TALK_COMMON, "open it with: gdb PROGRAM %s\n", core);
-	fixed = kernel_fact(&t->job.session.kernel, FACT_SYMBOL, "__per_cpu_start", &percpu) && !percpu;
+	fixed = kernel_fact(&t->job.session.kernel, FACT_SYMBOL, "__per_cpu_start", &percpu) &&
+		!percpu;
 	if (!offset)
 		talk_say(&t->job.talk, TALK_COMMON, "open it with: gdb %s %s\n", vmlinux, core);
 	else
 		talk_say(&t->job.talk, TALK_COMMON,
-			 "open it with: gdb -c %s -ex 'add-symbol-file %s -o 0x%" PRIx64 "%s'\n", core,
-			 vmlinux, offset, fixed ? " -s .data..percpu 0" : "");
+			 "open it with: gdb -c %s -ex 'add-symbol-file %s -o 0x%" PRIx64 "%s'\n",
+			 core, vmlinux, offset, fixed ? " -s .data..percpu 0" : "");
 }
 
 static int check_session(struct tovelf *t, struct err *e)
@@ -187,7 +193,8 @@ static int check_session(struct tovelf *t, struct err *e)
 	const struct session *s = &t->job.session;
 
 	if (!xlat_works(&s->xlat))
-		return err_set(e, s->no_xlat.code, "%s: there is no address space to be written: %s",
+		return err_set(e, s->no_xlat.code,
+			       "%s: there is no address space to be written: %s",
 			       t->job.opts.inputs[0], s->no_xlat.text);
 	if (s->no_xlat.code != ERR_NONE)
 		log_warn(&t->job.talk.log, "%s: only what needs no page table is mapped: %s",
@@ -198,8 +205,8 @@ static int check_session(struct tovelf *t, struct err *e)
 /* ---- a process ---- */
 
 /*
- * The table of a process has the layout of the kernel's. Where both share one, addresses of the kernel
- * begin where its image does, at least; where it has one of its own, its half begins at 0.
+ * The table of a process has the layout of the kernel's. Where both share one, addresses of the
+ * kernel begin where its image does, at least; where it has one of its own, its half begins at 0.
  */
 static int set_user_space(struct tovelf *t, uint64_t root, struct err *e)
 {
@@ -268,7 +275,8 @@ static int take_process(struct tovelf *t, struct err *e)
 	int32_t tgid = th ? th->tgid : 0;
 
 	if (o->pid && !th)
-		return err_set(e, ERR_MISSING, "there is no process %" PRIu64 ", or its page table is not known",
+		return err_set(e, ERR_MISSING,
+			       "there is no process %" PRIu64 ", or its page table is not known",
 			       o->pid);
 	if (set_user_space(t, o->pgd_set ? o->pgd : root, e))
 		return -1;
@@ -303,8 +311,9 @@ static int find_threads(struct tovelf *t, struct err *e)
 		log_warn(&t->job.talk.log, "the only threads are the %zu CPUs: %s", t->threads.nr,
 			 why.text);
 	} else if (!t->threads.places.layout) {
-		log_warn(&t->job.talk.log, "where tasks that do not run have their registers is not "
-					   "known: they have none");
+		log_warn(&t->job.talk.log,
+			 "where tasks that do not run have their registers is not "
+			 "known: they have none");
 	}
 	if (stats.broken)
 		s->dump->damage.bad_structures++;
@@ -341,7 +350,8 @@ static int tovelf_run(int argc, char **argv, struct err *e)
 	if (job->opts.help)
 		return job_opts_help(stdout, manner), STATUS_OK;
 	if (job->opts.plain && !job->opts.dry_run && isatty(STDOUT_FILENO))
-		return usage_error(e, "tovelf", "an ELF core is not for a terminal: -o FILE, or a pipe");
+		return usage_error(e, "tovelf",
+				   "an ELF core is not for a terminal: -o FILE, or a pipe");
 	status = job_run(job, argv[0], e);
 	if (status == STATUS_OK || status == STATUS_DAMAGED)
 		tell_gdb(&t);

@@ -9,8 +9,8 @@
  * All of memory may be mapped page by page, and there may be as much again in areas that are mapped
  * sparsely. A walk that looks at many more entries than there are pages is one in circles.
  */
-#define STEPS_PER_PAGE 16
-#define MORE_STEPS ((uint64_t)1 << 24)
+#define STEPS_PER_PAGE 8
+#define MORE_STEPS ((uint64_t)1 << 22)
 #define MAX_STEPS ((uint64_t)1 << 34)
 
 /* Pieces that were told last, by where their hash says. */
@@ -29,7 +29,9 @@ struct pieces {
 	vmap_fn fn;
 	void *priv;
 	struct err *e;
-	struct mapping run; /* being put together; len 0: none */
+	struct mapping run;  /* being put together; len 0: none */
+	uint64_t start, end; /* addresses, the last one included */
+	uint64_t left;	     /* pieces that may be told */
 	struct seen *seen;
 };
 
@@ -56,11 +58,12 @@ static int tell_part(struct pieces *p, const struct mapping *m, uint64_t start, 
 	part.len = to - from + 1;
 	if (seen_enough(p, &part))
 		return 0;
-	if (p->v->pieces++ == MAX(VMAP_MIN_PIECES, 2 * p->v->memory->nr_bits)) {
-		p->v->pieces--;
+	if (!p->left) {
 		p->v->stats.cut = true;
 		return FULL;
 	}
+	p->left--;
+	p->v->pieces++;
 	return p->fn(p->priv, &part, p->e) ? FAILED : 0;
 }
 
@@ -86,33 +89,48 @@ static int tell_run(struct pieces *p)
 
 	if (!m->len)
 		return 0;
-	if (!v->has_direct || m->vaddr - m->paddr != v->direct)
+	if (!v->no_direct || !v->has_direct || m->vaddr - m->paddr != v->direct)
 		return tell_kept(p, m, 0, UINT64_MAX);
 	return v->image_end > v->image_start ? tell_kept(p, m, v->image_start, v->image_end - 1)
 					     : 0;
 }
 
-static int add_mapping(void *priv, const struct mapping *m)
+/* M goes on where the last one ended, or begins anew. */
+static int add_run(struct pieces *p, const struct mapping *m)
 {
-	struct pieces *p = priv;
-	struct mapping part = *m, *run = &p->run;
+	struct mapping *run = &p->run;
 	int ret;
 
-	/* What begins before the first address or ends behind the last one is cut to them. */
-	if (part.vaddr < p->v->start) {
-		part.paddr += p->v->start - part.vaddr;
-		part.len -= p->v->start - part.vaddr;
-		part.vaddr = p->v->start;
-	}
-	part.len = MIN(part.len - 1, p->v->end - part.vaddr) + 1;
-	if (run->len && part.vaddr - run->vaddr == run->len &&
-	    part.paddr - run->paddr == run->len && part.vaddr > run->vaddr) {
-		run->len += part.len;
+	if (run->len && m->vaddr - run->vaddr == run->len && m->paddr - run->paddr == run->len &&
+	    m->vaddr > run->vaddr && m->paddr > run->paddr) {
+		run->len += m->len;
 		return 0;
 	}
 	ret = tell_run(p);
-	*run = part;
+	*run = *m;
 	return ret;
+}
+
+static int add_mapping(void *priv, const struct mapping *m)
+{
+	struct pieces *p = priv;
+	uint64_t from = MAX(m->vaddr, p->start), to = MIN(m->vaddr + (m->len - 1), p->end);
+	struct mapping part = { .vaddr = from,
+				.paddr = m->paddr + (from - m->vaddr),
+				.len = to - from + 1 };
+	uint64_t room = -part.paddr;
+
+	/* A window may be a sum modulo 2^64 (arm64, memstart_addr): what wraps around is not one
+	 * piece. */
+	if (room && room < part.len) {
+		struct mapping high = { .vaddr = part.vaddr, .paddr = part.paddr, .len = room };
+		int ret = add_run(p, &high);
+
+		if (ret)
+			return ret;
+		part = (struct mapping){ .vaddr = part.vaddr + room, .len = part.len - room };
+	}
+	return add_run(p, &part);
 }
 
 static uint64_t max_steps(const struct vmap *v)
@@ -120,12 +138,29 @@ static uint64_t max_steps(const struct vmap *v)
 	return MIN(v->memory->nr_bits * STEPS_PER_PAGE + MORE_STEPS, MAX_STEPS);
 }
 
+/* What is mapped in [START, END], in its share of steps and pieces. */
+static int walk_range(struct pieces *p, struct reader *r, uint64_t start, uint64_t end)
+{
+	struct vmap *v = p->v;
+	struct xlat_visitor visitor = { .mapping = add_mapping, .priv = p, .stats = &v->stats };
+	int ret;
+
+	p->start = start;
+	p->end = end;
+	p->left = VMAP_PIECES + v->memory->nr_bits;
+	ret = xlat_walk(v->xlat, r, start, end, max_steps(v), &visitor);
+	if (!ret)
+		ret = tell_run(p);
+	p->run.len = 0;
+	return ret == FAILED ? -1 : 0;
+}
+
 int vmap_each(struct vmap *v, vmap_fn fn, void *priv, struct err *e)
 {
 	struct pieces p = { .v = v, .fn = fn, .priv = priv, .e = e };
-	struct xlat_visitor visitor = { .mapping = add_mapping, .priv = &p, .stats = &v->stats };
+	uint64_t image = v->image_start;
 	struct reader r;
-	int ret;
+	int ret = 0;
 
 	v->stats = (struct xlat_walk_stats){ .repeats = 0 };
 	v->aliases = v->pieces = 0;
@@ -133,12 +168,15 @@ int vmap_each(struct vmap *v, vmap_fn fn, void *priv, struct err *e)
 	if (!p.seen)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	reader_init(&r, v->dump);
-	ret = xlat_walk(v->xlat, &r, v->start, v->end, max_steps(v), &visitor);
+	if (image > v->start && image <= v->end)
+		ret = walk_range(&p, &r, v->start, image - 1);
+	else
+		image = v->start;
 	if (!ret)
-		ret = tell_run(&p);
+		ret = walk_range(&p, &r, image, v->end);
 	reader_fini(&r);
 	free(p.seen);
-	return ret == FAILED ? -1 : 0;
+	return ret;
 }
 
 /* ---- the linear map ---- */
@@ -185,14 +223,12 @@ static int count_piece(void *priv, const struct mapping *m, struct err *e)
 	return 0;
 }
 
-int vmap_prepare(struct vmap *v, struct err *e)
+int vmap_find_direct(struct vmap *v, struct err *e)
 {
 	struct census c = { .v = v };
 	size_t i, best = 0;
 
 	v->has_direct = false;
-	if (!v->no_direct)
-		return 0;
 	if (vmap_each(v, count_piece, &c, e))
 		return -1;
 	for (i = 1; i < CANDIDATES; i++)

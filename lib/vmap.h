@@ -22,9 +22,9 @@ struct vmap {
 	struct xlat_walk_stats stats;
 	uint64_t pieces;  /* that were told */
 	uint64_t aliases; /* pieces left out: see VMAP_ALIASES */
-	/* private */
+	/* by vmap_find_direct(): */
 	bool has_direct;
-	uint64_t direct; /* virtual less physical address */
+	uint64_t direct; /* virtual less physical address of the linear map */
 };
 
 /*
@@ -33,17 +33,18 @@ struct vmap {
  */
 #define VMAP_ALIASES 64
 
-/* At most so many are told, or twice as many as there are pages: then stats.cut is set. */
-#define VMAP_MIN_PIECES ((uint64_t)1 << 20)
+/*
+ * At most so many are told, and as many again as there are pages, before the image; and as many
+ * from it on, so that it never is what is missing. If these are not enough stats.cut is set.
+ */
+#define VMAP_PIECES ((uint64_t)1 << 18)
 
 /* Anything but 0 ends the walk and is returned; then fill E. */
 typedef int (*vmap_fn)(void *priv, const struct mapping *m, struct err *e);
 
-/*
- * Find out what has to be known before vmap_each(): which pieces are the linear map, for no_direct.
- * ERR_MISSING where there is none, ERR_NOMEM.
- */
-int vmap_prepare(struct vmap *v, struct err *e);
+/* Find out which pieces are the linear map, for no_direct. ERR_MISSING where there is none,
+ * ERR_NOMEM. */
+int vmap_find_direct(struct vmap *v, struct err *e);
 
 /* Tell each piece, ascending. ERR_NOMEM, or what FN says. */
 int vmap_each(struct vmap *v, vmap_fn fn, void *priv, struct err *e);

@@ -41,30 +41,37 @@ static uint64_t kernel_start(const struct xlat *x)
 	return x->nr_windows ? MIN(start, x->windows[0].vaddr) : start;
 }
 
+/* Are these struct pages in the linear map, among everything else? */
+static bool in_direct_map(struct tovelf *t, uint64_t vaddr)
+{
+	struct err ignored = ERR_INIT;
+	struct mapping m;
+
+	return t->vmap.has_direct &&
+	       !xlat_lookup(&t->job.session.xlat, &t->reader, vaddr, &m, &ignored) &&
+	       m.vaddr - m.paddr == t->vmap.direct;
+}
+
 /* The addresses of struct pages, where they have an area of their own. */
 static void find_vmemmap(struct tovelf *t)
 {
 	struct session *s = &t->job.session;
+	struct vmap *v = &t->vmap;
 	struct memmap map = { .model = NULL };
 	struct err why = ERR_INIT;
-	struct reader r;
 	size_t i;
 
-	reader_init(&r, s->dump);
-	if (memmap_init(&map, &s->kernel, &s->xlat, &r, &t->job.keep, &why))
+	if (memmap_init(&map, &s->kernel, &s->xlat, &t->reader, &t->job.keep, &why))
 		log_warn(&t->job.talk.log, "--no-vmemmap: where it is is not known: %s", why.text);
 	for (i = 0; i < map.nr_ranges; i++) {
 		const struct memmap_range *m = &map.ranges[i];
-		uint64_t end = m->vaddr + (m->nr * map.struct_size - 1);
 
-		t->vmap.drop_start = i ? MIN(t->vmap.drop_start, m->vaddr) : m->vaddr;
-		t->vmap.drop_end = MAX(t->vmap.drop_end, end);
+		if (in_direct_map(t, m->vaddr))
+			continue;
+		v->drop_start = v->drop_end ? MIN(v->drop_start, m->vaddr) : m->vaddr;
+		v->drop_end = MAX(v->drop_end, m->vaddr + (m->nr * map.struct_size - 1));
 	}
-	/* In the other models they lie in the linear map, among everything else. */
-	if (map.model && !strstr(map.model, "VMEMMAP"))
-		t->vmap.drop_start = t->vmap.drop_end = 0;
 	memmap_fini(&map);
-	reader_fini(&r);
 }
 
 static int set_space(struct tovelf *t, struct err *e)
@@ -86,11 +93,12 @@ static int set_space(struct tovelf *t, struct err *e)
 				 .no_direct = t->job.opts.no_direct };
 	if (s->dump->id.word == 4)
 		t->vmap.end = UINT32_MAX;
-	if (t->job.opts.no_direct)
-		kmem_image(&t->mem, &t->vmap.image_start, &t->vmap.image_end);
+	kmem_image(&t->mem, &t->vmap.image_start, &t->vmap.image_end);
+	if ((t->job.opts.no_direct || t->job.opts.no_vmemmap) && vmap_find_direct(&t->vmap, e))
+		return -1;
 	if (t->job.opts.no_vmemmap)
 		find_vmemmap(t);
-	return vmap_prepare(&t->vmap, e);
+	return 0;
 }
 
 struct marker {

@@ -9,15 +9,17 @@
 #define MAX_PIECES ((size_t)64 << 10)
 #define NR_CANDIDATES 64
 
-/* A distance, vaddr - paddr, and the bytes that have it, less those of rivals (Misra and Gries). */
+/* A distance, vaddr - paddr, and pages that have it, less those of rivals (Misra and Gries). */
 struct candidate {
-	uint64_t distance, bytes;
+	uint64_t distance, pages;
 };
 
 struct linear {
+	const struct dump *d;
 	uint64_t end; /* of physical memory */
 	struct candidate candidates[NR_CANDIDATES];
-	uint64_t direct, image; /* distances */
+	uint64_t most;	/* pages that the direct map has */
+	uint64_t image; /* its distance */
 	bool has_image;
 	struct segment *segments;
 	size_t nr, room;
@@ -34,8 +36,21 @@ static bool cut(const struct linear *l, const struct mapping *m, struct mapping 
 	return ret->len != 0;
 }
 
+/* Pages of M that are memory: the registers of a device may be as many. */
+static uint64_t count_memory(const struct dump *d, const struct mapping *m)
+{
+	unsigned int shift = dump_page_shift(d);
+	uint64_t pfn = m->paddr >> shift, end = pfn + MAX(m->len >> shift, (uint64_t)1), n = 0;
+	struct run run;
+
+	for (; pfn < end && dump_next_run(d, SPACE_PHYS, pfn, &run) && run.pfn < end;
+	     pfn = run.pfn + run.nr)
+		n += MIN(end, run.pfn + run.nr) - run.pfn;
+	return n;
+}
+
 /*
- * More than an equal share of all bytes, and a distance stays a candidate, however many others there
+ * More than an equal share of all pages, and a distance stays a candidate, however many others there
  * are: the direct map maps all of memory, the rest of a kernel's address space some of it.
  */
 static int weigh(void *priv, const struct mapping *mapping)
@@ -43,24 +58,38 @@ static int weigh(void *priv, const struct mapping *mapping)
 	struct linear *l = priv;
 	struct candidate *c, *least = l->candidates;
 	struct mapping m;
-	uint64_t take;
+	uint64_t pages, take;
 
 	if (!cut(l, mapping, &m))
 		return 0;
+	pages = count_memory(l->d, &m);
 	for (c = l->candidates; c < l->candidates + NR_CANDIDATES; c++) {
-		if (c->bytes && c->distance == m.vaddr - m.paddr) {
-			c->bytes += m.len;
+		if (c->pages && c->distance == m.vaddr - m.paddr) {
+			c->pages += pages;
 			return 0;
 		}
-		if (c->bytes < least->bytes)
+		if (c->pages < least->pages)
 			least = c;
 	}
-	take = MIN(least->bytes, m.len);
+	take = MIN(least->pages, pages);
 	for (c = l->candidates; take && c < l->candidates + NR_CANDIDATES; c++)
-		c->bytes -= take;
-	if (m.len > take)
-		*least = (struct candidate){ m.vaddr - m.paddr, m.len - take };
+		c->pages -= take;
+	if (pages > take)
+		*least = (struct candidate){ m.vaddr - m.paddr, pages - take };
 	return 0;
+}
+
+/*
+ * Where windows map memory, there are several that have all of it: cached or not (MIPS, LoongArch).
+ */
+static bool is_wanted(const struct linear *l, uint64_t distance)
+{
+	const struct candidate *c;
+
+	for (c = l->candidates; c < l->candidates + NR_CANDIDATES; c++)
+		if (c->distance == distance && c->pages && c->pages == l->most)
+			return true;
+	return l->has_image && distance == l->image;
 }
 
 static int collect(void *priv, const struct mapping *mapping)
@@ -68,12 +97,10 @@ static int collect(void *priv, const struct mapping *mapping)
 	struct linear *l = priv;
 	struct segment *last = l->nr ? &l->segments[l->nr - 1] : NULL;
 	struct mapping m;
-	uint64_t distance;
 
 	if (!cut(l, mapping, &m))
 		return 0;
-	distance = m.vaddr - m.paddr;
-	if (distance != l->direct && !(l->has_image && distance == l->image))
+	if (!is_wanted(l, m.vaddr - m.paddr))
 		return 0;
 	if (last && last->vaddr + last->memsz == m.vaddr && last->paddr + last->memsz == m.paddr) {
 		last->memsz = last->filesz = last->memsz + m.len;
@@ -98,20 +125,28 @@ static int collect(void *priv, const struct mapping *mapping)
 
 static uint64_t heaviest(const struct linear *l)
 {
-	const struct candidate *c, *best = l->candidates;
+	const struct candidate *c;
+	uint64_t most = 0;
 
 	for (c = l->candidates; c < l->candidates + NR_CANDIDATES; c++)
-		if (c->bytes > best->bytes)
-			best = c;
-	return best->distance;
+		most = MAX(most, c->pages);
+	return most;
+}
+
+/* Windows are the kernel's, wherever they are; below its tables' addresses they are a user's. */
+static uint64_t kernel_start(const struct xlat *x)
+{
+	uint64_t start = x->paging ? xlat_kernel_start(x) : UINT64_MAX;
+
+	return x->nr_windows ? MIN(start, x->windows[0].vaddr) : start;
 }
 
 int linear_segments(struct dump *d, const struct kernel *k, const struct xlat *x,
 		    struct segment **ret, size_t *nr, struct err *e)
 {
-	struct linear l = { .end = dump_max_pfn(d) << dump_page_shift(d), .e = e };
+	struct linear l = { .d = d, .end = dump_max_pfn(d) << dump_page_shift(d), .e = e };
 	struct xlat_visitor v = { .mapping = weigh, .priv = &l };
-	uint64_t stext, start = x->paging ? xlat_kernel_start(x) : 0;
+	uint64_t stext, start = kernel_start(x);
 	struct err ignored = ERR_INIT;
 	struct mapping m;
 	struct reader r;
@@ -123,7 +158,7 @@ int linear_segments(struct dump *d, const struct kernel *k, const struct xlat *x
 		return 0;
 	reader_init(&r, d);
 	xlat_walk(x, &r, start, UINT64_MAX, MAX_STEPS, &v);
-	l.direct = heaviest(&l);
+	l.most = heaviest(&l);
 	l.has_image = kernel_fact(k, FACT_SYMBOL, "_stext", &stext) &&
 		      !xlat_lookup(x, &r, stext, &m, &ignored);
 	if (l.has_image)

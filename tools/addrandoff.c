@@ -180,20 +180,24 @@ static int make_notes(struct addrandoff *a, struct err *e)
 
 /* ---- into the file ---- */
 
-static size_t encode(const struct addrandoff *a, uint64_t value, uint8_t ret[8])
-{
-	struct bytes_out o = { .data = ret, .size = 8, .order = a->core.order };
-
-	out_uint(&o, value, a->core.word);
-	return o.pos;
-}
-
 static int put_word(const struct addrandoff *a, struct sink *s, uint64_t at, uint64_t value,
 		    struct err *e)
 {
 	uint8_t raw[8];
+	struct bytes_out o = { .data = raw, .size = sizeof(raw), .order = a->core.order };
 
-	return sink_write(s, at, raw, encode(a, value, raw), e);
+	out_uint(&o, value, a->core.word);
+	return sink_write(s, at, raw, o.pos, e);
+}
+
+/* p_filesz and p_memsz of the notes, which lie side by side. */
+static size_t encode_size(const struct addrandoff *a, uint8_t ret[16])
+{
+	struct bytes_out o = { .data = ret, .size = 16, .order = a->core.order };
+
+	out_uint(&o, a->notes_len, a->core.word);
+	out_uint(&o, a->notes_len, a->core.word);
+	return o.pos;
 }
 
 /* Headers of a file in which all that lay behind the notes is GAP bytes further on. */
@@ -202,6 +206,7 @@ static int put_headers(const struct addrandoff *a, struct sink *s, uint64_t gap,
 	const struct elf_file *f = &a->core;
 	uint64_t behind = a->off + a->room, moved = f->phoff >= behind ? gap : 0, i;
 	unsigned int word = f->word;
+	uint8_t size[16];
 	struct elf_phdr p;
 
 	if (moved && put_word(a, s, 24 + word, f->phoff + gap, e))
@@ -215,7 +220,7 @@ static int put_headers(const struct addrandoff *a, struct sink *s, uint64_t gap,
 		    put_word(a, s, moved + elf_file_offset_at(f, i), p.offset + gap, e))
 			return -1;
 	}
-	return put_word(a, s, moved + elf_file_filesz_at(f, a->index), a->notes_len, e);
+	return sink_write(s, moved + elf_file_filesz_at(f, a->index), size, encode_size(a, size), e);
 }
 
 static int put_file(const struct addrandoff *a, struct sink *s, struct err *e)
@@ -260,15 +265,15 @@ static int write_file(const struct addrandoff *a, struct err *e)
 static int append(const struct addrandoff *a, struct err *e)
 {
 	int fd = open(a->vmcore, O_WRONLY | O_CLOEXEC | O_NOCTTY), failed = 0;
-	size_t len = a->notes_len - a->kept, word;
-	uint8_t size[8];
+	size_t len = a->notes_len - a->kept, sizes;
+	uint8_t size[16];
 
 	if (fd < 0)
 		return err_sys(e, errno, "%s", a->vmcore);
-	word = encode(a, a->notes_len, size);
+	sizes = encode_size(a, size);
 	if (pwrite(fd, a->notes + a->kept, len, (off_t)(a->off + a->kept)) != (ssize_t)len ||
 	    fsync(fd) < 0 ||
-	    pwrite(fd, size, word, (off_t)elf_file_filesz_at(&a->core, a->index)) != (ssize_t)word ||
+	    pwrite(fd, size, sizes, (off_t)elf_file_filesz_at(&a->core, a->index)) != (ssize_t)sizes ||
 	    fsync(fd) < 0)
 		failed = err_sys(e, errno, "%s", a->vmcore);
 	close(fd);
@@ -308,7 +313,7 @@ static void print_help(FILE *f)
 	      "      --in-place          change VMCORE itself, as kdump-elftool does\n"
 	      "  -e, --extravminfo FILE  facts that count before those of VMCOREINFO\n"
 	      "  -h, --help              this text\n\n"
-	      "Manual: dumptool-elftool(1)\n",
+	      "Manual: dumptool-addrandoff(1)\n",
 	      f);
 }
 

@@ -257,7 +257,8 @@ static int parse(struct memory *m, int argc, char **argv, const char *shorts,
 			fputs(help, stdout);
 			if (!elftool_manner(argv[0]))
 				input_options_help(stdout, 26);
-			puts("  -h, --help              this text\n\nManual: dumptool-elftool(1)");
+			printf("  -h, --help              this text\n\nManual: dumptool-%s(1)\n",
+			       m->command);
 			return STATUS_OK;
 		}
 		if (id == '?')

@@ -85,7 +85,7 @@ static void print_help(FILE *f)
 	for (c = commands; *c; c++)
 		if ((*c)->alias)
 			fprintf(f, " %s = " PROGRAM " %s;", (*c)->alias, (*c)->name);
-	fprintf(f, " and " ELFTOOL ", with what it has of these\nManual: " PROGRAM "(1)\n");
+	fprintf(f, "\n  " ELFTOOL " COMMAND, of the commands that it has\nManual: " PROGRAM "(1)\n");
 }
 
 static void print_elftool_help(FILE *f)
@@ -97,7 +97,7 @@ static void print_elftool_help(FILE *f)
 		if ((*c)->elftool)
 			fprintf(f, "  %-10s %s\n", (*c)->name, (*c)->summary);
 	fprintf(f, "\nOptions:\n  -h, --help     this text\n  -v, --version  version\n\n"
-		   "Manual: " PROGRAM "-elftool(1)\n");
+		   "Manual: " PROGRAM "-topelf(8)\n");
 }
 
 static const struct command *by_name(const char *name)

@@ -88,12 +88,12 @@ static void print_help(FILE *f)
 {
 	fputs("Usage: dumptool makedyn [OPTION...] VMLINUX...\n"
 	      "       kdump-elftool makedyn VMLINUX...\n"
-	      "Make a vmlinux that gdb moves to where the kernel ran: an executable of type DYN.\n\n"
+	      "Make a vmlinux of type DYN, which gdb moves to where the kernel ran.\n\n"
 	      "  -o, --output FILE  write to FILE; the default is VMLINUX.dyn\n"
 	      "  -f, --force        overwrite what exists\n"
 	      "      --in-place     change VMLINUX itself, as kdump-elftool does\n"
 	      "  -h, --help         this text\n\n"
-	      "Manual: dumptool-elftool(1)\n",
+	      "Manual: dumptool-makedyn(1)\n",
 	      f);
 }
 

@@ -22,7 +22,8 @@
 struct tovelf {
 	struct job job; /* first: select() gets it */
 	struct vmap vmap;
-	bool user; /* of a process: by these */
+	bool percpu_at_0; /* symbols of per-CPU variables count from there */
+	bool user;	  /* of a process: by these */
 	struct xlat user_xlat;
 	struct paging user_paging;
 	uint64_t user_end;
@@ -181,19 +182,16 @@ static void tell_gdb(struct tovelf *t)
 	const struct job_opts *o = &t->job.opts;
 	const char *vmlinux = o->vmlinux ? o->vmlinux : "vmlinux",
 		   *core = o->nr_outputs ? o->outputs[0] : "FILE";
-	uint64_t offset = kernel_offset(t), percpu = 1;
-	bool fixed;
+	uint64_t offset = kernel_offset(t);
 
 	if (t->user)
 		return talk_say(&t->job.talk, TALK_COMMON, "open it with: gdb PROGRAM %s\n", core);
-	fixed = kernel_fact(&t->job.session.kernel, FACT_SYMBOL, "__per_cpu_start", &percpu) &&
-		!percpu;
 	if (!offset)
 		talk_say(&t->job.talk, TALK_COMMON, "open it with: gdb %s %s\n", vmlinux, core);
 	else
 		talk_say(&t->job.talk, TALK_COMMON,
 			 "open it with: gdb -c %s -ex 'add-symbol-file %s -o 0x%" PRIx64 "%s'\n",
-			 core, vmlinux, offset, fixed ? " -s .data..percpu 0" : "");
+			 core, vmlinux, offset, t->percpu_at_0 ? " -s .data..percpu 0" : "");
 }
 
 static int check_session(struct tovelf *t, struct err *e)
@@ -297,36 +295,51 @@ static int take_process(struct tovelf *t, struct err *e)
 
 /* ---- threads ---- */
 
+/* The tasks, where they can be had. */
+static int find_tasks(struct tovelf *t, struct err *e)
+{
+	struct session *s = &t->job.session;
+	struct log *log = &t->job.talk.log;
+	struct task_stats stats = { .told = 0 };
+	struct err why = ERR_INIT;
+
+	if (threads_add_tasks(&t->threads, &t->mem, &stats, &why)) {
+		if (why.code != ERR_MISSING)
+			return *e = why, -1;
+		session_explain(s, &why);
+		log_warn(log, "there is a thread for each CPU only (%zu): %s", t->threads.nr,
+			 why.text);
+	} else if (!t->threads.places.layout) {
+		log_warn(log, "where tasks that do not run have their registers is not known: they "
+			      "have none");
+	}
+	if (stats.broken)
+		s->dump->damage.bad_structures++;
+	return 0;
+}
+
 /* A thread for each task, or at least for each CPU. */
 static int find_threads(struct tovelf *t, struct err *e)
 {
 	struct session *s = &t->job.session;
-	struct err why = ERR_INIT;
-	struct task_stats stats = { .told = 0 };
+	unsigned int keep = s->kernel.nr_providers;
+	uint64_t percpu = 1;
 
 	reader_init(&t->reader, s->dump);
 	t->mem = (struct kmem){ .kernel = &s->kernel, .xlat = &s->xlat, .reader = &t->reader };
 	if (threads_init(&t->threads, s->dump, e))
 		return -1;
 	t->threads.kernel_start = kernel_start(&s->xlat);
-	if (t->job.opts.no_tasks)
-		return threads_finish(&t->threads, e);
 	session_deepen(s);
-	if (threads_add_tasks(&t->threads, &t->mem, &stats, &why)) {
-		if (why.code != ERR_MISSING)
-			return *e = why, -1;
-		session_explain(s, &why);
-		log_warn(&t->job.talk.log, "the only threads are the %zu CPUs: %s", t->threads.nr,
-			 why.text);
-	} else if (!t->threads.places.layout) {
-		log_warn(&t->job.talk.log,
-			 "where tasks that do not run have their registers is not "
-			 "known: they have none");
-	}
-	if (stats.broken)
-		s->dump->damage.bad_structures++;
-	if ((t->job.opts.pid || t->job.opts.pgd_set) && take_process(t, e))
+	t->percpu_at_0 =
+		kernel_fact(&s->kernel, FACT_SYMBOL, "__per_cpu_start", &percpu) && !percpu;
+	if ((!t->job.opts.no_tasks && find_tasks(t, e)) ||
+	    ((t->job.opts.pid || t->job.opts.pgd_set) && take_process(t, e)))
 		return -1;
+	/* All that was asked for is known by now, but what pages are is a question of
+	 * classification. */
+	if (t->job.opts.keep_all)
+		kernel_forget(&s->kernel, keep);
 	return threads_finish(&t->threads, e);
 }
 

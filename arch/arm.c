@@ -143,6 +143,44 @@ static const struct arch_fact facts[] = {
 };
 
 /*
+ * struct cpu_context_save (arch/arm/include/asm/thread_info.h): in the task since 5.16, on its stack
+ * before.
+ */
+/* clang-format off */
+static const struct task_reg switch_regs[] = {
+	{ "r4", "task_struct.thread_info.cpu_context.r4", 0 },
+	{ "r5", "task_struct.thread_info.cpu_context.r5", 0 },
+	{ "r6", "task_struct.thread_info.cpu_context.r6", 0 },
+	{ "r7", "task_struct.thread_info.cpu_context.r7", 0 },
+	{ "r8", "task_struct.thread_info.cpu_context.r8", 0 },
+	{ "r9", "task_struct.thread_info.cpu_context.r9", 0 },
+	{ "r10", "task_struct.thread_info.cpu_context.sl", 0 },
+	{ "r11", "task_struct.thread_info.cpu_context.fp", 0 },
+	{ "sp", "task_struct.thread_info.cpu_context.sp", 0 },
+	{ "pc", "task_struct.thread_info.cpu_context.pc", 0 },
+};
+
+static const struct task_reg stack_regs[] = {
+	{ "r4", "thread_info.cpu_context.r4", 0 },
+	{ "r5", "thread_info.cpu_context.r5", 0 },
+	{ "r6", "thread_info.cpu_context.r6", 0 },
+	{ "r7", "thread_info.cpu_context.r7", 0 },
+	{ "r8", "thread_info.cpu_context.r8", 0 },
+	{ "r9", "thread_info.cpu_context.r9", 0 },
+	{ "r10", "thread_info.cpu_context.sl", 0 },
+	{ "r11", "thread_info.cpu_context.fp", 0 },
+	{ "sp", "thread_info.cpu_context.sp", 0 },
+	{ "pc", "thread_info.cpu_context.pc", 0 },
+};
+/* clang-format on */
+
+static const struct task_layout tasks[] = {
+	{ FRAME_NONE, NULL, switch_regs, ARRAY_SIZE(switch_regs) },
+	{ FRAME_AT_STACK, "thread_info", stack_regs, ARRAY_SIZE(stack_regs) },
+	{ FRAME_NONE, NULL, NULL, 0 },
+};
+
+/*
  * Does a table of X's layout at PLACE map itself there, and the kernel's data in line with it? Text
  * that is executed from flash (XIP) is not.
  */
@@ -260,6 +298,7 @@ static bool arm_image_range(const struct xlat *x, const struct kernel *k, uint64
 		.nr_numbers = ARRAY_SIZE(numbers),                              \
 		.sp = "sp",                                                     \
 		.pc = "pc",                                                     \
+		.tasks = tasks,                    \
 		.section_size_bits = 28, /* arch/arm/include/asm/sparsemem.h */ \
 		.max_physmem_bits = 36,                                         \
 		.stack_shift = 13, /* THREAD_SIZE_ORDER 1 */                    \

@@ -167,6 +167,72 @@ static const struct note_layout notes[] = {
 	{ .owner = NULL },
 };
 
+/* struct cpu_context (arch/arm64/include/asm/processor.h); user mode: struct pt_regs. */
+/* clang-format off */
+static const struct task_reg switch_regs[] = {
+	{ "x19", "task_struct.thread.cpu_context.x19", 0 },
+	{ "x20", "task_struct.thread.cpu_context.x20", 0 },
+	{ "x21", "task_struct.thread.cpu_context.x21", 0 },
+	{ "x22", "task_struct.thread.cpu_context.x22", 0 },
+	{ "x23", "task_struct.thread.cpu_context.x23", 0 },
+	{ "x24", "task_struct.thread.cpu_context.x24", 0 },
+	{ "x25", "task_struct.thread.cpu_context.x25", 0 },
+	{ "x26", "task_struct.thread.cpu_context.x26", 0 },
+	{ "x27", "task_struct.thread.cpu_context.x27", 0 },
+	{ "x28", "task_struct.thread.cpu_context.x28", 0 },
+	{ "x29", "task_struct.thread.cpu_context.fp", 0 },
+	{ "sp", "task_struct.thread.cpu_context.sp", 0 },
+	{ "pc", "task_struct.thread.cpu_context.pc", 0 },
+};
+
+static const struct task_reg user_regs[] = {
+	{ "x0", "pt_regs.regs", 0 },
+	{ "x1", "pt_regs.regs", 1 },
+	{ "x2", "pt_regs.regs", 2 },
+	{ "x3", "pt_regs.regs", 3 },
+	{ "x4", "pt_regs.regs", 4 },
+	{ "x5", "pt_regs.regs", 5 },
+	{ "x6", "pt_regs.regs", 6 },
+	{ "x7", "pt_regs.regs", 7 },
+	{ "x8", "pt_regs.regs", 8 },
+	{ "x9", "pt_regs.regs", 9 },
+	{ "x10", "pt_regs.regs", 10 },
+	{ "x11", "pt_regs.regs", 11 },
+	{ "x12", "pt_regs.regs", 12 },
+	{ "x13", "pt_regs.regs", 13 },
+	{ "x14", "pt_regs.regs", 14 },
+	{ "x15", "pt_regs.regs", 15 },
+	{ "x16", "pt_regs.regs", 16 },
+	{ "x17", "pt_regs.regs", 17 },
+	{ "x18", "pt_regs.regs", 18 },
+	{ "x19", "pt_regs.regs", 19 },
+	{ "x20", "pt_regs.regs", 20 },
+	{ "x21", "pt_regs.regs", 21 },
+	{ "x22", "pt_regs.regs", 22 },
+	{ "x23", "pt_regs.regs", 23 },
+	{ "x24", "pt_regs.regs", 24 },
+	{ "x25", "pt_regs.regs", 25 },
+	{ "x26", "pt_regs.regs", 26 },
+	{ "x27", "pt_regs.regs", 27 },
+	{ "x28", "pt_regs.regs", 28 },
+	{ "x29", "pt_regs.regs", 29 },
+	{ "x30", "pt_regs.regs", 30 },
+	{ "sp", "pt_regs.sp", 0 },
+	{ "pc", "pt_regs.pc", 0 },
+	{ "cpsr", "pt_regs.pstate", 0 },
+};
+/* clang-format on */
+
+static const struct task_layout tasks[] = {
+	{ FRAME_NONE, NULL, switch_regs, ARRAY_SIZE(switch_regs) },
+	{ FRAME_NONE, NULL, NULL, 0 },
+};
+
+static const struct task_layout user[] = {
+	{ FRAME_STACK_TOP, "pt_regs", user_regs, ARRAY_SIZE(user_regs) },
+	{ FRAME_NONE, NULL, NULL, 0 },
+};
+
 /* ---- which table ---- */
 
 static const struct arch_fact told[] = {
@@ -456,6 +522,8 @@ static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat
 		.nr_numbers = ARRAY_SIZE(numbers),                              \
 		.sp = "sp",                                                     \
 		.pc = "pc",                                                     \
+		.tasks = tasks,                    \
+		.user = user,                    \
 		.section_size_bits = 30, /* until v5.12 (f0b13ee23241) */       \
 		.max_physmem_bits = 48, /* or 52 (PA_BITS), exported by v5.9 */ \
 		.stack_shift = 14, /* MIN_THREAD_SHIFT */                       \

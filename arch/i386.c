@@ -168,6 +168,22 @@ static const struct arch_fact facts[] = {
 	{ NULL, NULL, 0, 0, 0 },
 };
 
+/* struct inactive_task_frame (arch/x86/include/asm/switch_to.h), since 4.9. */
+/* clang-format off */
+static const struct task_reg switch_regs[] = {
+	{ "edi", "inactive_task_frame.di", 0 },
+	{ "esi", "inactive_task_frame.si", 0 },
+	{ "ebx", "inactive_task_frame.bx", 0 },
+	{ "ebp", "inactive_task_frame.bp", 0 },
+	{ "eip", "inactive_task_frame.ret_addr", 0 },
+};
+/* clang-format on */
+
+static const struct task_layout tasks[] = {
+	{ FRAME_POPPED, "inactive_task_frame", switch_regs, ARRAY_SIZE(switch_regs) },
+	{ FRAME_NONE, NULL, NULL, 0 },
+};
+
 /* Does a table of X's layout map itself, and the kernel's text, where OFFSET says? */
 static bool fits(struct xlat *x, const struct dump *d, const struct kernel *k, uint64_t root,
 		 uint64_t offset)
@@ -254,6 +270,7 @@ const struct arch i386_arch = {
 	.nr_numbers = ARRAY_SIZE(numbers),
 	.sp = "esp",
 	.pc = "eip",
+	.tasks = tasks,
 	.section_size_bits = 29,
 	.max_physmem_bits = 36,
 	.stack_shift = 13, /* THREAD_SIZE_ORDER 1 */

@@ -137,6 +137,30 @@ static const struct note_layout notes[] = {
 	{ .owner = NULL },
 };
 
+/* struct thread_struct (arch/loongarch/include/asm/processor.h). */
+/* clang-format off */
+static const struct task_reg switch_regs[] = {
+	{ "pc", "task_struct.thread.reg01", 0 },
+	{ "r1", "task_struct.thread.reg01", 0 },
+	{ "r3", "task_struct.thread.reg03", 0 },
+	{ "r22", "task_struct.thread.reg22", 0 },
+	{ "r23", "task_struct.thread.reg23", 0 },
+	{ "r24", "task_struct.thread.reg24", 0 },
+	{ "r25", "task_struct.thread.reg25", 0 },
+	{ "r26", "task_struct.thread.reg26", 0 },
+	{ "r27", "task_struct.thread.reg27", 0 },
+	{ "r28", "task_struct.thread.reg28", 0 },
+	{ "r29", "task_struct.thread.reg29", 0 },
+	{ "r30", "task_struct.thread.reg30", 0 },
+	{ "r31", "task_struct.thread.reg31", 0 },
+};
+/* clang-format on */
+
+static const struct task_layout tasks[] = {
+	{ FRAME_NONE, NULL, switch_regs, ARRAY_SIZE(switch_regs) },
+	{ FRAME_NONE, NULL, NULL, 0 },
+};
+
 /* ---- setup ---- */
 
 /* Windows of the kernel: uncached, cached, write-combining (since v6.12). */
@@ -297,6 +321,7 @@ const struct arch loongarch64_arch = {
 	.nr_numbers = ARRAY_SIZE(numbers),
 	.sp = "r3",
 	.pc = "pc",
+	.tasks = tasks,
 	.section_size_bits = 29, /* arch/loongarch/include/asm/sparsemem.h */
 	.max_physmem_bits = 48,
 	.stack_shift = 14, /* THREAD_SIZE (thread_info.h); with pages of 64 KiB that */

@@ -214,6 +214,29 @@ static const struct note_layout notes_64[] = {
 	{ .owner = NULL },
 };
 
+/* struct thread_struct (arch/mips/include/asm/processor.h). */
+/* clang-format off */
+static const struct task_reg switch_regs[] = {
+	{ "r16", "task_struct.thread.reg16", 0 },
+	{ "r17", "task_struct.thread.reg17", 0 },
+	{ "r18", "task_struct.thread.reg18", 0 },
+	{ "r19", "task_struct.thread.reg19", 0 },
+	{ "r20", "task_struct.thread.reg20", 0 },
+	{ "r21", "task_struct.thread.reg21", 0 },
+	{ "r22", "task_struct.thread.reg22", 0 },
+	{ "r23", "task_struct.thread.reg23", 0 },
+	{ "r29", "task_struct.thread.reg29", 0 },
+	{ "r30", "task_struct.thread.reg30", 0 },
+	{ "r31", "task_struct.thread.reg31", 0 },
+	{ "pc", "task_struct.thread.reg31", 0 },
+};
+/* clang-format on */
+
+static const struct task_layout tasks[] = {
+	{ FRAME_NONE, NULL, switch_regs, ARRAY_SIZE(switch_regs) },
+	{ FRAME_NONE, NULL, NULL, 0 },
+};
+
 /* ---- how entries are to be read ---- */
 
 #define MAX_ENTRIES 256
@@ -366,6 +389,7 @@ static int mips_setup(const struct dump *d, const struct kernel *k, struct xlat 
 		.nr_numbers = ARRAY_SIZE(numbers),                                          \
 		.sp = "r29",                                                                \
 		.pc = "pc",                                                                 \
+		.tasks = tasks,                    \
 		.section_size_bits = 28, /* arch/mips/include/asm/sparsemem.h */            \
 		.max_physmem_bits = 48,                                                     \
 		.stack_shift = stack, /* THREAD_SIZE_ORDER (asm/thread_info.h), 4K pages */ \

@@ -265,6 +265,36 @@ static const struct note_layout notes[] = {
 };
 /* clang-format on */
 
+/* _switch (arch/powerpc/kernel/switch.S) makes a frame that ends with a struct pt_regs. */
+/* clang-format off */
+static const struct task_reg switch_regs[] = {
+	{ "r14", "pt_regs.gpr", 14 },
+	{ "r15", "pt_regs.gpr", 15 },
+	{ "r16", "pt_regs.gpr", 16 },
+	{ "r17", "pt_regs.gpr", 17 },
+	{ "r18", "pt_regs.gpr", 18 },
+	{ "r19", "pt_regs.gpr", 19 },
+	{ "r20", "pt_regs.gpr", 20 },
+	{ "r21", "pt_regs.gpr", 21 },
+	{ "r22", "pt_regs.gpr", 22 },
+	{ "r23", "pt_regs.gpr", 23 },
+	{ "r24", "pt_regs.gpr", 24 },
+	{ "r25", "pt_regs.gpr", 25 },
+	{ "r26", "pt_regs.gpr", 26 },
+	{ "r27", "pt_regs.gpr", 27 },
+	{ "r28", "pt_regs.gpr", 28 },
+	{ "r29", "pt_regs.gpr", 29 },
+	{ "r30", "pt_regs.gpr", 30 },
+	{ "r31", "pt_regs.gpr", 31 },
+	{ "pc", "pt_regs.nip", 0 },
+};
+/* clang-format on */
+
+static const struct task_layout tasks[] = {
+	{ FRAME_BACK_CHAIN, "pt_regs", switch_regs, ARRAY_SIZE(switch_regs) },
+	{ FRAME_NONE, NULL, NULL, 0 },
+};
+
 /* ---- the memory map of hash kernels: chunks in a list ---- */
 
 #define MAX_CHUNKS (1u << 20)
@@ -598,6 +628,7 @@ static bool ppc64_is_little(const struct dump *d, const struct kernel *k)
 		.nr_numbers = ARRAY_SIZE(numbers),                                       \
 		.sp = "r1",                                                              \
 		.pc = "pc",                                                              \
+		.tasks = tasks,                    \
 		.le_reg = "msr",                                                         \
 		.le_bit = 1, /* MSR_LE */                                                \
 		.is_little = ppc64_is_little,                                            \

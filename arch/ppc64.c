@@ -55,7 +55,7 @@ static const struct entry_form hash_middle[] = { LEAF_FORM, TABLE_FORM(0), ENTRY
 
 static const struct paging radix_64k = {
 	.name = "ppc64 radix, 64K pages",
-	.verified = "Debian 6.1",
+	.verified = { [ORDER_LE] = "Debian 6.1" },
 	.va_bits = 52,
 	.va_base = LINEAR,
 	.entry_size = 8,
@@ -84,7 +84,7 @@ static const struct paging radix_4k = {
 #define HASH_LAYOUT(id, title, kernel, base, page, pte, pmd, pud, pgd)        \
 	static const struct paging id = {                                     \
 		.name = title,                                                \
-		.verified = kernel,                                           \
+		.verified = { [ORDER_LE] = kernel },                          \
 		.va_bits = (page) + (pte) + (pmd) + (pud) + (pgd),            \
 		.va_base = base,                                              \
 		.entry_size = 8,                                              \

@@ -81,4 +81,20 @@ bool kmem_next_cpu(const struct kmem *m, int *cpu);
 /* Where CPU has the per-CPU variable that SYMBOL(name) is; ERR_MISSING. */
 int kmem_percpu(const struct kmem *m, const char *name, int cpu, uint64_t *ret, struct err *e);
 
+/*
+ * Where the kernel image is mapped, [*START, *END), by the architecture's word: longer than it is,
+ * never shorter. False when not known.
+ */
+bool kmem_image(const struct kmem *m, uint64_t *start, uint64_t *end);
+
+/* Is what was looked for at VADDR? */
+typedef bool (*kmem_verify_fn)(const struct kmem *m, uint64_t vaddr, void *priv);
+
+/*
+ * The first place in the kernel image, at a multiple of ALIGN, that begins with LEN (at most 64)
+ * bytes at PATTERN and that VERIFY accepts. What cannot be read is passed over.
+ */
+bool kmem_search(const struct kmem *m, const void *pattern, size_t len, uint64_t align,
+		 kmem_verify_fn verify, void *priv, uint64_t *ret);
+
 #endif

@@ -334,6 +334,7 @@ static int addrandoff_run(int argc, char **argv, struct err *e)
 		{ NULL, 0, NULL, 0 },
 	};
 	struct addrandoff a = { .in_place = elftool_manner(argv[0]) };
+	struct err why = ERR_INIT;
 	struct talk t;
 	int id;
 
@@ -341,19 +342,22 @@ static int addrandoff_run(int argc, char **argv, struct err *e)
 	while ((id = getopt_long(argc, argv, "v:m:o:fe:h", longs, NULL)) != -1) {
 		const char **texts[] = { ['v'] = &a.vmcore,
 					 ['m'] = &a.vmlinux,
-					 ['o'] = &a.output,
-					 ['e'] = &a.in.extra };
+					 ['o'] = &a.output };
 
 		if (id == 'h')
 			return print_help(stdout), STATUS_OK;
 		if (id == '?')
 			return usage_error(e, "addrandoff", "wrong option");
-		if (id == 'f')
+		if (id == 'e') {
+			if (elftool_extra(&a.in, optarg, &why))
+				return usage_error(e, "addrandoff", "%s", why.text);
+		} else if (id == 'f') {
 			a.force = true;
-		else if (id == 'I')
+		} else if (id == 'I') {
 			a.in_place = true;
-		else
+		} else {
 			*texts[id] = optarg;
+		}
 	}
 	if (optind < argc)
 		return usage_error(e, "addrandoff", "'%s' is one file name too many", argv[optind]);

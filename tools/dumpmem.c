@@ -213,8 +213,7 @@ static int take_option(struct memory *m, int id, const char *arg, struct err *e)
 	const char **texts[] = { ['i'] = &m->input,
 				 ['v'] = &m->vmcore,
 				 ['I'] = &m->kind,
-				 ['o'] = &m->output,
-				 ['e'] = &m->in.extra };
+				 ['o'] = &m->output, };
 
 	switch (id) {
 	case 'p':
@@ -223,6 +222,8 @@ static int take_option(struct memory *m, int id, const char *arg, struct err *e)
 	case 'f':
 		m->force = true;
 		return 0;
+	case 'e':
+		return elftool_extra(&m->in, arg, e);
 	case 'd':
 		m->talk.level |= TALK_DEBUG;
 		return 0;
@@ -235,7 +236,6 @@ static int take_option(struct memory *m, int id, const char *arg, struct err *e)
 	case 'v':
 	case 'I':
 	case 'o':
-	case 'e':
 		*texts[id] = arg;
 		return id == 'I' ? elftool_kind(arg, e) : 0;
 	default:

@@ -140,8 +140,8 @@ static int translate_all(struct vtop *v, struct err *e)
 	unsigned int i;
 	uint64_t vaddr;
 
-	for (i = 0; i < v->in->nr_addresses; i++) {
-		const char *text = v->in->addresses[i];
+	for (i = 0; i < v->in->nr_about; i++) {
+		const char *text = v->in->about[i];
 
 		if (!strcmp(text, "-")) {
 			if (translate_lines(v, e))
@@ -204,7 +204,6 @@ static void print_all_regs(const struct arch *a, const struct cpu *cpu)
 
 	for (i = 0; i < cpu->nr_regs; i++) {
 		const struct reg_number *n = a ? arch_reg_by_name(a, cpu->regs[i].name) : NULL;
-
 		char gdb[8] = "-", dwarf[8] = "-";
 
 		if (n && n->gdb >= 0)
@@ -245,7 +244,7 @@ static void json_numbers(struct json *j, const struct arch *a)
 	json_end(j);
 }
 
-int inspect_regs(const struct inspect *in, struct err *e)
+int inspect_regs(struct inspect *in, struct err *e)
 {
 	const struct dump *d = in->session.dump;
 	unsigned int i;

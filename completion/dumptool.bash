@@ -39,7 +39,7 @@ _dumptool()
 			--show-stats --message-level -D -h --help -v'
 		;;
 	inspect)
-		options="--vmcoreinfo --vtop -v --verbose --regs --support --verify --compare --with --json --quick --num-threads $input
+		options="--vmcoreinfo --vtop -v --verbose --regs --tasks --modules --sym --type --support --verify --compare --with --json --quick --num-threads $input
 			--progress -h --help"
 		;;
 	dmesg)

@@ -85,7 +85,8 @@ static const struct format *format_for(struct source *const *sources, unsigned i
 	else if (!f)
 		err_set(e, ERR_UNSUPPORTED, "%s: not a dump of a format known here", name);
 	else if (!f->open)
-		err_set(e, ERR_UNSUPPORTED, "%s: is a %s, which cannot be read yet", name, f->title);
+		err_set(e, ERR_UNSUPPORTED, "%s: is a %s, which cannot be read yet", name,
+			f->title);
 	else if (nr > 1 && !f->is_set)
 		err_set(e, ERR_USAGE, "%s: is a whole dump in one file (%s); '%s' is one too many",
 			name, f->title, source_name(sources[1]));
@@ -278,8 +279,7 @@ static void fill_cpus(struct dump *d, enum byte_order order)
 	const struct note_layout *layout;
 
 	for (layout = d->arch->notes; layout && layout->owner; layout++) {
-		struct bytes b =
-			bytes_init(d->notes, d->notes_len, order, "notes", d->notes_off);
+		struct bytes b = bytes_init(d->notes, d->notes_len, order, "notes", d->notes_off);
 		unsigned int index = 0;
 		struct note n;
 
@@ -434,8 +434,7 @@ static int make_notes(struct dump *d, const char *text, size_t len, struct err *
 	/* Only the end of a file leaves a note without its padding. */
 	for (; made && made_len % 4; made_len++)
 		made[made_len] = 0;
-	if (!made ||
-	    !note_append(&made, &made_len, d->id.order, VMCOREINFO_OWNER, 0, text, len)) {
+	if (!made || !note_append(&made, &made_len, d->id.order, VMCOREINFO_OWNER, 0, text, len)) {
 		free(made);
 		return err_set(e, ERR_NOMEM, "no memory for notes");
 	}
@@ -608,6 +607,23 @@ static bool window_has(const struct window *w, const struct source *s, uint64_t 
 	       len <= w->len - (off - w->off);
 }
 
+#define FIRST_READ ((size_t)8 << 10)
+
+/* Who goes on where a window ends gets twice as much as that one was. */
+static size_t how_much(const struct reader *r, const struct source *s, uint64_t off, size_t len)
+{
+	size_t most = READER_MEMORY / r->nr_windows, n = FIRST_READ;
+	unsigned int i;
+
+	for (i = 0; i < r->nr_windows; i++) {
+		const struct window *w = &r->windows[i];
+
+		if (w->data && w->source == s && off > w->off && off - w->off <= w->len)
+			n = MAX(n, 2 * w->len);
+	}
+	return MAX(len, MIN(n, most));
+}
+
 const uint8_t *reader_bytes(struct reader *r, struct source *s, uint64_t off, size_t len,
 			    size_t *avail, struct err *e)
 {
@@ -621,9 +637,11 @@ const uint8_t *reader_bytes(struct reader *r, struct source *s, uint64_t off, si
 		if (window_has(&r->windows[i], s, off, len))
 			w = &r->windows[i];
 	if (!w) {
+		size_t want = how_much(r, s, off, len);
+
 		w = victim(r);
 		source_put(w);
-		if (source_get(s, off, w, e))
+		if (source_get(s, off, want, w, e))
 			return NULL;
 		if (!window_has(w, s, off, len)) {
 			err_set(e, ERR_UNREADABLE, "%s: ends before offset 0x%" PRIx64,

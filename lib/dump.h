@@ -300,7 +300,12 @@ uint64_t dump_count_content(const struct dump *d);
 /* Value of a register by name, or false. */
 bool cpu_reg(const struct cpu *cpu, const char *name, uint64_t *ret);
 
-#define READER_WINDOWS 4
+/*
+ * Page tables of five levels, and what they lead to, lie in as many places: windows are many and small,
+ * and those of who reads straight on grow. Together they take at most READER_MEMORY.
+ */
+#define READER_WINDOWS 16
+#define READER_MEMORY ((size_t)512 << 10)
 
 /*
  * One thread's way into a dump. Not for sharing; several readers may read one dump at the same

@@ -7,7 +7,7 @@
 #include "cleanup.h"
 #include "source.h"
 
-static const char *const kind_name[] = { "SYMBOL", "SIZE", "OFFSET", "LENGTH", "NUMBER" };
+static const char *const kind_name[] = { "SYMBOL", "SIZE", "OFFSET", "LENGTH", "NUMBER", "WIDTH" };
 
 void kernel_add(struct kernel *k, struct fact_provider *p)
 {

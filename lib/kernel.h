@@ -15,9 +15,9 @@
 
 /*
  * The kinds of VMCOREINFO (kernel/vmcore_info.c): SYMBOL(x) is an address, the others are what they
- * say.
+ * say. WIDTH(structure.member), the bytes of a member, is ours: only types tell it.
  */
-enum fact_kind { FACT_SYMBOL, FACT_SIZE, FACT_OFFSET, FACT_LENGTH, FACT_NUMBER };
+enum fact_kind { FACT_SYMBOL, FACT_SIZE, FACT_OFFSET, FACT_LENGTH, FACT_NUMBER, FACT_WIDTH };
 
 struct fact_provider {
 	const char *name; /* origin, for messages: "VMCOREINFO" */
@@ -35,7 +35,7 @@ struct fact_provider {
 	void (*close)(struct fact_provider *p);
 };
 
-#define KERNEL_MAX_PROVIDERS 4
+#define KERNEL_MAX_PROVIDERS 8
 
 struct kernel {
 	struct fact_provider *providers[KERNEL_MAX_PROVIDERS]; /* the first that knows wins */

@@ -139,8 +139,8 @@ static int translate_all(struct vtop *v, struct err *e)
 	unsigned int i;
 	uint64_t vaddr;
 
-	for (i = 0; i < v->in->nr_addresses; i++) {
-		const char *text = v->in->addresses[i];
+	for (i = 0; i < v->in->nr_about; i++) {
+		const char *text = v->in->about[i];
 
 		if (!strcmp(text, "-")) {
 			if (translate_lines(v, e))
@@ -182,7 +182,7 @@ int inspect_vtop(struct inspect *in, struct err *e)
 
 /* ---- registers ---- */
 
-int inspect_regs(const struct inspect *in, struct err *e)
+int inspect_regs(struct inspect *in, struct err *e)
 {
 	const struct dump *d = in->session.dump;
 	unsigned int i, k;

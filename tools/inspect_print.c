@@ -410,8 +410,9 @@ void inspect_print_json(const struct inspect *in)
 	json_finish(&j);
 }
 
-int inspect_print_vmcoreinfo(const struct dump *d, struct err *e)
+int inspect_vmcoreinfo(struct inspect *in, struct err *e)
 {
+	const struct dump *d = in->session.dump;
 	size_t i;
 
 	if (!d->vmcoreinfo)

@@ -83,6 +83,18 @@ void session_close(struct session *s);
  */
 int session_bind(struct session *s, const struct input_opts *o, struct log *log, struct err *e);
 
+/*
+ * From now on facts come out of the kernel's memory, too: symbols by kallsyms, types by BTF. They are
+ * looked for when the first one is asked for.
+ */
+void session_deepen(struct session *s);
+
+/*
+ * E names a fact that is not known after session_deepen(): add why nobody knows it, and what would help.
+ * Returns -1.
+ */
+int session_explain(const struct session *s, struct err *e);
+
 /* Is PATH one of the files that are read here? Then it must not be written. */
 bool session_reads(const struct session *s, const char *path);
 

@@ -10,9 +10,11 @@
 #include <unistd.h>
 
 #include "archs.h"
+#include "btf.h"
 #include "budget.h"
 #include "cleanup.h"
 #include "infoscan.h"
+#include "kallsyms.h"
 #include "main.h"
 #include "session.h"
 #include "talk.h"
@@ -98,6 +100,28 @@ static void setup_kernel(struct session *s, const struct assume *a, struct log *
 			"there is no VMCOREINFO, neither as a note nor in memory (--vmcoreinfo FILE "
 			"gives one; --assume layout=NAME,page-table=scan looks for the page table alone)");
 	log_debug(log, "%s: %s", source_name(d->source), s->no_xlat.text);
+}
+
+void session_deepen(struct session *s)
+{
+	kernel_add(&s->kernel, kallsyms_provider(s->dump, &s->xlat, &s->kernel));
+	kernel_add(&s->kernel, btf_provider(s->dump, &s->xlat, &s->kernel));
+}
+
+int session_explain(const struct session *s, struct err *e)
+{
+	struct err why = ERR_INIT, first = *e;
+	const char *text = first.text;
+
+	if (!xlat_works(&s->xlat))
+		why = s->no_xlat;
+	else if (!kernel_kallsyms(&s->kernel, &why))
+		err_add(&why, "symbols");
+	else if (!kernel_btf(&s->kernel, &why))
+		err_add(&why, "types");
+	else
+		return -1;
+	return err_set(e, ERR_MISSING, "%s; %s", text, why.text);
 }
 
 /* ---- names ---- */

@@ -41,7 +41,7 @@ static const struct entry_form top[] = {
 
 static const struct paging four_levels = {
 	.name = "x86-64 with 4 levels",
-	.verified = "Debian 6.1",
+	.verified = { [ORDER_LE] = "Debian 6.1" },
 	.va_bits = 48,
 	.sign_extended = true,
 	.entry_size = 8,
@@ -51,7 +51,7 @@ static const struct paging four_levels = {
 
 static const struct paging five_levels = {
 	.name = "x86-64 with 5 levels",
-	.verified = "Debian 7.2",
+	.verified = { [ORDER_LE] = "Debian 7.2" },
 	.va_bits = 57,
 	.sign_extended = true,
 	.entry_size = 8,
@@ -97,6 +97,7 @@ static const struct reg_place qemu_regs[] = {
 	{ "cr2", 408, 8 },
 	{ "cr3", 416, 8 },
 	{ "cr4", 424, 8 },
+	{ "k_gs_base", 432, 8 }, /* in newer ones: swapped with gs_base in user mode */
 };
 
 /* Our own note. */
@@ -105,11 +106,85 @@ static const struct reg_place control_regs[] = {
 	{ "dr1", 40, 8 }, { "dr2", 48, 8 }, { "dr3", 56, 8 }, { "dr6", 64, 8 }, { "dr7", 72, 8 },
 };
 
+/* struct fxregs_state (arch/x86/include/asm/fpu/types.h). */
+#define NT_PRFPREG 2
+/* clang-format off */
+#define ST(n) { "st" #n, 32 + 16 * (n), 10 }
+#define XMM(n) { "xmm" #n, 160 + 16 * (n), 16 }
+
+static const struct reg_place fp_regs[] = {
+	ROWS_8(ST), { "fctrl", 0, 2 }, { "fstat", 2, 2 }, { "fop", 6, 2 },
+	ROWS_16(XMM), { "mxcsr", 24, 4 },
+};
+
+/*
+ * gdb/features/i386/64bit-core.xml, 64bit-sse.xml, 64bit-linux.xml, 64bit-segments.xml; System V
+ * ABI, AMD64 Architecture Processor Supplement, "DWARF Register Number Mapping".
+ */
+#define N_R(n) { "r" #n, n, n }
+#define N_ST(n) { "st" #n, 24 + (n), 33 + (n) }
+#define N_XMM(n) { "xmm" #n, 40 + (n), 17 + (n) }
+
+static const struct reg_number numbers[] = {
+	{ "rax", 0, 0 }, { "rbx", 1, 3 }, { "rcx", 2, 2 }, { "rdx", 3, 1 }, { "rsi", 4, 4 },
+	{ "rdi", 5, 5 }, { "rbp", 6, 6 }, { "rsp", 7, 7 }, N_R(8), N_R(9), N_R(10), N_R(11),
+	N_R(12), N_R(13), N_R(14), N_R(15), { "rip", 16, 16 }, { "eflags", 17, 49 },
+	{ "cs", 18, 51 }, { "ss", 19, 52 }, { "ds", 20, 53 }, { "es", 21, 50 }, { "fs", 22, 54 },
+	{ "gs", 23, 55 }, ROWS_8(N_ST), { "fctrl", 32, 65 }, { "fstat", 33, 66 }, { "fop", 39, -1 },
+	ROWS_16(N_XMM), { "mxcsr", 56, 64 }, { "fs_base", 58, 58 }, { "gs_base", 59, 59 },
+};
+/* clang-format on */
+
 static const struct note_layout notes[] = {
-	{ "CORE", NT_PRSTATUS_TYPE, 336, 32, prstatus_regs, ARRAY_SIZE(prstatus_regs), true },
-	{ "QEMU", 0, 432, -1, qemu_regs, ARRAY_SIZE(qemu_regs), false },
-	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 80, -1, control_regs, ARRAY_SIZE(control_regs), true },
-	{ NULL, 0, 0, 0, NULL, 0, false },
+	{ "CORE", NT_PRSTATUS_TYPE, 336, 32, REGS_OF(prstatus_regs), NOTE_MADE },
+	{ "QEMU", 0, 432, -1, REGS_OF(qemu_regs), 0 },
+	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 80, -1, REGS_OF(control_regs), NOTE_MADE },
+	{ "CORE", NT_PRFPREG, 512, -1, REGS_OF(fp_regs), NOTE_EXTRA },
+	{ .owner = NULL },
+};
+
+/* struct inactive_task_frame (arch/x86/include/asm/switch_to.h), since 4.9; user mode: struct pt_regs. */
+/* clang-format off */
+static const struct task_reg switch_regs[] = {
+	{ "rbp", "inactive_task_frame.bp", 0 },
+	{ "rbx", "inactive_task_frame.bx", 0 },
+	{ "r12", "inactive_task_frame.r12", 0 },
+	{ "r13", "inactive_task_frame.r13", 0 },
+	{ "r14", "inactive_task_frame.r14", 0 },
+	{ "r15", "inactive_task_frame.r15", 0 },
+	{ "rip", "inactive_task_frame.ret_addr", 0 },
+};
+
+static const struct task_reg user_regs[] = {
+	{ "r15", "pt_regs.r15", 0 },
+	{ "r14", "pt_regs.r14", 0 },
+	{ "r13", "pt_regs.r13", 0 },
+	{ "r12", "pt_regs.r12", 0 },
+	{ "rbp", "pt_regs.bp", 0 },
+	{ "rbx", "pt_regs.bx", 0 },
+	{ "r11", "pt_regs.r11", 0 },
+	{ "r10", "pt_regs.r10", 0 },
+	{ "r9", "pt_regs.r9", 0 },
+	{ "r8", "pt_regs.r8", 0 },
+	{ "rax", "pt_regs.ax", 0 },
+	{ "rcx", "pt_regs.cx", 0 },
+	{ "rdx", "pt_regs.dx", 0 },
+	{ "rsi", "pt_regs.si", 0 },
+	{ "rdi", "pt_regs.di", 0 },
+	{ "rip", "pt_regs.ip", 0 },
+	{ "eflags", "pt_regs.flags", 0 },
+	{ "rsp", "pt_regs.sp", 0 },
+};
+/* clang-format on */
+
+static const struct task_layout tasks[] = {
+	{ FRAME_POPPED, "inactive_task_frame", switch_regs, ARRAY_SIZE(switch_regs) },
+	{ FRAME_NONE, NULL, NULL, 0 },
+};
+
+static const struct task_layout user[] = {
+	{ FRAME_STACK_TOP, "pt_regs", user_regs, ARRAY_SIZE(user_regs) },
+	{ FRAME_NONE, NULL, NULL, 0 },
 };
 
 /*
@@ -325,8 +400,12 @@ const struct arch x86_64_arch = {
 	.paging = layouts,
 	.facts = facts,
 	.notes = notes,
+	.numbers = numbers,
+	.nr_numbers = ARRAY_SIZE(numbers),
 	.sp = "rsp",
 	.pc = "rip",
+	.tasks = tasks,
+	.user = user,
 	.section_size_bits = 27, /* arch/x86/include/asm/sparsemem.h */
 	.max_physmem_bits = 46,	 /* 52 with 5 levels, which VMCOREINFO exports */
 	.stack_shift = 14,	 /* THREAD_SIZE_ORDER 2; 3 with KASAN */

@@ -8,6 +8,7 @@
 
 #include "arch.h"
 #include "cleanup.h"
+#include "cpus.h"
 #include "format.h"
 #include "note.h"
 #include "noteorder.h"
@@ -147,7 +148,8 @@ void dump_close(struct dump *d)
 	free(d->segments);
 	free(d->ram);
 	free(d->history);
-	free(d->cpus);
+	cpus_free(d);
+	free(d->saved);
 	free(d->notes_made);
 	free(d);
 }
@@ -223,80 +225,6 @@ uint64_t dump_count_content(const struct dump *d)
 
 /* ---- binding to an architecture ---- */
 
-/*
- * No pid is larger (PID_MAX_LIMIT, include/linux/threads.h): QEMU writes that of S/390 in the byte
- * order of its host (target/s390x/arch_dump.c).
- */
-#define MAX_PID (4u << 20)
-
-static int32_t load_pid(const uint8_t *p, enum byte_order order)
-{
-	uint32_t pid = load_u32(p, order), swapped = __builtin_bswap32(pid);
-
-	return (int32_t)(pid > MAX_PID && swapped <= MAX_PID ? swapped : pid);
-}
-
-static void fill_regs(struct cpu *cpu, const struct note_layout *layout, const struct note *n,
-		      enum byte_order order)
-{
-	unsigned int i;
-
-	if (layout->pid_off >= 0)
-		cpu->pid = load_pid(n->desc + layout->pid_off, order);
-	for (i = 0; i < layout->nr_regs && cpu->nr_regs < CPU_MAX_REGS; i++) {
-		const struct reg_place *p = &layout->regs[i];
-
-		if (p->off + p->width <= n->desc_len)
-			cpu->regs[cpu->nr_regs++] =
-				(struct reg){ .name = p->name,
-					      .width = p->width,
-					      .value = load_uint(n->desc + p->off, p->width,
-								 order) };
-	}
-}
-
-/* CPU number N, made when it is the next one. No machine has more (NR_CPUS of any architecture). */
-static struct cpu *cpu_at(struct dump *d, unsigned int n)
-{
-	struct cpu *more;
-
-	if (n < d->nr_cpus)
-		return &d->cpus[n];
-	if (n >= 8192)
-		return NULL;
-	if ((d->nr_cpus & (d->nr_cpus - 1)) == 0) {
-		more = realloc(d->cpus, (d->nr_cpus ? 2u * d->nr_cpus : 1) * sizeof(*more));
-		if (!more)
-			return NULL;
-		d->cpus = more;
-	}
-	d->cpus[d->nr_cpus] = (struct cpu){ .pid = 0 };
-	return &d->cpus[d->nr_cpus++];
-}
-
-static void fill_cpus(struct dump *d, enum byte_order order)
-{
-	const struct note_layout *layout;
-
-	for (layout = d->arch->notes; layout && layout->owner; layout++) {
-		struct bytes b = bytes_init(d->notes, d->notes_len, order, "notes", d->notes_off);
-		unsigned int index = 0;
-		struct note n;
-
-		while (note_next(&b, &n)) {
-			struct cpu *cpu;
-
-			if (n.type != layout->type || n.desc_len < layout->min_size ||
-			    !note_owner_is(&n, layout->owner))
-				continue;
-			cpu = cpu_at(d, index++);
-			if (!cpu)
-				return;
-			fill_regs(cpu, layout, &n, order);
-		}
-	}
-}
-
 /* Is A what was forced of the word and the byte order? */
 static bool is_allowed(const struct arch *a, const struct bind_force *force)
 {
@@ -323,8 +251,7 @@ static const struct arch *find_arch(const struct arch *const *archs, const struc
 
 /* The family of that machine name, as utsname has it: MIPS has one name in both byte orders. */
 static const struct arch *find_arch_by_name(const struct arch *const *archs, const char *name,
-					    enum byte_order order,
-					    const struct bind_force *force)
+					    enum byte_order order, const struct bind_force *force)
 {
 	const struct arch *found = NULL;
 
@@ -342,8 +269,7 @@ static const struct arch *told_arch(const struct dump *d, const struct arch *con
 {
 	const struct arch *a = find_arch(archs, &d->id, force);
 
-	return a || d->id.e_machine ? a
-				    : find_arch_by_name(archs, d->id.uname, d->id.order, force);
+	return a || d->id.e_machine ? a : find_arch_by_name(archs, d->id.uname, d->id.order, force);
 }
 
 const struct arch *dump_told_arch(const struct dump *d, const struct arch *const *archs)
@@ -514,28 +440,18 @@ int dump_bind(struct dump *d, const struct arch *const *archs, const struct bind
 		d->id.pfn_bias = d->told.phys_base >> dump_page_shift(d);
 	if (d->map && d->map->set_page_size && d->map->set_page_size(d, e))
 		return err_add(e, "%s", source_name(d->source));
+	if (d->arch && cpus_from_memory(d, e))
+		return -1;
 	d->cpus_told = d->nr_cpus > 0;
 	if (d->arch) {
-		fill_cpus(d, notes_order);
-		if ((!force || (!force->arch && !force->has_order)) && d->id.order == ORDER_BE && cpus_run_little(d))
+		cpus_from_notes(d, notes_order);
+		if ((!force || (!force->arch && !force->has_order)) && d->id.order == ORDER_BE &&
+		    cpus_run_little(d))
 			make_little(d, archs);
 		if (d->notes && d->id.order != notes_order && notes_turn(d, notes_order, e))
 			return -1;
 	}
 	return d->format->complete ? d->format->complete(d, e) : 0;
-}
-
-bool cpu_reg(const struct cpu *cpu, const char *name, uint64_t *ret)
-{
-	unsigned int i;
-
-	for (i = 0; name && i < cpu->nr_regs; i++) {
-		if (strcmp(cpu->regs[i].name, name))
-			continue;
-		*ret = cpu->regs[i].value;
-		return true;
-	}
-	return false;
 }
 
 /* ---- readers ---- */

@@ -5,6 +5,7 @@
 
 #include "arch.h"
 #include "cleanup.h"
+#include "kmem.h"
 #include "printk.h"
 #include "scan.h"
 
@@ -41,6 +42,8 @@ static void uncount(struct guard *g, uint64_t pfn)
 		g->block_pages = v.kind == KIND_KEPT ? 0 : v.nr;
 	}
 	k = g->kind;
+	if (k == KIND_KEPT && g->c->rules.by_lists) /* no struct page tells */
+		k = KIND_FREE;
 	/* Blocks that overlap: it was counted, as whatever came first. */
 	if (!dropped[k])
 		for (k = 0; k < NR_KINDS - 1 && !dropped[k]; k++)
@@ -159,27 +162,15 @@ static int guard_image_mapping(void *priv, const struct mapping *m)
 	return 0;
 }
 
-static bool image_range(const struct guard *g, uint64_t *start, uint64_t *end)
-{
-	const struct arch *arch = g->c->dump->arch;
-
-	if (arch->image_range)
-		return arch->image_range(g->c->xlat, g->c->kernel, start, end);
-	if (!arch->image_max || !kernel_fact(g->c->kernel, FACT_SYMBOL, "_stext", start))
-		return false;
-	*start &= -arch->image_align;
-	*end = *start + MIN(arch->image_max, UINT64_MAX - *start);
-	return true;
-}
-
 static void guard_image(struct guard *g)
 {
 	struct xlat_visitor v = { .mapping = guard_image_mapping, .priv = g };
+	struct kmem m = { .kernel = g->c->kernel, .xlat = g->c->xlat, .reader = &g->r };
 	uint64_t start, end;
 
 	g->what = "the kernel image";
 	g->reserved = learn_reserved(g);
-	if (g->reserved && image_range(g, &start, &end))
+	if (g->reserved && kmem_image(&m, &start, &end))
 		xlat_walk(g->c->xlat, &g->r, start, end - 1, MAX_STEPS, &v);
 }
 

@@ -15,12 +15,14 @@
 
 /*
  * The kinds of VMCOREINFO (kernel/vmcore_info.c): SYMBOL(x) is an address, the others are what they
- * say.
+ * say. WIDTH(structure.member), the bytes of a member, is ours: only types tell it.
  */
-enum fact_kind { FACT_SYMBOL, FACT_SIZE, FACT_OFFSET, FACT_LENGTH, FACT_NUMBER };
+enum fact_kind { FACT_SYMBOL, FACT_SIZE, FACT_OFFSET, FACT_LENGTH, FACT_NUMBER, FACT_WIDTH };
 
 struct fact_provider {
 	const char *name; /* origin, for messages: "VMCOREINFO" */
+	/* What is added to each SYMBOL: the kernel ran elsewhere than this provider says. */
+	uint64_t symbol_shift;
 	/* Is the fact known? A negative NUMBER is returned as its 64-bit two's complement. */
 	bool (*fact)(const struct fact_provider *p, enum fact_kind kind, const char *name,
 		     uint64_t *ret);
@@ -33,7 +35,7 @@ struct fact_provider {
 	void (*close)(struct fact_provider *p);
 };
 
-#define KERNEL_MAX_PROVIDERS 4
+#define KERNEL_MAX_PROVIDERS 8
 
 struct kernel {
 	struct fact_provider *providers[KERNEL_MAX_PROVIDERS]; /* the first that knows wins */
@@ -72,6 +74,14 @@ bool kernel_text_hex(const struct kernel *k, const char *key, uint64_t *ret);
  * must outlive the provider. NULL when out of memory.
  */
 struct fact_provider *vmcoreinfo_provider(const char *text, size_t len);
+
+/* Is KEY one of KIND(name), with a name? */
+bool vmcoreinfo_is_fact(const char *key);
+
+/*
+ * The number that TEXT is as the value of KEY: of SYMBOL(x), and of keys without a kind, hexadecimal.
+ */
+bool vmcoreinfo_number(const char *key, const char *text, uint64_t *ret);
 
 /*
  * VMCOREINFO's PAGESIZE, before there is a kernel; 0 when missing or not a power of two from 4096

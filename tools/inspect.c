@@ -201,7 +201,7 @@ static int name_format(struct inspect *in, struct source *s, struct err *e)
 	struct json j;
 
 	inspect_format_text(s, f->title, format, sizeof(format));
-	if (in->vmcoreinfo) {
+	if (in->question) {
 		/* nothing of what was asked for */
 	} else if (in->json) {
 		json_begin(&j, stdout);
@@ -246,7 +246,12 @@ static void print_help(FILE *f)
 	      "      --vmcoreinfo        print the VMCOREINFO note instead; but see below\n"
 	      "      --vtop ADDR         where a kernel address lies; -: those on stdin\n"
 	      "  -v, --verbose           with the page table entries on the way\n"
-	      "      --regs              all registers of each CPU\n"
+	      "      --regs              registers of each CPU; with -v also of floating\n"
+	      "                            point and vectors, and what gdb and DWARF call them\n"
+	      "      --tasks             processes and threads\n"
+	      "      --modules           loaded modules\n"
+	      "      --sym NAME|ADDR     address of a symbol, or what is at an address\n"
+	      "      --type NAME         layout of a structure, union or enum\n"
 	      "      --support           formats, page tables, what they were verified with\n"
 	      "      --verify            read and expand every page, list what is damaged\n"
 	      "      --compare           page by page, note by note: what differs\n"
@@ -281,10 +286,8 @@ static int inspect(struct inspect *in, struct err *e)
 
 	if (open_session(in, e))
 		return STATUS_FAILED;
-	if (in->vmcoreinfo || in->nr_addresses || in->regs) {
-		if (in->vmcoreinfo	 ? inspect_print_vmcoreinfo(in->session.dump, e)
-		    : in->nr_addresses ? inspect_vtop(in, e)
-					 : inspect_regs(in, e))
+	if (in->question) {
+		if (in->question(in, e))
 			status = STATUS_FAILED;
 	} else {
 		find_kernel(in);
@@ -302,23 +305,47 @@ static int inspect(struct inspect *in, struct err *e)
 	return status;
 }
 
-enum { OPT_COMPARE = 256, OPT_WITH, OPT_VMCOREINFO, OPT_VTOP, OPT_REGS, OPT_SUPPORT };
+enum { OPT_COMPARE = 256, OPT_WITH, OPT_SUPPORT, OPT_VMCOREINFO, OPT_VTOP, OPT_REGS, OPT_TASKS,
+       OPT_MODULES, OPT_SYM, OPT_TYPE };
 
-#define NR_OPTIONS 13
+#define NR_OPTIONS 17
+
+static const struct {
+	int id;
+	int (*question)(struct inspect *in, struct err *e);
+} questions[] = {
+	{ OPT_VMCOREINFO, inspect_vmcoreinfo }, { OPT_VTOP, inspect_vtop },
+	{ OPT_REGS, inspect_regs },		{ OPT_TASKS, inspect_tasks },
+	{ OPT_MODULES, inspect_modules },	{ OPT_SYM, inspect_symbols },
+	{ OPT_TYPE, inspect_types },
+};
+
+/* Is ID a question? ABOUT is what it is about, or NULL. */
+static bool take_question(struct inspect *in, int id, const char *about)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(questions); i++) {
+		if (questions[i].id != id)
+			continue;
+		in->twice |= in->question && in->question != questions[i].question;
+		in->question = questions[i].question;
+		if (about)
+			in->about[in->nr_about++] = (char *)about;
+		return true;
+	}
+	return false;
+}
 
 static int take_option(struct inspect *in, int id, const char *arg, struct err *e)
 {
-	switch (id) {
-	case OPT_VMCOREINFO:
-		in->vmcoreinfo = !arg;
+	if (id == OPT_VMCOREINFO && arg) {
 		in->in.vmcoreinfo = arg;
 		return 0;
-	case OPT_VTOP:
-		in->addresses[in->nr_addresses++] = (char *)arg;
+	}
+	if (take_question(in, id, arg))
 		return 0;
-	case OPT_REGS:
-		in->regs = true;
-		return 0;
+	switch (id) {
 	case OPT_SUPPORT:
 		in->support = true;
 		return 0;
@@ -370,13 +397,12 @@ static int take_files(struct inspect *in, int nr, char **files, struct err *e)
 		in->nr_files = in->nr_second = 1;
 		in->second[0] = files[1];
 	}
-	if (in->vmcoreinfo && in->json)
+	if (in->question == inspect_vmcoreinfo && in->json)
 		return err_set(e, ERR_USAGE, "--vmcoreinfo prints text; --json has it too");
-	if (in->vmcoreinfo + in->compare + in->verify + in->quick + in->regs + !!in->nr_addresses >
-	    1)
+	if (in->twice || (in->question != NULL) + in->compare + in->verify + in->quick > 1)
 		return err_set(e, ERR_USAGE,
-			       "--vmcoreinfo, --vtop, --regs, --compare, --verify, --quick: one of "
-			       "them at a time");
+			       "--vmcoreinfo, --vtop, --regs, --tasks, --modules, --sym, --type, "
+			       "--compare, --verify, --quick: one of them at a time");
 	return 0;
 }
 
@@ -395,6 +421,10 @@ static int parse_options(struct inspect *in, int argc, char **argv, struct err *
 		{ "vtop", required_argument, NULL, OPT_VTOP },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "regs", no_argument, NULL, OPT_REGS },
+		{ "tasks", no_argument, NULL, OPT_TASKS },
+		{ "modules", no_argument, NULL, OPT_MODULES },
+		{ "sym", required_argument, NULL, OPT_SYM },
+		{ "type", required_argument, NULL, OPT_TYPE },
 		{ "support", no_argument, NULL, OPT_SUPPORT },
 		{ "json", no_argument, NULL, 'j' },
 		{ "quick", no_argument, NULL, 'q' },
@@ -426,13 +456,13 @@ static int parse_options(struct inspect *in, int argc, char **argv, struct err *
 static int inspect_run(int argc, char **argv, struct err *e)
 {
 	_cleanup_free_ char **second = calloc((size_t)argc + 1, sizeof(*second));
-	_cleanup_free_ char **addresses = calloc((size_t)argc + 1, sizeof(*addresses));
+	_cleanup_free_ char **about = calloc((size_t)argc + 1, sizeof(*about));
 	static struct inspect in; /* large, and there is only one */
 	int status;
 
-	if (!second || !addresses)
+	if (!second || !about)
 		return err_set(e, ERR_NOMEM, "out of memory"), STATUS_FAILED;
-	in = (struct inspect){ .second = second, .addresses = addresses };
+	in = (struct inspect){ .second = second, .about = about };
 	talk_init(&in.talk, "dumptool inspect", false);
 	status = parse_options(&in, argc, argv, e);
 	if (status >= 0)

@@ -31,9 +31,12 @@ struct inspect {
 	char **second; /* files of the dump to compare with */
 	unsigned int nr_second;
 	struct input_opts in;
-	bool json, quick, verify, compare, vmcoreinfo, regs, support, verbose;
-	char **addresses; /* of --vtop */
-	unsigned int nr_addresses;
+	bool json, quick, verify, compare, support, verbose;
+	/* What is asked instead of an overview; NULL: nothing. Fills E when there is no answer. */
+	int (*question)(struct inspect *in, struct err *e);
+	bool twice;   /* two different ones were asked */
+	char **about; /* addresses and names that it is about */
+	unsigned int nr_about;
 	unsigned int threads; /* 0: one for each CPU */
 	char release[65], version[65], machine[65], build_id[65];
 	int64_t crash_time;
@@ -49,23 +52,31 @@ bool inspect_is_complete(const struct inspect *in);
 /* inspect_print.c */
 void inspect_print_text(const struct inspect *in);
 void inspect_print_json(const struct inspect *in);
-/* The text of the VMCOREINFO note, control characters escaped. ERR_MISSING. */
-int inspect_print_vmcoreinfo(const struct dump *d, struct err *e);
+/* A question: the text of the VMCOREINFO note, control characters escaped. ERR_MISSING. */
+int inspect_vmcoreinfo(struct inspect *in, struct err *e);
 /* "xz of flattened of ELF core" */
 void inspect_format_text(const struct source *s, const char *title, char *ret, size_t size);
 struct json;
 /* The same as an array "wrapped_in", outermost first. */
 void inspect_json_wrapping(struct json *j, const struct source *s);
-/* The array "cpus". */
-void inspect_json_cpus(struct json *j, const struct dump *d);
+/* The array "cpus"; ALL: with registers of floating point and vectors. */
+void inspect_json_cpus(struct json *j, const struct dump *d, bool all);
 
 /*
- * inspect_kernel.c. Print where in->addresses lie, "-" for those on standard input. ERR_MISSING
- * when some are not translated; ERR_USAGE.
+ * inspect_kernel.c. Print where the addresses that it is about lie, "-" for those on standard input.
+ * ERR_MISSING when some are not translated; ERR_USAGE.
  */
 int inspect_vtop(struct inspect *in, struct err *e);
 /* Print all registers of all CPUs. ERR_MISSING. */
-int inspect_regs(const struct inspect *in, struct err *e);
+int inspect_regs(struct inspect *in, struct err *e);
+
+/* inspect_tasks.c: what runs, and what is loaded. ERR_MISSING names the fact that is not known. */
+int inspect_tasks(struct inspect *in, struct err *e);
+int inspect_modules(struct inspect *in, struct err *e);
+
+/* inspect_symbols.c: the names or addresses, or the types, that it is about. ERR_MISSING. */
+int inspect_symbols(struct inspect *in, struct err *e);
+int inspect_types(struct inspect *in, struct err *e);
 
 /* inspect_compare.c: page by page, note by note. Returns an exit status. */
 int inspect_compare(struct inspect *in, struct err *e);

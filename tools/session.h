@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <stdio.h>
 
+#include "assume.h"
 #include "dump.h"
 #include "format.h"
 #include "kernel.h"
@@ -20,6 +21,7 @@ struct session {
 	struct dump *dump;
 	struct kernel kernel;
 	struct xlat xlat;
+	char *assumed; /* facts that the user gave, which KERNEL points into; or NULL */
 	struct err
 		no_xlat; /* why kernel addresses cannot be translated, when xlat.paging is NULL */
 };
@@ -28,14 +30,14 @@ struct session {
 struct input_opts {
 	unsigned int source_flags; /* for source_open() */
 	struct spool_opts spool;
-	struct bind_force force;
+	struct assume assume;
 	struct progress *progress; /* of the search for VMCOREINFO; NULL: nobody looks */
 	const char *vmcoreinfo; /* a file, "scan", "none"; NULL: the note, else memory */
 };
 
 /* getopt values of the options that every command which reads dumps takes. */
 enum { INPUT_OPT_FIRST = 0x1000, INPUT_OPT_ARCH = INPUT_OPT_FIRST, INPUT_OPT_PAGE_SIZE,
-       INPUT_OPT_VMCOREINFO, INPUT_OPT_SPOOL_DIR, INPUT_OPT_SPOOL_LIMIT, INPUT_OPT_LAST };
+       INPUT_OPT_ASSUME, INPUT_OPT_VMCOREINFO, INPUT_OPT_SPOOL_DIR, INPUT_OPT_SPOOL_LIMIT, INPUT_OPT_LAST };
 
 #define NR_INPUT_OPTIONS (INPUT_OPT_LAST - INPUT_OPT_FIRST)
 
@@ -80,6 +82,18 @@ void session_close(struct session *s);
  * dump has no VMCOREINFO note, the one that lies in memory becomes its note, and is announced.
  */
 int session_bind(struct session *s, const struct input_opts *o, struct log *log, struct err *e);
+
+/*
+ * From now on facts come out of the kernel's memory, too: symbols by kallsyms, types by BTF. They are
+ * looked for when the first one is asked for.
+ */
+void session_deepen(struct session *s);
+
+/*
+ * E names a fact that is not known after session_deepen(): add why nobody knows it, and what would help.
+ * Returns -1.
+ */
+int session_explain(const struct session *s, struct err *e);
 
 /* Is PATH one of the files that are read here? Then it must not be written. */
 bool session_reads(const struct session *s, const char *path);

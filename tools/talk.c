@@ -182,3 +182,15 @@ struct progress *talk_progress(struct talk *t)
 							   : 1;
 	return &t->progress;
 }
+
+void print_escaped(FILE *f, const char *text)
+{
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c >= ' ' && c < 0x7f)
+			putc(c, f);
+		else
+			fprintf(f, "\\x%02x", c);
+	}
+}

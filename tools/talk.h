@@ -56,4 +56,7 @@ void talk_say(struct talk *t, int kind, const char *fmt, ...) __attribute__((for
 /* Where messages of that kind go. */
 FILE *talk_stream(const struct talk *t, int kind);
 
+/* TEXT out of a dump: what does not print, as \xNN. */
+void print_escaped(FILE *f, const char *text);
+
 #endif

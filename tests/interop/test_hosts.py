@@ -12,6 +12,7 @@ import elfgen
 import eras
 import harness
 import kimage
+import machine
 
 PLAIN = (("-d", 31, "--compress=none"),)
 CODECS = PLAIN + (("-d", 0, "--compress=zlib", "--num-threads", 3), ("-d", 31, "--compress=lzo"),
@@ -101,6 +102,10 @@ def test(tap, tool, folder):
         kimage.Image(text, eras.ERAS[era], levels=levels, vmemmap="4k").write(source)
         check_input(tap, tools, f"Linux {era}", source, out, CODECS)
         check_same(tap, tools, f"Linux {era}: dmesg", ("dmesg", source), out)
+        os.unlink(source)
+    for name, path in harness.descriptions("model-"):
+        machine.Machine(path).build(source)
+        check_input(tap, tools, name, source, out, PLAIN)
         os.unlink(source)
     for name, path in harness.descriptions("elf-"):
         elfgen.Description(path).build(source)

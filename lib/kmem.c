@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "kmem.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "arch.h"
+#include "cleanup.h"
+
+/* No structure of a kernel is larger; what says so lies. */
+#define MAX_OFFSET (1u << 20)
+#define MAX_CPUS 8192 /* NR_CPUS of any architecture */
+
+static uint32_t word_of(const struct kmem *m)
+{
+	return m->reader->dump->id.word == 4 ? 4 : 8;
+}
+
+bool kmem_member(const struct kmem *m, const char *name, uint32_t width, struct member *ret)
+{
+	uint64_t off, size = width ? width : word_of(m);
+
+	if (!kernel_fact(m->kernel, FACT_OFFSET, name, &off) || off > MAX_OFFSET)
+		return false;
+	(void)kernel_fact(m->kernel, FACT_WIDTH, name, &size);
+	if (!size || size > MAX_OFFSET)
+		return false;
+	*ret = (struct member){ .off = off, .size = (uint32_t)size };
+	return true;
+}
+
+int kmem_members(const struct kmem *m, const struct member_need *needs, size_t nr, void *ret,
+		 struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < nr; i++) {
+		struct member *to = (struct member *)((char *)ret + needs[i].at);
+
+		*to = (struct member){ .size = 0 };
+		if (!kmem_member(m, needs[i].name, needs[i].width, to) && !needs[i].optional)
+			return err_set(e, ERR_MISSING, "OFFSET(%s) is not known", needs[i].name);
+	}
+	return 0;
+}
+
+int kmem_read(const struct kmem *m, uint64_t vaddr, void *buf, size_t len, struct err *e)
+{
+	return xlat_read(m->xlat, m->reader, vaddr, buf, len, e);
+}
+
+int kmem_uint(const struct kmem *m, uint64_t vaddr, unsigned int size, uint64_t *ret, struct err *e)
+{
+	return xlat_read_uint(m->xlat, m->reader, vaddr, size, ret, e);
+}
+
+int kmem_word(const struct kmem *m, uint64_t vaddr, uint64_t *ret, struct err *e)
+{
+	return kmem_uint(m, vaddr, word_of(m), ret, e);
+}
+
+int kmem_get(const struct kmem *m, uint64_t vaddr, const struct member *member, uint64_t *ret,
+	     struct err *e)
+{
+	if (!member->size || member->size > 8 || member->size & (member->size - 1))
+		return err_set(e, ERR_MISSING, "a member of %" PRIu32 " bytes is no number",
+			       member->size);
+	return kmem_uint(m, vaddr + member->off, member->size, ret, e);
+}
+
+/* Piece by piece: what follows the text may not be there. */
+int kmem_string(const struct kmem *m, uint64_t vaddr, char *buf, size_t size, struct err *e)
+{
+	size_t done = 0;
+
+	while (done < size - 1) {
+		size_t n = MIN(size - 1 - done, 64 - (size_t)((vaddr + done) % 64));
+
+		if (kmem_read(m, vaddr + done, buf + done, n, e))
+			return -1;
+		if (memchr(buf + done, '\0', n))
+			return 0;
+		done += n;
+	}
+	buf[done] = '\0';
+	return 0;
+}
+
+int kmem_list_next(const struct kmem *m, struct list_walk *s, uint64_t head, uint64_t max,
+		   uint64_t *pos, struct err *e)
+{
+	uint64_t next;
+
+	if (s->steps == s->power) { /* the hare waits here until twice as many steps are done */
+		s->power = s->power ? 2 * s->power : 1;
+		s->hare = *pos;
+	}
+	/* struct list_head: next comes first (include/linux/types.h) */
+	if (kmem_word(m, *pos, &next, e))
+		return -1;
+	if (next == head)
+		return 1;
+	if (next == s->hare || ++s->steps > max)
+		return err_set(
+			e, ERR_CORRUPT,
+			"the list at 0x%" PRIx64 " %s after %" PRIu64 " nodes, at 0x%" PRIx64, head,
+			next == s->hare ? "runs in a circle" : "does not end", s->steps, next);
+	*pos = next;
+	return 0;
+}
+
+/* ---- CPUs ---- */
+
+/* Where the array of per-CPU offsets is, when the kernel has one. */
+static bool percpu_offsets(const struct kmem *m, uint64_t *ret)
+{
+	return kernel_fact(m->kernel, FACT_SYMBOL, "__per_cpu_offset", ret);
+}
+
+/* Bit CPU of __cpu_possible_mask, which before 4.5 was cpu_possible_bits; true when not known. */
+static bool is_possible(const struct kmem *m, int cpu)
+{
+	struct err ignored = ERR_INIT;
+	uint32_t bits = 8 * word_of(m);
+	uint64_t mask, word;
+
+	if (!kernel_fact(m->kernel, FACT_SYMBOL, "__cpu_possible_mask", &mask) &&
+	    !kernel_fact(m->kernel, FACT_SYMBOL, "cpu_possible_bits", &mask))
+		return true;
+	return !kmem_word(m, mask + (uint32_t)cpu / bits * (bits / 8), &word, &ignored) &&
+	       word >> ((uint32_t)cpu % bits) & 1;
+}
+
+static int nr_cpus(const struct kmem *m)
+{
+	struct err ignored = ERR_INIT;
+	uint64_t at, n = 1;
+
+	if (!percpu_offsets(m, &at))
+		return 1;
+	if (kernel_fact(m->kernel, FACT_SYMBOL, "nr_cpu_ids", &at))
+		(void)kmem_uint(m, at, 4, &n, &ignored);
+	return (int)MIN(n, (uint64_t)MAX_CPUS);
+}
+
+bool kmem_next_cpu(const struct kmem *m, int *cpu)
+{
+	int nr = nr_cpus(m);
+
+	while (++*cpu < nr)
+		if (nr == 1 || is_possible(m, *cpu))
+			return true;
+	return false;
+}
+
+int kmem_percpu(const struct kmem *m, const char *name, int cpu, uint64_t *ret, struct err *e)
+{
+	uint64_t at, offsets, off = 0;
+
+	if (kernel_need(m->kernel, FACT_SYMBOL, name, &at, e))
+		return -1;
+	if (percpu_offsets(m, &offsets) &&
+	    kmem_word(m, offsets + (uint64_t)cpu * word_of(m), &off, e))
+		return err_add(e, "per-CPU offset of CPU %d", cpu);
+	*ret = at + off;
+	if (word_of(m) == 4)
+		*ret = (uint32_t)*ret;
+	return 0;
+}
+
+/* ---- looking through the image ---- */
+
+bool kmem_image(const struct kmem *m, uint64_t *start, uint64_t *end)
+{
+	const struct arch *arch = m->reader->dump->arch;
+
+	if (!arch)
+		return false;
+	if (arch->image_range)
+		return arch->image_range(m->xlat, m->kernel, start, end);
+	if (!arch->image_max || !kernel_fact(m->kernel, FACT_SYMBOL, "_stext", start))
+		return false;
+	*start &= -arch->image_align;
+	*end = *start + MIN(arch->image_max, UINT64_MAX - *start);
+	return true;
+}
+
+#define MAX_PATTERN 64
+#define SEARCH_PIECE 4096 /* no page is smaller */
+#define SEARCH_STEPS (4u << 20)
+
+struct search {
+	const struct kmem *m;
+	const void *pattern;
+	size_t len;
+	uint64_t align;
+	kmem_verify_fn verify;
+	void *priv;
+	uint64_t found;
+	/* the end of what was looked at last, for what lies across */
+	uint64_t tail_end;
+	size_t tail;
+	uint8_t buf[MAX_PATTERN + SEARCH_PIECE];
+};
+
+/* Look at N bytes in the buffer, which are those at VADDR. */
+static int search_buffer(struct search *s, uint64_t vaddr, size_t n)
+{
+	const uint8_t *p = s->buf, *end = s->buf + n;
+
+	while ((p = memmem(p, (size_t)(end - p), s->pattern, s->len))) {
+		uint64_t at = vaddr + (uint64_t)(p - s->buf);
+
+		if (!(at & (s->align - 1)) && s->verify(s->m, at, s->priv)) {
+			s->found = at;
+			return 1;
+		}
+		p++;
+	}
+	return 0;
+}
+
+static int search_mapping(void *priv, const struct mapping *map)
+{
+	struct search *s = priv;
+	struct err ignored = ERR_INIT;
+	uint64_t off;
+
+	for (off = 0; off < map->len; off += SEARCH_PIECE) {
+		size_t n = (size_t)MIN(map->len - off, (uint64_t)SEARCH_PIECE);
+		uint64_t at = map->vaddr + off;
+
+		if (s->tail_end != at)
+			s->tail = 0;
+		if (reader_read(s->m->reader, SPACE_PHYS, map->paddr + off, s->buf + s->tail, n,
+				&ignored))
+			continue;
+		if (search_buffer(s, at - s->tail, s->tail + n))
+			return 1;
+		n += s->tail;
+		s->tail = MIN(n, s->len - 1);
+		memmove(s->buf, s->buf + n - s->tail, s->tail);
+		s->tail_end = at + MIN(map->len - off, (uint64_t)SEARCH_PIECE);
+	}
+	return 0;
+}
+
+bool kmem_search(const struct kmem *m, const void *pattern, size_t len, uint64_t align,
+		 kmem_verify_fn verify, void *priv, uint64_t *ret)
+{
+	struct search s = { .m = m,
+			    .pattern = pattern,
+			    .len = len,
+			    .align = align,
+			    .verify = verify,
+			    .priv = priv };
+	struct xlat_visitor v = { .mapping = search_mapping, .priv = &s };
+	uint64_t start, end;
+
+	if (!len || len > MAX_PATTERN || !kmem_image(m, &start, &end) ||
+	    xlat_walk(m->xlat, m->reader, start, end - 1, SEARCH_STEPS, &v) != 1)
+		return false;
+	*ret = s.found;
+	return true;
+}

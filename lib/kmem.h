@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The crashed kernel's own memory by virtual address, and its structures by the names of their
+ * members. No offset stands in the source: each comes from a fact, and a structure of another
+ * kernel is read as that kernel had it.
+ */
+#ifndef KMEM_H
+#define KMEM_H
+
+#include "dump.h"
+#include "kernel.h"
+#include "xlat.h"
+
+/* Who reads: one thread, and what it reads by. Nothing in it is owned. */
+struct kmem {
+	const struct kernel *kernel;
+	const struct xlat *xlat;
+	struct reader *reader;
+};
+
+/* A member of a structure, of at most 8 bytes where it is read as a number. */
+struct member {
+	uint64_t off;
+	uint32_t size; /* bytes */
+};
+
+/*
+ * The member NAME, "task_struct.pid" or "task_struct.thread.sp": FACT_OFFSET, and FACT_WIDTH, or
+ * WIDTH bytes where no provider tells it (VMCOREINFO does not). False when it is not known, or is
+ * larger than a page.
+ */
+bool kmem_member(const struct kmem *m, const char *name, uint32_t width, struct member *ret);
+
+/* One row for each member that a walk needs. */
+struct member_need {
+	const char *name;
+	uint32_t width; /* where not told: bytes, 0 for a long of the dump */
+	bool optional;	/* else ERR_MISSING names it */
+	size_t at;	/* offset of a struct member in the result; its size is 0 when not known */
+};
+
+int kmem_members(const struct kmem *m, const struct member_need *needs, size_t nr, void *ret,
+		 struct err *e);
+
+/* LEN bytes at VADDR. Errors of xlat_read(). */
+int kmem_read(const struct kmem *m, uint64_t vaddr, void *buf, size_t len, struct err *e);
+
+/* A number of SIZE bytes (1, 2, 4, 8), not sign extended; a long or pointer of the dump. */
+int kmem_uint(const struct kmem *m, uint64_t vaddr, unsigned int size, uint64_t *ret,
+	      struct err *e);
+int kmem_word(const struct kmem *m, uint64_t vaddr, uint64_t *ret, struct err *e);
+
+/* A member of the structure at VADDR as a number. ERR_MISSING when it is not known. */
+int kmem_get(const struct kmem *m, uint64_t vaddr, const struct member *member, uint64_t *ret,
+	     struct err *e);
+
+/*
+ * Text at VADDR, up to its NUL or SIZE - 1 bytes, into BUF and terminated. Whatever it holds: who
+ * prints it escapes it.
+ */
+int kmem_string(const struct kmem *m, uint64_t vaddr, char *buf, size_t size, struct err *e);
+
+/*
+ * A list of the kernel (struct list_head at HEAD): *POS, HEAD at first, becomes the next node. Ends
+ * with 1 at the head again; ERR_CORRUPT for a loop that does not come back there and after MAX
+ * nodes; errors of reading. STATE begins as zeros.
+ */
+struct list_walk {
+	uint64_t steps, power,
+		hare; /* Brent's cycle detection: no memory, at most thrice the loop */
+};
+int kmem_list_next(const struct kmem *m, struct list_walk *state, uint64_t head, uint64_t max,
+		   uint64_t *pos, struct err *e);
+
+/*
+ * CPUs: their number is not known beforehand. *CPU, -1 at first, becomes the next one that is
+ * possible; false after the last. Without the facts: CPU 0 alone.
+ */
+bool kmem_next_cpu(const struct kmem *m, int *cpu);
+
+/* Where CPU has the per-CPU variable that SYMBOL(name) is; ERR_MISSING. */
+int kmem_percpu(const struct kmem *m, const char *name, int cpu, uint64_t *ret, struct err *e);
+
+/*
+ * Where the kernel image is mapped, [*START, *END), by the architecture's word: longer than it is,
+ * never shorter. False when not known.
+ */
+bool kmem_image(const struct kmem *m, uint64_t *start, uint64_t *end);
+
+/* Is what was looked for at VADDR? */
+typedef bool (*kmem_verify_fn)(const struct kmem *m, uint64_t vaddr, void *priv);
+
+/*
+ * The first place in the kernel image, at a multiple of ALIGN, that begins with LEN (at most 64)
+ * bytes at PATTERN and that VERIFY accepts. What cannot be read is passed over.
+ */
+bool kmem_search(const struct kmem *m, const void *pattern, size_t len, uint64_t align,
+		 kmem_verify_fn verify, void *priv, uint64_t *ret);
+
+#endif

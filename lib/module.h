@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The loaded modules of the crashed kernel (include/linux/module.h), by its facts. */
+#ifndef MODULE_H
+#define MODULE_H
+
+#include "kallsyms.h"
+#include "kmem.h"
+
+#define MODULE_NAME_MAX 64
+#define MODULE_BUILD_ID_MAX 20
+#define MODULE_PARTS 8 /* enum mod_mem_type, 6.4 (commit ac3b43283923) */
+
+struct module {
+	uint64_t addr; /* of its struct module */
+	char name[MODULE_NAME_MAX];
+	char state; /* 'L' live, 'C' coming, 'G' going, 'U' unformed; '?' */
+	struct {
+		uint64_t addr, size;
+	} part[MODULE_PARTS]; /* its memory, text first */
+	unsigned int nr_parts;
+	uint64_t size; /* bytes of all of them, as lsmod(8) */
+	uint8_t build_id[MODULE_BUILD_ID_MAX];
+	uint8_t build_id_len; /* 0: not known */
+	char srcversion[33];  /* "" where it has none */
+	uint64_t taints;
+	/* where its symbols are */
+	uint64_t symtab, nr_symbols, strtab, typetab;
+	uint64_t btf, btf_size; /* its split BTF, virtual address; 0 */
+};
+
+struct module_stats {
+	uint64_t told, broken;
+};
+
+typedef int (*module_fn)(void *priv, const struct module *m, struct err *e);
+
+/* Tell every module in the order of the kernel's list, newest first. As task_each(). */
+int module_each(const struct kmem *m, module_fn fn, void *priv, struct module_stats *stats,
+		struct err *e);
+
+/* The symbol number I of MODULE; false behind the last, 'name' is "" for one that cannot be read.
+ */
+bool module_symbol(const struct kmem *m, const struct module *module, uint64_t i,
+		   struct symbol *ret);
+
+#endif

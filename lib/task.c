@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "task.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "arch.h"
+#include "cleanup.h"
+#include "log.h"
+
+#define MAX_PID (4u << 20) /* PID_MAX_LIMIT, include/linux/threads.h: no kernel has more tasks */
+
+struct places {
+	struct member tasks, pid, tgid, comm, stack, signal, thread_node, thread_head, thread_group;
+	struct member state, old_state, exit_state, mm, pgd, on_cpu;
+	struct member cpu, info_cpu,
+		stack_cpu; /* in the task, in its thread_info there, on its stack */
+	struct member curr, idle;
+};
+
+#define NEED(field, text, bytes, may_lack)                          \
+	{                                                           \
+		.name = text, .width = bytes, .optional = may_lack, \
+		.at = offsetof(struct places, field)                \
+	}
+
+/* What is missing in one era has another name in the next; the rest of a row is said where it is
+ * used. */
+static const struct member_need needs[] = {
+	NEED(tasks, "task_struct.tasks", 0, false),
+	NEED(pid, "task_struct.pid", 4, false),
+	NEED(tgid, "task_struct.tgid", 4, true),
+	NEED(comm, "task_struct.comm", TASK_NAME_MAX, true),
+	NEED(stack, "task_struct.stack", 0, true),
+	NEED(signal, "task_struct.signal", 0, true),
+	NEED(thread_node, "task_struct.thread_node", 0, true), /* 3.14 */
+	NEED(thread_head, "signal_struct.thread_head", 0, true),
+	NEED(thread_group, "task_struct.thread_group", 0, true), /* up to 6.6 */
+	NEED(state, "task_struct.__state", 4, true),		 /* 5.14 */
+	NEED(old_state, "task_struct.state", 0, true),
+	NEED(exit_state, "task_struct.exit_state", 4, true),
+	NEED(mm, "task_struct.mm", 0, true),
+	NEED(pgd, "mm_struct.pgd", 0, true),
+	NEED(on_cpu, "task_struct.on_cpu", 4, true),
+	NEED(info_cpu, "task_struct.thread_info.cpu", 4, true), /* 5.16, commit bcf9033e5449 */
+	NEED(cpu, "task_struct.cpu", 4, true),
+	NEED(stack_cpu, "thread_info.cpu", 4, true),
+	NEED(curr, "rq.curr", 0, true),
+	NEED(idle, "rq.idle", 0, true),
+};
+
+/*
+ * Where a task that does not run has its stack pointer: the first that is known. In thread_struct
+ * of arch/ARCH/include/asm/processor.h, on 32-bit Arm in thread_info.
+ */
+static const char *const saved_sp[] = {
+	"task_struct.thread.cpu_context.sp",	  /* arm64 */
+	"task_struct.thread_info.cpu_context.sp", /* arm, 5.16 and later */
+	"task_struct.thread.sp",		  /* x86, riscv */
+	"task_struct.thread.ksp",		  /* ppc, s390 */
+	"task_struct.thread.reg03",		  /* loongarch */
+	"task_struct.thread.reg29",		  /* mips */
+};
+
+struct walk {
+	const struct kmem *m;
+	struct places at;
+	struct member sp, stack_sp;
+	task_fn fn;
+	void *priv;
+	struct task_stats *stats;
+};
+
+static void broken(struct walk *w, const struct err *why)
+{
+	if (!w->stats->broken++)
+		log_warn(w->m->reader->dump->log, "tasks: the list is damaged: %s", why->text);
+}
+
+/* A member as a number, or MISSING when it is not known or cannot be read. */
+static uint64_t value(const struct walk *w, uint64_t at, const struct member *member,
+		      uint64_t missing)
+{
+	struct err ignored = ERR_INIT;
+	uint64_t v;
+
+	return member->size && !kmem_get(w->m, at, member, &v, &ignored) ? v : missing;
+}
+
+/* Letters of fs/proc/array.c, bits of include/linux/sched.h since 4.14 (commit 8ef9925b02c2). */
+static char state_letter(uint64_t state, uint64_t exit_state)
+{
+	static const struct {
+		uint64_t bit;
+		char letter;
+	} letters[] = { { 0x20, 'Z' }, { 0x10, 'X' }, { 0x40, 'P' }, { 0x8, 't' },
+			{ 0x4, 'T' },  { 0x2, 'D' },  { 0x1, 'S' } };
+	size_t i;
+
+	if ((state & 0x402) == 0x402) /* TASK_NOLOAD: waits, and is no load */
+		return 'I';
+	for (i = 0; i < ARRAY_SIZE(letters); i++)
+		if ((state | exit_state) & letters[i].bit)
+			return letters[i].letter;
+	return 'R';
+}
+
+static void read_cpu(const struct walk *w, struct task *t)
+{
+	uint64_t cpu = UINT64_MAX;
+
+	if (w->at.info_cpu.size)
+		cpu = value(w, t->addr, &w->at.info_cpu, cpu);
+	else if (w->at.cpu.size)
+		cpu = value(w, t->addr, &w->at.cpu, cpu);
+	else if (t->stack)
+		cpu = value(w, t->stack, &w->at.stack_cpu, cpu);
+	t->cpu = cpu <= INT32_MAX ? (int32_t)cpu : -1;
+}
+
+static void read_rest(const struct walk *w, struct task *t)
+{
+	uint64_t exit_state = value(w, t->addr, &w->at.exit_state, 0);
+
+	t->tgid = (int32_t)value(w, t->addr, &w->at.tgid, (uint64_t)t->pid);
+	t->stack = value(w, t->addr, &w->at.stack, 0);
+	t->mm = value(w, t->addr, &w->at.mm, 0);
+	t->pgd = t->mm ? value(w, t->mm, &w->at.pgd, 0) : 0;
+	t->raw_state =
+		value(w, t->addr, w->at.state.size ? &w->at.state : &w->at.old_state, UINT64_MAX);
+	t->state = t->raw_state == UINT64_MAX ? '?' : state_letter(t->raw_state, exit_state);
+	read_cpu(w, t);
+	if (!t->running)
+		t->running = value(w, t->addr, &w->at.on_cpu, 0) == 1;
+	if (t->running)
+		return;
+	if (w->sp.size)
+		t->sp = value(w, t->addr, &w->sp, 0);
+	else if (t->stack)
+		t->sp = value(w, t->stack, &w->stack_sp, 0);
+}
+
+/* Tell the task at ADDR. 1 when it is none. */
+static int tell(struct walk *w, uint64_t addr, bool running, bool idle, struct err *e)
+{
+	struct task t = { .addr = addr, .running = running, .is_idle = idle };
+	struct err why = ERR_INIT;
+	uint64_t pid;
+
+	if (kmem_get(w->m, addr, &w->at.pid, &pid, &why)) {
+		broken(w, &why);
+		return 1;
+	}
+	if (pid > MAX_PID) {
+		err_set(&why, ERR_CORRUPT, "no task is at 0x%" PRIx64 ": its pid is %" PRIu64, addr,
+			pid);
+		broken(w, &why);
+		return 1;
+	}
+	t.pid = (int32_t)pid;
+	if (w->at.comm.size)
+		(void)!kmem_string(w->m, addr + w->at.comm.off, t.name, sizeof(t.name), &why);
+	read_rest(w, &t);
+	w->stats->told++;
+	return w->fn(w->priv, &t, e) ? -1 : 0;
+}
+
+/* Is it what its CPU runs, by the run queue? */
+static bool is_current(const struct walk *w, uint64_t rq, uint64_t task)
+{
+	return value(w, rq, &w->at.curr, 0) == task;
+}
+
+/* The idle tasks, which are in no list. Without their run queues the first one's: init_task. */
+static int tell_idle(struct walk *w, uint64_t init_task, struct err *e)
+{
+	struct err why = ERR_INIT;
+	bool any = false;
+	int cpu = -1, stop;
+
+	while (w->at.idle.size && kmem_next_cpu(w->m, &cpu)) {
+		uint64_t rq, task;
+
+		if (kmem_percpu(w->m, "runqueues", cpu, &rq, &why))
+			break;
+		task = value(w, rq, &w->at.idle, 0);
+		if (!task)
+			continue;
+		stop = tell(w, task, is_current(w, rq, task), true, e);
+		if (stop < 0)
+			return stop;
+		any = true;
+	}
+	return any ? 0 : MIN(0, tell(w, init_task, false, true, e));
+}
+
+/* The other threads of the process whose leader is at TASK. */
+static int tell_threads(struct walk *w, uint64_t task, struct err *e)
+{
+	uint64_t head, off, pos, signal;
+	struct list_walk state = { .steps = 0 };
+	struct err why = ERR_INIT;
+	int end;
+
+	if (w->at.thread_node.size && w->at.thread_head.size) {
+		signal = value(w, task, &w->at.signal, 0);
+		if (!signal) /* it is being reaped */
+			return 0;
+		head = signal + w->at.thread_head.off;
+		off = w->at.thread_node.off;
+	} else if (w->at.thread_group.size) {
+		off = w->at.thread_group.off;
+		head = task + off;
+	} else {
+		return 0;
+	}
+	for (pos = head; !(end = kmem_list_next(w->m, &state, head, MAX_PID, &pos, &why));) {
+		int stop = pos - off == task ? 0 : tell(w, pos - off, false, false, e);
+
+		if (stop)
+			return MIN(stop, 0);
+	}
+	if (end < 0)
+		broken(w, &why);
+	return 0;
+}
+
+static int tell_processes(struct walk *w, uint64_t init_task, struct err *e)
+{
+	uint64_t head = init_task + w->at.tasks.off, pos = head;
+	struct list_walk state = { .steps = 0 };
+	struct err why = ERR_INIT;
+	int end, stop;
+
+	while (!(end = kmem_list_next(w->m, &state, head, MAX_PID, &pos, &why))) {
+		uint64_t task = pos - w->at.tasks.off;
+
+		stop = tell(w, task, false, false, e);
+		if (stop)
+			return MIN(stop, 0);
+		if (tell_threads(w, task, e))
+			return -1;
+	}
+	if (end < 0)
+		broken(w, &why);
+	return 0;
+}
+
+int task_each(const struct kmem *m, task_fn fn, void *priv, struct task_stats *stats, struct err *e)
+{
+	struct walk w = { .m = m, .fn = fn, .priv = priv, .stats = stats };
+	uint64_t init_task;
+	size_t i;
+
+	*stats = (struct task_stats){ .told = 0 };
+	if (kernel_need(m->kernel, FACT_SYMBOL, "init_task", &init_task, e) ||
+	    kmem_members(m, needs, ARRAY_SIZE(needs), &w.at, e))
+		return -1;
+	for (i = 0; !w.sp.size && i < ARRAY_SIZE(saved_sp); i++)
+		(void)kmem_member(m, saved_sp[i], 0, &w.sp);
+	if (!w.sp.size)
+		(void)kmem_member(m, "thread_info.cpu_context.sp", 0, &w.stack_sp);
+	if (tell_idle(&w, init_task, e))
+		return -1;
+	return tell_processes(&w, init_task, e);
+}

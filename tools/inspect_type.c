@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* dumptool inspect --type: the layout of a structure, union or enum, as the kernel's BTF has it. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "btf.h"
+#include "cleanup.h"
+#include "inspect.h"
+#include "json.h"
+
+#define MAX_DEPTH 16
+#define MAX_DECL 512
+
+/* ---- declarations, from the inside out: the way C reads them ---- */
+
+struct decl {
+	char text[MAX_DECL];
+	bool pointer; /* the last thing that was put in front was a star */
+};
+
+static void put_front(struct decl *d, const char *front)
+{
+	char old[MAX_DECL];
+
+	memcpy(old, d->text, sizeof(old));
+	snprintf(d->text, sizeof(d->text), "%s%.*s", front, (int)(MAX_DECL - 1 - strlen(front)),
+		 old);
+}
+
+static void put_back(struct decl *d, const char *back)
+{
+	size_t len = strlen(d->text);
+
+	if (d->pointer) { /* binds less than what follows */
+		put_front(d, "(");
+		len = strlen(d->text);
+		snprintf(d->text + len, sizeof(d->text) - len, ")");
+		len = strlen(d->text);
+		d->pointer = false;
+	}
+	snprintf(d->text + len, sizeof(d->text) - len, "%s", back);
+}
+
+static const char *keyword(enum btf_kind kind)
+{
+	return kind == BTF_STRUCT			? "struct "
+	       : kind == BTF_UNION			? "union "
+	       : kind == BTF_ENUM || kind == BTF_ENUM64 ? "enum "
+							: "";
+}
+
+/* What stands at the beginning: a name, or what an unnamed thing is. */
+static void put_base(struct decl *d, const struct btf *b, uint32_t id)
+{
+	const char *name = id ? btf_name(b, id) : "void";
+	char front[MAX_DECL];
+
+	if (btf_kind(b, id) == BTF_FWD)
+		snprintf(front, sizeof(front), "struct %.250s", name);
+	else
+		snprintf(front, sizeof(front), "%s%.250s", keyword(btf_kind(b, id)),
+			 name[0] ? name : "{...}");
+	if (d->text[0])
+		strcat(front, " ");
+	put_front(d, front);
+}
+
+static void declare(struct decl *d, const struct btf *b, uint32_t id, const char *name)
+{
+	unsigned int i;
+	uint32_t len, of;
+	char number[16];
+
+	*d = (struct decl){ .pointer = false };
+	snprintf(d->text, sizeof(d->text), "%.250s", name);
+	for (i = 0; i < MAX_DEPTH; i++) {
+		switch (btf_kind(b, id)) {
+		case BTF_PTR:
+			put_front(d, "*");
+			d->pointer = true;
+			break;
+		case BTF_ARRAY:
+			btf_array(b, id, &len, &of);
+			snprintf(number, sizeof(number), "[%" PRIu32 "]", len);
+			put_back(d, number);
+			id = of;
+			continue;
+		case BTF_FUNC_PROTO:
+			put_back(d, "(...)");
+			break;
+		case BTF_CONST:
+		case BTF_VOLATILE:
+		case BTF_RESTRICT:
+		case BTF_TYPE_TAG:
+			break;
+		default:
+			put_base(d, b, id);
+			return;
+		}
+		id = btf_target(b, id);
+	}
+	put_base(d, b, id);
+}
+
+/* ---- printing ---- */
+
+struct printer {
+	const struct btf *b;
+	struct json *json; /* or NULL */
+};
+
+static void print_member(const struct printer *p, const struct btf_member *m, unsigned int depth)
+{
+	struct decl d;
+	uint64_t size = 0;
+
+	declare(&d, p->b, m->type, p->json ? "" : m->name);
+	(void)btf_size(p->b, m->type, &size);
+	if (p->json) {
+		json_object(p->json, NULL);
+		json_string(p->json, "name", m->name);
+		json_string(p->json, "type", d.text);
+		json_uint(p->json, "offset", m->bit_off / 8);
+		json_uint(p->json, "size", size);
+		if (m->bits) {
+			json_uint(p->json, "bit", m->bit_off % 8);
+			json_uint(p->json, "bits", m->bits);
+		}
+		json_end(p->json);
+		return;
+	}
+	printf("%8" PRIu32 " %6" PRIu64 "  %*s%s", m->bit_off / 8, size, 4 * (int)depth, "",
+	       d.text);
+	if (m->bits)
+		printf(" : %" PRIu32 " /* from bit %" PRIu32 " */", m->bits, m->bit_off % 8);
+	printf(";\n");
+}
+
+struct level {
+	uint32_t id, next, bit_off;
+};
+
+/* A structure with what is in its unnamed members, in the order of the source. */
+static void print_members(const struct printer *p, uint32_t id)
+{
+	struct level stack[MAX_DEPTH] = { { .id = id } };
+	unsigned int depth = 1;
+
+	while (depth) {
+		struct level *l = &stack[depth - 1];
+		struct btf_member m;
+		uint32_t in;
+
+		if (!btf_member(p->b, l->id, l->next++, &m)) {
+			if (--depth && !p->json)
+				printf("%17s%*s};\n", "", 4 * (int)depth, "");
+			continue;
+		}
+		m.bit_off += l->bit_off;
+		in = btf_resolve(p->b, m.type);
+		if (m.name[0] || depth == MAX_DEPTH ||
+		    (btf_kind(p->b, in) != BTF_STRUCT && btf_kind(p->b, in) != BTF_UNION)) {
+			print_member(p, &m, depth);
+			continue;
+		}
+		if (!p->json)
+			printf("%17s%*s%s{\n", "", 4 * (int)depth, "", keyword(btf_kind(p->b, in)));
+		stack[depth++] = (struct level){ .id = in, .bit_off = m.bit_off };
+	}
+}
+
+static void print_values(const struct printer *p, uint32_t id)
+{
+	const char *name;
+	uint64_t v;
+	uint32_t i;
+
+	for (i = 0; btf_value(p->b, id, i, &name, &v); i++) {
+		if (!p->json) {
+			printf("%17s%s = %" PRId64 ",\n", "    ", name, (int64_t)v);
+			continue;
+		}
+		json_object(p->json, NULL);
+		json_string(p->json, "name", name);
+		json_int(p->json, "value", (int64_t)v);
+		json_end(p->json);
+	}
+}
+
+static void print_type(const struct printer *p, uint32_t id)
+{
+	bool is_enum = btf_kind(p->b, id) == BTF_ENUM || btf_kind(p->b, id) == BTF_ENUM64;
+	uint64_t size = 0;
+	struct decl d;
+
+	declare(&d, p->b, id, "");
+	(void)btf_size(p->b, id, &size);
+	if (p->json) {
+		json_object(p->json, NULL);
+		json_string(p->json, "name", d.text);
+		json_uint(p->json, "size", size);
+		json_array(p->json, is_enum ? "values" : "members");
+	} else {
+		printf("  OFFSET   SIZE  %s { /* %" PRIu64 " bytes */\n", d.text, size);
+	}
+	if (is_enum)
+		print_values(p, id);
+	else
+		print_members(p, id);
+	if (p->json) {
+		json_end(p->json);
+		json_end(p->json);
+	} else {
+		printf("%17s};\n", "");
+	}
+}
+
+/* A type of that name: "task_struct", "struct task_struct", "pid_t" for what it stands for. */
+static uint32_t find_type(const struct btf *b, const char *name)
+{
+	static const struct {
+		const char *word;
+		enum btf_kind kind;
+	} kinds[] = { { "struct ", BTF_STRUCT }, { "union ", BTF_UNION }, { "enum ", BTF_ENUM },
+		      { "enum ", BTF_ENUM64 },	 { "", BTF_TYPEDEF },	  { "", BTF_INT } };
+	uint32_t id = 0;
+	size_t i;
+
+	for (i = 0; !id && i < ARRAY_SIZE(kinds); i++) {
+		size_t n = strlen(kinds[i].word);
+
+		if (strncmp(name, kinds[i].word, n))
+			n = strchr(name, ' ') ? SIZE_MAX : 0;
+		if (n != SIZE_MAX)
+			id = btf_find(b, kinds[i].kind, name + n);
+	}
+	return btf_kind(b, id) == BTF_TYPEDEF ? btf_resolve(b, id) : id;
+}
+
+int inspect_types(struct inspect *in, struct err *e)
+{
+	struct printer p = { .json = NULL };
+	unsigned int i, missing = 0;
+	struct json j;
+
+	session_deepen(&in->session);
+	p.b = kernel_btf(&in->session.kernel, e);
+	if (!p.b)
+		return -1;
+	if (in->json) {
+		p.json = &j;
+		json_begin(&j, stdout);
+		json_document(&j, "types", 1);
+		json_array(&j, "types");
+	}
+	for (i = 0; i < in->nr_about; i++) {
+		uint32_t id = find_type(p.b, in->about[i]);
+
+		if (id)
+			print_type(&p, id);
+		else if (!missing++)
+			err_set(e, ERR_MISSING, "the kernel has no type '%s'", in->about[i]);
+	}
+	if (in->json) {
+		json_end(&j);
+		json_finish(&j);
+	}
+	return missing ? -1 : 0;
+}

@@ -136,6 +136,12 @@ static const struct note_layout notes[] = {
 	{ .owner = NULL },
 };
 
+/* What the user may say: no VMCOREINFO of Arm has PHYS_OFFSET. */
+static const struct arch_fact facts[] = {
+	{ "phys-base", "NUMBER(PHYS_OFFSET)", PHYS_ALIGN, 0, (1ULL << 40) - PHYS_ALIGN },
+	{ NULL, NULL, 0, 0, 0 },
+};
+
 /*
  * Does a table of X's layout at PLACE map itself there, and the kernel's data in line with it? Text
  * that is executed from flash (XIP) is not.
@@ -184,13 +190,18 @@ static bool find_layout(struct xlat *x, const struct dump *d, const struct kerne
 	uint64_t data = kernel_or(k, FACT_SYMBOL, "init_uts_ns", root);
 	char says_lpae[8];
 	unsigned int i;
+	uint64_t base;
 
 	/* Without that line LPAE comes second: a kernel may be older than it. */
 	kernel_text(k, "CONFIG_ARM_LPAE", says_lpae, sizeof(says_lpae));
 	for (i = 0; i < 2; i++) {
 		x->paging =
 			(says_lpae[0] == 'y') == (i == 0) ? &long_descriptors : &short_descriptors;
-		if (find_table(x, d, root, data))
+		if (!xlat_allows(x, x->paging))
+			continue;
+		if (kernel_fact(k, FACT_NUMBER, "PHYS_OFFSET", &base)
+			    ? fits(x, d, root, data, root % SPLIT_ALIGN + base)
+			    : find_table(x, d, root, data))
 			return true;
 	}
 	x->paging = NULL;
@@ -243,6 +254,7 @@ static bool arm_image_range(const struct xlat *x, const struct kernel *k, uint64
 		.pfn_from_phys_base = true,                                     \
 		.uname_pattern = pattern,                                       \
 		.paging = layouts,                                              \
+		.facts = facts,                                                 \
 		.notes = notes,                                                 \
 		.numbers = numbers,                                             \
 		.nr_numbers = ARRAY_SIZE(numbers),                              \

@@ -161,6 +161,13 @@ static const struct note_layout notes[] = {
 	{ .owner = NULL },
 };
 
+/* What the user may say: no VMCOREINFO of i386 has PAGE_OFFSET. */
+static const struct arch_fact facts[] = {
+	{ "page-offset", "NUMBER(PAGE_OFFSET)", SPLIT_STEP, SPLIT_LOWEST, TOP - SPLIT_STEP },
+	{ "kaslr-offset", "KERNELOFFSET", 1 << 20, 0, TOP - 1 },
+	{ NULL, NULL, 0, 0, 0 },
+};
+
 /* Does a table of X's layout map itself, and the kernel's text, where OFFSET says? */
 static bool fits(struct xlat *x, const struct dump *d, const struct kernel *k, uint64_t root,
 		 uint64_t offset)
@@ -182,6 +189,13 @@ static bool find_table(struct xlat *x, const struct dump *d, const struct kernel
 	kernel_text(k, "CONFIG_X86_PAE", says_pae, sizeof(says_pae));
 	for (i = 0; i < 2; i++) {
 		x->paging = (says_pae[0] == 'y') == (i == 0) ? &pae : &plain;
+		if (!xlat_allows(x, x->paging))
+			continue;
+		if (kernel_fact(k, FACT_NUMBER, "PAGE_OFFSET", &offset)) {
+			if (fits(x, d, k, root, offset))
+				return true;
+			continue;
+		}
 		/* The lowest part of memory is where the kernel mostly is: from the top. */
 		for (offset = root & -SPLIT_STEP; offset >= SPLIT_LOWEST; offset -= SPLIT_STEP)
 			if (fits(x, d, k, root, offset))
@@ -234,6 +248,7 @@ const struct arch i386_arch = {
 	.align64 = 4,
 	.uname_pattern = "i?86",
 	.paging = layouts,
+	.facts = facts,
 	.notes = notes,
 	.numbers = numbers,
 	.nr_numbers = ARRAY_SIZE(numbers),

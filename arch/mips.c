@@ -290,7 +290,7 @@ static int choose_paging(const struct dump *d, struct xlat *x, struct reader *r,
 		const struct paging *p = &paging[0][shape];
 
 		if (p->level[p->nr_levels - 1].shift != dump_page_shift(d) ||
-		    p->entry_size != d->id.word)
+		    p->entry_size != d->id.word || !xlat_allows(x, p))
 			continue;
 		find_entries(&s, p);
 		for (pfn = 0; pfn < NR_PFN; pfn++) {
@@ -328,8 +328,6 @@ static int mips_setup(const struct dump *d, const struct kernel *k, struct xlat 
 	uint64_t root;
 	int failed;
 
-	x->paging = NULL;
-	x->phys_base = 0;
 	if (add_segments(x, d->id.word == 8 ? COMPAT : 0, e) ||
 	    kernel_need(k, FACT_SYMBOL, "swapper_pg_dir", &root, e))
 		return -1;
@@ -338,7 +336,7 @@ static int mips_setup(const struct dump *d, const struct kernel *k, struct xlat 
 	if (failed) {
 		err_add(e, "SYMBOL(swapper_pg_dir)");
 	} else {
-		x->root = m.paddr + (root - m.vaddr);
+		x->root = x->forced.has_root ? x->forced.root : m.paddr + (root - m.vaddr);
 		failed = choose_paging(d, x, &r, e);
 	}
 	reader_fini(&r);

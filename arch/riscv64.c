@@ -175,6 +175,13 @@ static const struct note_layout notes[] = {
 
 /* ---- which table ---- */
 
+static const struct arch_fact facts[] = {
+	{ "phys-base", "NUMBER(phys_ram_base)", 4096, 0, (1ULL << 56) - 1 },
+	{ "kaslr-offset", "KERNELOFFSET", IMAGE_ALIGN, 0, 1ULL << 31 },
+	{ "page-offset", "NUMBER(PAGE_OFFSET)", IMAGE_ALIGN, 1ULL << 63, UINT64_MAX },
+	{ NULL, NULL, 0, 0, 0 },
+};
+
 /* Where swapper_pg_dir at SWAPPER is in physical memory; 0: not known. */
 static uint64_t find_root(const struct dump *d, const struct kernel *k, uint64_t swapper)
 {
@@ -198,7 +205,8 @@ static bool choose(const struct dump *d, const struct kernel *k, uint64_t swappe
 	size_t i;
 
 	for (i = 0; layouts[i]; i++) {
-		if (bits && layouts[i]->va_bits != bits)
+		if (xlat_layout_forced(x) ? !xlat_allows(x, layouts[i])
+					  : bits && layouts[i]->va_bits != bits)
 			continue;
 		x->paging = layouts[i];
 		x->root = root;
@@ -210,6 +218,29 @@ static bool choose(const struct dump *d, const struct kernel *k, uint64_t swappe
 	}
 	x->paging = first;
 	x->root = root;
+	return false;
+}
+
+/* Of a table that cannot be read: was there ever memory? */
+static bool table_is_memory(const struct dump *d, uint64_t root)
+{
+	return dump_page_state(d, SPACE_PHYS, root >> dump_page_shift(d)) != PAGE_ABSENT;
+}
+
+/* KASLR put the image elsewhere than VMCOREINFO says, but behind KERNEL_LINK_ADDR (v6.6). */
+static bool find_moved(const struct dump *d, uint64_t swapper, struct xlat *x)
+{
+	uint64_t vaddr;
+	size_t i;
+
+	for (i = 0; swapper >= LINK_ADDR && layouts[i]; i++) {
+		x->paging = layouts[i];
+		if (!xlat_allows(x, x->paging) ||
+		    !xlat_find_moved(x, d, swapper, IMAGE_ALIGN, LINK_ADDR, UINT64_MAX, &vaddr))
+			continue;
+		x->symbol_shift = vaddr - swapper;
+		return true;
+	}
 	return false;
 }
 
@@ -254,6 +285,7 @@ static bool use_registers(const struct dump *d, struct xlat *x)
 static int riscv64_setup(const struct dump *d, const struct kernel *k, struct xlat *x,
 			 struct err *e)
 {
+	const struct paging *paging;
 	uint64_t swapper, root;
 	bool lost;
 
@@ -270,6 +302,12 @@ static int riscv64_setup(const struct dump *d, const struct kernel *k, struct xl
 		return 0;
 	lost = root && x->paging && kernel_or(k, FACT_NUMBER, "VA_BITS", 0) &&
 	       xlat_lost(x, d, swapper);
+	paging = x->paging;
+	if (!(lost && table_is_memory(d, root)) &&
+	    find_moved(d, swapper, x))
+		return 0;
+	x->paging = paging;
+	x->root = root;
 	if (add_windows(k, swapper, root, x, e))
 		return -1;
 	/*
@@ -295,6 +333,7 @@ const struct arch riscv64_arch = {
 	.page_shift = 12,
 	.align64 = 8,
 	.paging = layouts,
+	.facts = facts,
 	.notes = notes,
 	.numbers = numbers,
 	.nr_numbers = ARRAY_SIZE(numbers),

@@ -250,6 +250,13 @@ static const struct reg_number numbers[] = {
 
 /* ---- where the kernel lies ---- */
 
+static const struct arch_fact facts[] = {
+	{ "phys-base", "KERNELOFFPHYS", 4096, 0, 1ULL << 53 },
+	{ "kaslr-offset", "KERNELOFFSET", 4096, 0, UINT64_MAX },
+	{ "page-offset", "IDENTITYBASE", 1ULL << 31, 0, UINT64_MAX },
+	{ NULL, NULL, 0, 0, 0 },
+};
+
 #define LOWCORE_SIZE 0x2000ULL
 #define LOWCORE_OS_INFO 0xe18ULL
 #define OS_INFO_MAGIC 0x4f53494e464f535aULL
@@ -461,6 +468,7 @@ const struct arch s390x_arch = {
 	.page_shift = 12,
 	.align64 = 8,
 	.paging = layouts,
+	.facts = facts,
 	.notes = notes,
 	.saved = saved,
 	.numbers = numbers,

@@ -186,6 +186,16 @@ static int segment_loads(const struct writer *w, size_t i, load_fn fn, void *pri
 	return 0;
 }
 
+/* The virtual address of pages that no segment has. */
+static uint64_t bare_vaddr(const struct writer *w, uint64_t paddr, uint64_t size)
+{
+	uint64_t below = w->plan->shape ? w->plan->shape->bare_below : 0;
+
+	if (!below)
+		return 0;
+	return paddr < below && size <= below - paddr ? paddr : UINT64_MAX;
+}
+
 /* Kept pages up to END that no segment of the source touches. */
 static int bare_loads(const struct writer *w, struct cursor *c, uint64_t end, load_fn fn,
 		      void *priv, struct err *e)
@@ -194,7 +204,8 @@ static int bare_loads(const struct writer *w, struct cursor *c, uint64_t end, lo
 	uint64_t slot;
 
 	while (next_run(w, c, end, &run, &slot)) {
-		struct load l = { .paddr = run.pfn << w->shift,
+		struct load l = { .vaddr = bare_vaddr(w, run.pfn << w->shift, run.nr << w->shift),
+				  .paddr = run.pfn << w->shift,
 				  .off = w->data + (slot << w->shift),
 				  .size = run.nr << w->shift,
 				  .flags = 7 };
@@ -226,6 +237,7 @@ static int each_load(const struct writer *w, load_fn fn, void *priv, struct err 
 
 struct count {
 	uint64_t nr, end; /* one past the highest address */
+	bool wide; /* virtual addresses are of 64 bits */
 };
 
 /* As many as any reader takes. */
@@ -235,6 +247,8 @@ static int count_load(void *priv, const struct load *l, struct err *e)
 
 	c->nr++;
 	c->end = MAX(c->end, l->paddr + l->size);
+	if (c->wide && l->vaddr != UINT64_MAX)
+		c->end = MAX(c->end, l->vaddr + (l->size - 1));
 	if (c->nr < DUMP_MAX_SEGMENTS)
 		return 0;
 	return err_set(
@@ -247,12 +261,12 @@ static int count_load(void *priv, const struct load *l, struct err *e)
 /* Count them; a single one becomes two, see above. */
 static int count_loads(struct writer *w, struct count *c, struct err *e)
 {
-	*c = (struct count){ .nr = 0 };
+	*c = (struct count){ .wide = w->plan->dump->id.word == 8 };
 	w->max_run = UINT64_MAX;
 	if (each_load(w, count_load, c, e))
 		return -1;
 	if (c->nr == 1 && w->nr_pages > 1) {
-		*c = (struct count){ .nr = 0 };
+		*c = (struct count){ .wide = w->plan->dump->id.word == 8 };
 		w->max_run = (w->nr_pages + 1) / 2;
 		if (each_load(w, count_load, c, e))
 			return -1;
@@ -287,18 +301,20 @@ static bool all_zero(const struct segment *s, size_t nr)
 }
 
 /* Sort them, and count the pages before each, once and for all. */
-static int take_segments(struct writer *w, const struct dump *d, struct err *e)
+static int take_segments(struct writer *w, struct err *e)
 {
+	const struct shape *shape = w->plan->shape;
+	const struct dump *d = w->plan->dump;
 	struct cursor c = { .pfn = 0 };
-	size_t i, nr = d->nr_segments;
+	size_t i, nr = shape ? shape->nr_segments : d->nr_segments;
 
-	w->segments = d->segments;
+	w->segments = shape ? shape->segments : d->segments;
 	w->rank = calloc(nr ? nr : 1, sizeof(*w->rank));
 	w->by_addr = calloc(nr ? nr : 1, sizeof(*w->by_addr));
 	if (!w->rank || !w->by_addr)
 		return err_set(e, ERR_NOMEM, "no memory for %zu segments", nr);
 	for (i = 0; i < nr; i++)
-		w->by_addr[i] = (struct place){ .paddr = d->segments[i].paddr, .index = i };
+		w->by_addr[i] = (struct place){ .paddr = w->segments[i].paddr, .index = i };
 	qsort(w->by_addr, nr, sizeof(*w->by_addr), compare_places);
 	for (i = 0; i < nr; i++) {
 		size_t index = w->by_addr[i].index;
@@ -306,7 +322,7 @@ static int take_segments(struct writer *w, const struct dump *d, struct err *e)
 		cursor_to(w, &c, first_pfn(w, &w->segments[index]));
 		w->rank[index] = c.rank;
 	}
-	w->no_vaddr = all_zero(d->segments, nr);
+	w->no_vaddr = all_zero(w->segments, nr);
 	w->nr_segments = nr;
 	return 0;
 }
@@ -506,11 +522,17 @@ static uint64_t lay_out(struct writer *w, unsigned int word)
 static void choose_class(struct writer *w, uint64_t end)
 {
 	const struct ident *id = &w->plan->dump->id;
+	const struct shape *shape = w->plan->shape;
 	unsigned int word = id->elf_class ? id->elf_class : id->word;
 
+	if (shape && shape->word)
+		word = shape->word;
 	if (word != 4 || many_headers(w->room) || end > (uint64_t)1 << 32 ||
 	    lay_out(w, 4) > UINT32_MAX)
 		lay_out(w, 8);
+	if (shape && shape->word && shape->word != w->word)
+		log_warn(w->plan->dump->log,
+			 "its addresses and sizes do not fit an ELF file of 32 bits: one of 64 is written");
 }
 
 static int make_plan(struct part *p, struct writer *w, struct err *e)
@@ -520,7 +542,7 @@ static int make_plan(struct part *p, struct writer *w, struct err *e)
 	w->nr_pages = pfnset_count(w->plan->keep, 0, UINT64_MAX);
 	if (w->nr_pages > (uint64_t)INT64_MAX / 2 >> w->shift)
 		return err_set(e, ERR_UNSUPPORTED, "%s: no file is that long", sink_name(p->sink));
-	if (take_segments(w, w->plan->dump, e) || make_eraseinfo(w, e))
+	if (take_segments(w, e) || make_eraseinfo(w, e))
 		return -1;
 	if (count_loads(w, &c, e)) {
 		if (!w->nr_segments || e->code != ERR_UNSUPPORTED)

@@ -64,6 +64,15 @@ struct reg_number {
 	int16_t dwarf;	  /* by the psABI of the architecture: .debug_frame, .eh_frame */
 };
 
+/*
+ * How VMCOREINFO calls what the user may know better. KEY is that of tools/assume.c, "phys-base"; LINE
+ * the fact, NUMBER(x), or a key whose value is hexadecimal. Values are multiples of ALIGN in [MIN, MAX].
+ */
+struct arch_fact {
+	const char *key, *line;
+	uint64_t align, min, max;
+};
+
 struct arch {
 	const char *name;  /* as in utsname.machine: what kdump headers carry */
 	const char *title; /* "x86-64" */
@@ -81,6 +90,11 @@ struct arch {
 	 * translated.
 	 */
 	const struct paging *const *paging;
+	/*
+	 * What setup() takes from the user, NULL key last: VMCOREINFO of that kernel need not have it,
+	 * setup() asks for it as for any fact. NULL: nothing.
+	 */
+	const struct arch_fact *facts;
 	/* Notes with registers, NULL owner last. NULL: not known. */
 	const struct note_layout *notes;
 	/* What CPUs store in memory. NULL: nothing, or not known. */

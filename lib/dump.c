@@ -225,33 +225,84 @@ uint64_t dump_count_content(const struct dump *d)
 
 /* ---- binding to an architecture ---- */
 
+/* Is A what was forced of the word and the byte order? */
+static bool is_allowed(const struct arch *a, const struct bind_force *force)
+{
+	return !force || ((!force->word || a->word == force->word) &&
+			  (!force->has_order || a->order == force->order));
+}
+
 /*
  * The family of that ELF machine number, in that byte order. The word decides between two of them
  * only: QEMU writes a 64-bit file of i386, too.
  */
-static const struct arch *find_arch(const struct arch *const *archs, const struct ident *id)
+static const struct arch *find_arch(const struct arch *const *archs, const struct ident *id,
+				    const struct bind_force *force)
 {
+	enum byte_order order = force && force->has_order ? force->order : id->order;
 	const struct arch *found = NULL;
 
 	for (; *archs; archs++)
-		if ((*archs)->e_machine == id->e_machine && (*archs)->order == id->order &&
-		    (!found || (*archs)->word == id->word))
+		if ((*archs)->e_machine == id->e_machine && (*archs)->order == order &&
+		    is_allowed(*archs, force) && (!found || (*archs)->word == id->word))
 			found = *archs;
 	return found;
 }
 
 /* The family of that machine name, as utsname has it: MIPS has one name in both byte orders. */
 static const struct arch *find_arch_by_name(const struct arch *const *archs, const char *name,
-					    enum byte_order order)
+					    enum byte_order order, const struct bind_force *force)
 {
 	const struct arch *found = NULL;
 
 	for (; name && name[0] && *archs; archs++)
-		if ((!strcmp((*archs)->name, name) ||
+		if (is_allowed(*archs, force) &&
+		    (!strcmp((*archs)->name, name) ||
 		     ((*archs)->uname_pattern && !fnmatch((*archs)->uname_pattern, name, 0))) &&
 		    (!found || (found->order != order && (*archs)->order == order)))
 			found = *archs;
 	return found;
+}
+
+static const struct arch *told_arch(const struct dump *d, const struct arch *const *archs,
+				    const struct bind_force *force)
+{
+	const struct arch *a = find_arch(archs, &d->id, force);
+
+	return a || d->id.e_machine ? a : find_arch_by_name(archs, d->id.uname, d->id.order, force);
+}
+
+const struct arch *dump_told_arch(const struct dump *d, const struct arch *const *archs)
+{
+	return told_arch(d, archs, NULL);
+}
+
+/* A word or a byte order that no kind of NAME has. */
+static int refuse_kind(const char *name, const struct bind_force *force, struct err *e)
+{
+	return err_set(e, ERR_USAGE, "there is no %s%s%s%s", name,
+		       force->word ? force->word == 8 ? " of 64 bits" : " of 32 bits" : "",
+		       force->word && force->has_order ? " and" : "",
+		       !force->has_order	  ? ""
+		       : force->order == ORDER_LE ? " that is little-endian"
+						  : " that is big-endian");
+}
+
+/* The architecture for D; NULL where it is not known. ERR_USAGE. */
+static int choose_arch(const struct dump *d, const struct arch *const *archs,
+		       const struct bind_force *force, const struct arch **ret, struct err *e)
+{
+	const char *name = force ? force->arch : NULL;
+	const struct arch *told;
+
+	*ret = name ? find_arch_by_name(archs, name, d->id.order, force)
+		    : told_arch(d, archs, force);
+	if (*ret || !force)
+		return 0;
+	if (name && !find_arch_by_name(archs, name, d->id.order, NULL))
+		return err_set(e, ERR_USAGE, "'%s' is no architecture known here", name);
+	told = dump_told_arch(d, archs);
+	return name || told ? refuse_kind(name ? name : told->name, force, e) : 0;
 }
 
 static int bind_arch(struct dump *d, const struct arch *const *archs,
@@ -259,16 +310,12 @@ static int bind_arch(struct dump *d, const struct arch *const *archs,
 {
 	const struct arch *a;
 
-	if (force && force->arch) {
-		a = find_arch_by_name(archs, force->arch, d->id.order);
-		if (!a)
-			return err_set(e, ERR_USAGE, "'%s' is no architecture known here",
-				       force->arch);
-	} else {
-		a = find_arch(archs, &d->id);
-		if (!a && !d->id.e_machine)
-			a = find_arch_by_name(archs, d->id.uname, d->id.order);
-	}
+	if (choose_arch(d, archs, force, &a, e))
+		return -1;
+	if (force && force->has_order)
+		d->id.order = force->order;
+	if (force && force->word)
+		d->id.word = force->word;
 	if (!a)
 		return 0;
 	d->arch = a;
@@ -398,7 +445,8 @@ int dump_bind(struct dump *d, const struct arch *const *archs, const struct bind
 	d->cpus_told = d->nr_cpus > 0;
 	if (d->arch) {
 		cpus_from_notes(d, notes_order);
-		if ((!force || !force->arch) && d->id.order == ORDER_BE && cpus_run_little(d))
+		if ((!force || (!force->arch && !force->has_order)) && d->id.order == ORDER_BE &&
+		    cpus_run_little(d))
 			make_little(d, archs);
 		if (d->notes && d->id.order != notes_order && notes_turn(d, notes_order, e))
 			return -1;

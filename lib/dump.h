@@ -257,17 +257,23 @@ void dump_close(struct dump *d);
 struct bind_force {
 	const char *arch;   /* struct arch.name */
 	uint32_t page_size; /* bytes, a power of two */
+	uint8_t word;	    /* bytes in a long */
+	bool has_order;
+	enum byte_order order;
 };
 
 /*
  * Decide the architecture (ARCHS, NULL terminated: forced, by e_machine, or by the utsname machine),
  * complete the identity, take the page size from VMCOREINFO's PAGESIZE, the format or the arch,
  * build the page map, and fill the CPUs from the notes. An architecture that is not in the table is
- * no error unless it was forced (ERR_USAGE): d->arch stays NULL and the page size 4096. FORCE may be
- * NULL.
+ * no error unless it was forced, as a whole or its word or byte order (ERR_USAGE): d->arch stays NULL
+ * and the page size 4096. FORCE may be NULL.
  */
 int dump_bind(struct dump *d, const struct arch *const *archs, const struct bind_force *force,
 	      struct err *e);
+
+/* The architecture that D itself says it is of, or NULL. Before dump_bind(). */
+const struct arch *dump_told_arch(const struct dump *d, const struct arch *const *archs);
 
 /*
  * LEN bytes at TEXT become the VMCOREINFO note of D, in place of one that it has. Before or after

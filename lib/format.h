@@ -50,6 +50,21 @@ struct batch {
 };
 
 /*
+ * What the program that a file is meant for wants of its segments, where that is not what the source
+ * had. ELF only.
+ */
+struct shape {
+	const struct segment *segments; /* whose virtual addresses, in which order */
+	size_t nr_segments;
+	/*
+	 * Pages in none of them: their virtual address is the physical one where that ends below
+	 * this, else all ones; 0: it is 0.
+	 */
+	uint64_t bare_below;
+	uint8_t word; /* of the file's class: 4, 8, or 0 for the source's */
+};
+
+/*
  * What is to be written, decided before the first byte is. Filled by the tool, read by the format.
  */
 struct plan {
@@ -74,6 +89,7 @@ struct plan {
 				    none */
 	uint64_t vmcoreinfo_len;
 	unsigned int nr_parts; /* 1, or the number of pieces of a split set */
+	const struct shape *shape; /* NULL: as the source was */
 };
 
 /* One output of a plan. */

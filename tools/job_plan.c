@@ -225,6 +225,8 @@ int job_plan(struct job *job, struct err *e)
 				   .crash_time = s->dump->told.has_time ? s->dump->told.time
 									: crash_time(&s->kernel),
 				   .nr_parts = job->nr_parts };
+	if (job_make_shape(job, e))
+		return -1;
 	job->plan.max_pfn = plan_max_pfn(job);
 	session_utsname(s, job->plan.utsname);
 	if (plan_notes(job, e))
@@ -238,4 +240,5 @@ void job_plan_fini(struct job *job)
 	free(job->tool_note);
 	free(job->notes);
 	job->tool_note = job->notes = NULL;
+	job_shape_fini(job);
 }

@@ -15,6 +15,11 @@ const struct command *const commands[] = {
 	&convert_command,
 	&dmesg_command,
 	&inspect_command,
+	&topelf_command,
+	&makedyn_command,
+	&addrandoff_command,
+	&virttophys_command,
+	&dumpmem_command,
 	NULL,
 };
 

@@ -74,7 +74,7 @@ static const struct entry_form long_last[] = {
 
 static const struct paging short_descriptors = {
 	.name = "Arm (32 bit) with short descriptors",
-	.verified = "Debian 6.1",
+	.verified = { [ORDER_LE] = "Debian 6.1" },
 	.va_bits = 32,
 	.entry_size = 4,
 	.nr_levels = 2,
@@ -83,7 +83,7 @@ static const struct paging short_descriptors = {
 
 static const struct paging long_descriptors = {
 	.name = "Arm (32 bit) with LPAE",
-	.verified = "Debian 6.1",
+	.verified = { [ORDER_LE] = "Debian 6.1" },
 	.va_bits = 32,
 	.entry_size = 8,
 	.nr_levels = 3,
@@ -140,6 +140,44 @@ static const struct note_layout notes[] = {
 static const struct arch_fact facts[] = {
 	{ "phys-base", "NUMBER(PHYS_OFFSET)", PHYS_ALIGN, 0, (1ULL << 40) - PHYS_ALIGN },
 	{ NULL, NULL, 0, 0, 0 },
+};
+
+/*
+ * struct cpu_context_save (arch/arm/include/asm/thread_info.h): in the task since 5.16, on its stack
+ * before.
+ */
+/* clang-format off */
+static const struct task_reg switch_regs[] = {
+	{ "r4", "task_struct.thread_info.cpu_context.r4", 0 },
+	{ "r5", "task_struct.thread_info.cpu_context.r5", 0 },
+	{ "r6", "task_struct.thread_info.cpu_context.r6", 0 },
+	{ "r7", "task_struct.thread_info.cpu_context.r7", 0 },
+	{ "r8", "task_struct.thread_info.cpu_context.r8", 0 },
+	{ "r9", "task_struct.thread_info.cpu_context.r9", 0 },
+	{ "r10", "task_struct.thread_info.cpu_context.sl", 0 },
+	{ "r11", "task_struct.thread_info.cpu_context.fp", 0 },
+	{ "sp", "task_struct.thread_info.cpu_context.sp", 0 },
+	{ "pc", "task_struct.thread_info.cpu_context.pc", 0 },
+};
+
+static const struct task_reg stack_regs[] = {
+	{ "r4", "thread_info.cpu_context.r4", 0 },
+	{ "r5", "thread_info.cpu_context.r5", 0 },
+	{ "r6", "thread_info.cpu_context.r6", 0 },
+	{ "r7", "thread_info.cpu_context.r7", 0 },
+	{ "r8", "thread_info.cpu_context.r8", 0 },
+	{ "r9", "thread_info.cpu_context.r9", 0 },
+	{ "r10", "thread_info.cpu_context.sl", 0 },
+	{ "r11", "thread_info.cpu_context.fp", 0 },
+	{ "sp", "thread_info.cpu_context.sp", 0 },
+	{ "pc", "thread_info.cpu_context.pc", 0 },
+};
+/* clang-format on */
+
+static const struct task_layout tasks[] = {
+	{ FRAME_NONE, NULL, switch_regs, ARRAY_SIZE(switch_regs) },
+	{ FRAME_AT_STACK, "thread_info", stack_regs, ARRAY_SIZE(stack_regs) },
+	{ FRAME_NONE, NULL, NULL, 0 },
 };
 
 /*
@@ -260,6 +298,7 @@ static bool arm_image_range(const struct xlat *x, const struct kernel *k, uint64
 		.nr_numbers = ARRAY_SIZE(numbers),                              \
 		.sp = "sp",                                                     \
 		.pc = "pc",                                                     \
+		.tasks = tasks,                    \
 		.section_size_bits = 28, /* arch/arm/include/asm/sparsemem.h */ \
 		.max_physmem_bits = 36,                                         \
 		.stack_shift = 13, /* THREAD_SIZE_ORDER 1 */                    \

@@ -62,20 +62,16 @@ FORMS(block_64k, TABLE(ADDR_64K), BLOCK(ADDR_64K));
 FORMS(page_64k, PAGE(ADDR_64K));
 
 /* The kernel's half only (TTBR1): the bits above are ones. */
-#define LAYOUT(id, title, kernel, bits, nr, ...)          \
+#define PAGING(id, title, kernel, bits, nr, ...)          \
 	static const struct paging id = {                 \
 		.name = "arm64 with " title,              \
-		.verified = kernel,                       \
+		.verified = { [ORDER_LE] = kernel },      \
 		.va_bits = bits,                          \
 		.va_base = ~0ULL << (bits),               \
 		.entry_size = 8,                          \
 		.nr_levels = nr,                          \
 		.level = { __VA_ARGS__ },                 \
 	}
-/* Big-endian kernels (SCTLR_EL1.EE) have the same, but nobody checked. */
-#define PAGING(id, title, kernel, bits, nr, ...)              \
-	LAYOUT(id, title, kernel, bits, nr, __VA_ARGS__);     \
-	LAYOUT(id##_be, title, NULL, bits, nr, __VA_ARGS__)
 
 PAGING(p4k_39, "4 KiB pages, 39 bits", NULL, 39, 3,
        { 30, 9, block_4k }, { 21, 9, block_4k }, { 12, 9, page_4k });
@@ -105,12 +101,10 @@ PAGING(p64k_48_of_52, "64 KiB pages, 48 of 52 bits", NULL, 48, 3,
        { 42, 10, block_64k }, { 29, 13, block_64k }, { 16, 13, page_64k });
 
 /* Where several fit what is known, the first that the dump confirms counts. */
-#define LAYOUTS(be)                                                                         \
-	{ &p4k_48##be, &p4k_39##be, &p4k_52##be, &p16k_47##be, &p16k_48##be, &p16k_52##be, \
-	  &p16k_36##be, &p64k_48##be, &p64k_52##be, &p64k_42##be, &p64k_48_of_52##be, NULL }
-
-static const struct paging *const layouts[] = LAYOUTS();
-static const struct paging *const layouts_be[] = LAYOUTS(_be);
+static const struct paging *const layouts[] = {
+	&p4k_48, &p4k_39, &p4k_52, &p16k_47, &p16k_48, &p16k_52,
+	&p16k_36, &p64k_48, &p64k_52, &p64k_42, &p64k_48_of_52, NULL,
+};
 /* clang-format on */
 
 /* ---- registers ---- */
@@ -165,6 +159,72 @@ static const struct note_layout notes[] = {
 	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 64, -1, REGS_OF(control_regs), NOTE_MADE },
 	{ "CORE", NT_PRFPREG, 520, -1, REGS_OF(fp_regs), NOTE_EXTRA },
 	{ .owner = NULL },
+};
+
+/* struct cpu_context (arch/arm64/include/asm/processor.h); user mode: struct pt_regs. */
+/* clang-format off */
+static const struct task_reg switch_regs[] = {
+	{ "x19", "task_struct.thread.cpu_context.x19", 0 },
+	{ "x20", "task_struct.thread.cpu_context.x20", 0 },
+	{ "x21", "task_struct.thread.cpu_context.x21", 0 },
+	{ "x22", "task_struct.thread.cpu_context.x22", 0 },
+	{ "x23", "task_struct.thread.cpu_context.x23", 0 },
+	{ "x24", "task_struct.thread.cpu_context.x24", 0 },
+	{ "x25", "task_struct.thread.cpu_context.x25", 0 },
+	{ "x26", "task_struct.thread.cpu_context.x26", 0 },
+	{ "x27", "task_struct.thread.cpu_context.x27", 0 },
+	{ "x28", "task_struct.thread.cpu_context.x28", 0 },
+	{ "x29", "task_struct.thread.cpu_context.fp", 0 },
+	{ "sp", "task_struct.thread.cpu_context.sp", 0 },
+	{ "pc", "task_struct.thread.cpu_context.pc", 0 },
+};
+
+static const struct task_reg user_regs[] = {
+	{ "x0", "pt_regs.regs", 0 },
+	{ "x1", "pt_regs.regs", 1 },
+	{ "x2", "pt_regs.regs", 2 },
+	{ "x3", "pt_regs.regs", 3 },
+	{ "x4", "pt_regs.regs", 4 },
+	{ "x5", "pt_regs.regs", 5 },
+	{ "x6", "pt_regs.regs", 6 },
+	{ "x7", "pt_regs.regs", 7 },
+	{ "x8", "pt_regs.regs", 8 },
+	{ "x9", "pt_regs.regs", 9 },
+	{ "x10", "pt_regs.regs", 10 },
+	{ "x11", "pt_regs.regs", 11 },
+	{ "x12", "pt_regs.regs", 12 },
+	{ "x13", "pt_regs.regs", 13 },
+	{ "x14", "pt_regs.regs", 14 },
+	{ "x15", "pt_regs.regs", 15 },
+	{ "x16", "pt_regs.regs", 16 },
+	{ "x17", "pt_regs.regs", 17 },
+	{ "x18", "pt_regs.regs", 18 },
+	{ "x19", "pt_regs.regs", 19 },
+	{ "x20", "pt_regs.regs", 20 },
+	{ "x21", "pt_regs.regs", 21 },
+	{ "x22", "pt_regs.regs", 22 },
+	{ "x23", "pt_regs.regs", 23 },
+	{ "x24", "pt_regs.regs", 24 },
+	{ "x25", "pt_regs.regs", 25 },
+	{ "x26", "pt_regs.regs", 26 },
+	{ "x27", "pt_regs.regs", 27 },
+	{ "x28", "pt_regs.regs", 28 },
+	{ "x29", "pt_regs.regs", 29 },
+	{ "x30", "pt_regs.regs", 30 },
+	{ "sp", "pt_regs.sp", 0 },
+	{ "pc", "pt_regs.pc", 0 },
+	{ "cpsr", "pt_regs.pstate", 0 },
+};
+/* clang-format on */
+
+static const struct task_layout tasks[] = {
+	{ FRAME_NONE, NULL, switch_regs, ARRAY_SIZE(switch_regs) },
+	{ FRAME_NONE, NULL, NULL, 0 },
+};
+
+static const struct task_layout user[] = {
+	{ FRAME_STACK_TOP, "pt_regs", user_regs, ARRAY_SIZE(user_regs) },
+	{ FRAME_NONE, NULL, NULL, 0 },
 };
 
 /* ---- which table ---- */
@@ -440,7 +500,7 @@ static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat
 }
 
 /* clang-format off */
-#define ARM64(id, name_, title_, order_, layouts_)                              \
+#define ARM64(id, name_, title_, order_)                                        \
 	const struct arch id = {                                                \
 		.name = name_,                                                  \
 		.title = title_,                                                \
@@ -449,13 +509,15 @@ static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat
 		.word = 8,                                                      \
 		.page_shift = 12,                                               \
 		.align64 = 8,                                                   \
-		.paging = layouts_,                                             \
+		.paging = layouts,                                              \
 		.facts = told,                                                  \
 		.notes = notes,                                                 \
 		.numbers = numbers,                                             \
 		.nr_numbers = ARRAY_SIZE(numbers),                              \
 		.sp = "sp",                                                     \
 		.pc = "pc",                                                     \
+		.tasks = tasks,                    \
+		.user = user,                    \
 		.section_size_bits = 30, /* until v5.12 (f0b13ee23241) */       \
 		.max_physmem_bits = 48, /* or 52 (PA_BITS), exported by v5.9 */ \
 		.stack_shift = 14, /* MIN_THREAD_SHIFT */                       \
@@ -465,5 +527,5 @@ static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat
 	}
 /* clang-format on */
 
-ARM64(arm64_arch, "aarch64", "Arm (64 bit)", ORDER_LE, layouts);
-ARM64(arm64be_arch, "aarch64_be", "Arm (64 bit, big-endian)", ORDER_BE, layouts_be);
+ARM64(arm64_arch, "aarch64", "Arm (64 bit)", ORDER_LE);
+ARM64(arm64be_arch, "aarch64_be", "Arm (64 bit, big-endian)", ORDER_BE);

@@ -77,7 +77,7 @@ static const struct entry_form pae_last[] = {
 
 static const struct paging plain = {
 	.name = "x86 (32 bit) with 2 levels",
-	.verified = "Debian 6.1",
+	.verified = { [ORDER_LE] = "Debian 6.1" },
 	.va_bits = 32,
 	.entry_size = 4,
 	.nr_levels = 2,
@@ -86,7 +86,7 @@ static const struct paging plain = {
 
 static const struct paging pae = {
 	.name = "x86 (32 bit) with PAE",
-	.verified = "Debian 6.1",
+	.verified = { [ORDER_LE] = "Debian 6.1" },
 	.va_bits = 32,
 	.entry_size = 8,
 	.nr_levels = 3,
@@ -166,6 +166,22 @@ static const struct arch_fact facts[] = {
 	{ "page-offset", "NUMBER(PAGE_OFFSET)", SPLIT_STEP, SPLIT_LOWEST, TOP - SPLIT_STEP },
 	{ "kaslr-offset", "KERNELOFFSET", 1 << 20, 0, TOP - 1 },
 	{ NULL, NULL, 0, 0, 0 },
+};
+
+/* struct inactive_task_frame (arch/x86/include/asm/switch_to.h), since 4.9. */
+/* clang-format off */
+static const struct task_reg switch_regs[] = {
+	{ "edi", "inactive_task_frame.di", 0 },
+	{ "esi", "inactive_task_frame.si", 0 },
+	{ "ebx", "inactive_task_frame.bx", 0 },
+	{ "ebp", "inactive_task_frame.bp", 0 },
+	{ "eip", "inactive_task_frame.ret_addr", 0 },
+};
+/* clang-format on */
+
+static const struct task_layout tasks[] = {
+	{ FRAME_POPPED, "inactive_task_frame", switch_regs, ARRAY_SIZE(switch_regs) },
+	{ FRAME_NONE, NULL, NULL, 0 },
 };
 
 /* Does a table of X's layout map itself, and the kernel's text, where OFFSET says? */
@@ -254,6 +270,7 @@ const struct arch i386_arch = {
 	.nr_numbers = ARRAY_SIZE(numbers),
 	.sp = "esp",
 	.pc = "eip",
+	.tasks = tasks,
 	.section_size_bits = 29,
 	.max_physmem_bits = 36,
 	.stack_shift = 13, /* THREAD_SIZE_ORDER 1 */

@@ -74,7 +74,7 @@ LAYOUT(p4k_4, "LoongArch, 4 levels of 4 KiB", 48, ~0ULL << 48, FOUR(12, 9));
 LAYOUT(p16k_2, "LoongArch, 2 levels of 16 KiB", 36, BASE_47, TWO(14, 11));
 LAYOUT(p16k_2_39, "LoongArch, 2 levels of 16 KiB, VA 40", 36, BASE_39, TWO(14, 11));
 LAYOUT(p16k_3, "LoongArch, 3 levels of 16 KiB", 47, BASE_47, THREE(14, 11),
-       .verified = "Debian 7.2");
+       .verified = { [ORDER_LE] = "Debian 7.2" });
 LAYOUT(p64k_2, "LoongArch, 2 levels of 64 KiB", 42, BASE_47, TWO(16, 13));
 LAYOUT(p64k_2_39, "LoongArch, 2 levels of 64 KiB, VA 40", 42, ~0ULL << 42, TWO(16, 13));
 LAYOUT(p64k_3, "LoongArch, 3 levels of 64 KiB", 55, ~0ULL << 55, THREE(16, 13));
@@ -135,6 +135,30 @@ static const struct note_layout notes[] = {
 	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 72, -1, REGS_OF(control_regs), NOTE_MADE },
 	{ "CORE", NT_PRFPREG, 268, -1, REGS_OF(fp_regs), NOTE_EXTRA },
 	{ .owner = NULL },
+};
+
+/* struct thread_struct (arch/loongarch/include/asm/processor.h). */
+/* clang-format off */
+static const struct task_reg switch_regs[] = {
+	{ "pc", "task_struct.thread.reg01", 0 },
+	{ "r1", "task_struct.thread.reg01", 0 },
+	{ "r3", "task_struct.thread.reg03", 0 },
+	{ "r22", "task_struct.thread.reg22", 0 },
+	{ "r23", "task_struct.thread.reg23", 0 },
+	{ "r24", "task_struct.thread.reg24", 0 },
+	{ "r25", "task_struct.thread.reg25", 0 },
+	{ "r26", "task_struct.thread.reg26", 0 },
+	{ "r27", "task_struct.thread.reg27", 0 },
+	{ "r28", "task_struct.thread.reg28", 0 },
+	{ "r29", "task_struct.thread.reg29", 0 },
+	{ "r30", "task_struct.thread.reg30", 0 },
+	{ "r31", "task_struct.thread.reg31", 0 },
+};
+/* clang-format on */
+
+static const struct task_layout tasks[] = {
+	{ FRAME_NONE, NULL, switch_regs, ARRAY_SIZE(switch_regs) },
+	{ FRAME_NONE, NULL, NULL, 0 },
 };
 
 /* ---- setup ---- */
@@ -297,6 +321,7 @@ const struct arch loongarch64_arch = {
 	.nr_numbers = ARRAY_SIZE(numbers),
 	.sp = "r3",
 	.pc = "pc",
+	.tasks = tasks,
 	.section_size_bits = 29, /* arch/loongarch/include/asm/sparsemem.h */
 	.max_physmem_bits = 48,
 	.stack_shift = 14, /* THREAD_SIZE (thread_info.h); with pages of 64 KiB that */

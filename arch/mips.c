@@ -118,10 +118,10 @@ enum shape {
 /* clang-format off */
 /* 64 bit: pgtable-64.h; _48: CONFIG_MIPS_VA_BITS_48 (1e321fa917fb, 3377e227af44). */
 #define SHAPES(pfn) {									\
-	[PAGES_4K_32] = { .name = "mips, 4K pages", .verified = "Debian 6.1", LEVELS_32(12, pfn) },		\
+	[PAGES_4K_32] = { .name = "mips, 4K pages", .verified = { [ORDER_LE] = "Debian 6.1" }, LEVELS_32(12, pfn) },		\
 	[PAGES_16K_32] = { .name = "mips, 16K pages", LEVELS_32(14, pfn) },		\
 	[PAGES_64K_32] = { .name = "mips, 64K pages", LEVELS_32(16, pfn) },		\
-	[PAGES_4K] = { .name = "mips64, 4K pages", .verified = "Debian 6.1", THREE_LEVELS(12, 10, pfn) },		\
+	[PAGES_4K] = { .name = "mips64, 4K pages", .verified = { [ORDER_LE] = "Debian 6.1" }, THREE_LEVELS(12, 10, pfn) },		\
 	[PAGES_4K_48] = { .name = "mips64, 4K pages, 48 bits",				\
 		LEVELS_64(48, 4, { 39, 9, pointer_64 }, { 30, 9, pointer_64 },		\
 			  MIDDLE(21, 9, pfn), LAST(12, 9, pfn)) },			\
@@ -212,6 +212,29 @@ static const struct note_layout notes_64[] = {
 	{ "CORE", NT_PRSTATUS_TYPE, 480, 32, REGS_OF(prstatus_64), NOTE_MADE },
 	OWN_NOTE,
 	{ .owner = NULL },
+};
+
+/* struct thread_struct (arch/mips/include/asm/processor.h). */
+/* clang-format off */
+static const struct task_reg switch_regs[] = {
+	{ "r16", "task_struct.thread.reg16", 0 },
+	{ "r17", "task_struct.thread.reg17", 0 },
+	{ "r18", "task_struct.thread.reg18", 0 },
+	{ "r19", "task_struct.thread.reg19", 0 },
+	{ "r20", "task_struct.thread.reg20", 0 },
+	{ "r21", "task_struct.thread.reg21", 0 },
+	{ "r22", "task_struct.thread.reg22", 0 },
+	{ "r23", "task_struct.thread.reg23", 0 },
+	{ "r29", "task_struct.thread.reg29", 0 },
+	{ "r30", "task_struct.thread.reg30", 0 },
+	{ "r31", "task_struct.thread.reg31", 0 },
+	{ "pc", "task_struct.thread.reg31", 0 },
+};
+/* clang-format on */
+
+static const struct task_layout tasks[] = {
+	{ FRAME_NONE, NULL, switch_regs, ARRAY_SIZE(switch_regs) },
+	{ FRAME_NONE, NULL, NULL, 0 },
 };
 
 /* ---- how entries are to be read ---- */
@@ -366,6 +389,7 @@ static int mips_setup(const struct dump *d, const struct kernel *k, struct xlat 
 		.nr_numbers = ARRAY_SIZE(numbers),                                          \
 		.sp = "r29",                                                                \
 		.pc = "pc",                                                                 \
+		.tasks = tasks,                    \
 		.section_size_bits = 28, /* arch/mips/include/asm/sparsemem.h */            \
 		.max_physmem_bits = 48,                                                     \
 		.stack_shift = stack, /* THREAD_SIZE_ORDER (asm/thread_info.h), 4K pages */ \

@@ -55,7 +55,7 @@ static const struct entry_form hash_middle[] = { LEAF_FORM, TABLE_FORM(0), ENTRY
 
 static const struct paging radix_64k = {
 	.name = "ppc64 radix, 64K pages",
-	.verified = "Debian 6.1",
+	.verified = { [ORDER_LE] = "Debian 6.1" },
 	.va_bits = 52,
 	.va_base = LINEAR,
 	.entry_size = 8,
@@ -69,6 +69,7 @@ static const struct paging radix_64k = {
 
 static const struct paging radix_4k = {
 	.name = "ppc64 radix, 4K pages",
+	.verified = { [ORDER_LE] = "Debian 6.12" },
 	.va_bits = 52,
 	.va_base = LINEAR,
 	.entry_size = 8,
@@ -84,7 +85,7 @@ static const struct paging radix_4k = {
 #define HASH_LAYOUT(id, title, kernel, base, page, pte, pmd, pud, pgd)        \
 	static const struct paging id = {                                     \
 		.name = title,                                                \
-		.verified = kernel,                                           \
+		.verified = { [ORDER_LE] = kernel },                          \
 		.va_bits = (page) + (pte) + (pmd) + (pud) + (pgd),            \
 		.va_base = base,                                              \
 		.entry_size = 8,                                              \
@@ -99,7 +100,7 @@ static const struct paging radix_4k = {
 /* v5.2 moved all into the region of the linear map (0034d395f89d). */
 HASH_LAYOUT(hash_64k, "ppc64 hash, 64K pages", "Debian 6.1", LINEAR, 16, 8, 10, 10,
 	    8);
-HASH_LAYOUT(hash_4k, "ppc64 hash, 4K pages", NULL, LINEAR, 12, 9, 7, 9, 9);
+HASH_LAYOUT(hash_4k, "ppc64 hash, 4K pages", "Debian 6.12", LINEAR, 12, 9, 7, 9, 9);
 /* v4.17 has four petabytes (c2b4d8b7417a), v4.12 512 TiB (f6eedbba7a26), v4.7 64 TiB. */
 HASH_LAYOUT(hash_64k_v4_17, "ppc64 hash of v4.17, 64K pages", NULL, VMALLOC_OLD, 16, 8, 10, 10, 8);
 HASH_LAYOUT(hash_64k_v4_12, "ppc64 hash of v4.12, 64K pages", NULL, VMALLOC_OLD, 16, 8, 10, 7, 8);
@@ -264,6 +265,36 @@ static const struct note_layout notes[] = {
 	{ .owner = NULL },
 };
 /* clang-format on */
+
+/* _switch (arch/powerpc/kernel/switch.S) makes a frame that ends with a struct pt_regs. */
+/* clang-format off */
+static const struct task_reg switch_regs[] = {
+	{ "r14", "pt_regs.gpr", 14 },
+	{ "r15", "pt_regs.gpr", 15 },
+	{ "r16", "pt_regs.gpr", 16 },
+	{ "r17", "pt_regs.gpr", 17 },
+	{ "r18", "pt_regs.gpr", 18 },
+	{ "r19", "pt_regs.gpr", 19 },
+	{ "r20", "pt_regs.gpr", 20 },
+	{ "r21", "pt_regs.gpr", 21 },
+	{ "r22", "pt_regs.gpr", 22 },
+	{ "r23", "pt_regs.gpr", 23 },
+	{ "r24", "pt_regs.gpr", 24 },
+	{ "r25", "pt_regs.gpr", 25 },
+	{ "r26", "pt_regs.gpr", 26 },
+	{ "r27", "pt_regs.gpr", 27 },
+	{ "r28", "pt_regs.gpr", 28 },
+	{ "r29", "pt_regs.gpr", 29 },
+	{ "r30", "pt_regs.gpr", 30 },
+	{ "r31", "pt_regs.gpr", 31 },
+	{ "pc", "pt_regs.nip", 0 },
+};
+/* clang-format on */
+
+static const struct task_layout tasks[] = {
+	{ FRAME_BACK_CHAIN, "pt_regs", switch_regs, ARRAY_SIZE(switch_regs) },
+	{ FRAME_NONE, NULL, NULL, 0 },
+};
 
 /* ---- the memory map of hash kernels: chunks in a list ---- */
 
@@ -598,6 +629,7 @@ static bool ppc64_is_little(const struct dump *d, const struct kernel *k)
 		.nr_numbers = ARRAY_SIZE(numbers),                                       \
 		.sp = "r1",                                                              \
 		.pc = "pc",                                                              \
+		.tasks = tasks,                    \
 		.le_reg = "msr",                                                         \
 		.le_bit = 1, /* MSR_LE */                                                \
 		.is_little = ppc64_is_little,                                            \

@@ -60,7 +60,7 @@ static const struct entry_form last[] = {
 
 static const struct paging sv39 = {
 	.name = "riscv64 with Sv39",
-	.verified = "Debian 6.12",
+	.verified = { [ORDER_LE] = "Debian 6.12" },
 	.va_bits = 39,
 	.sign_extended = true,
 	.entry_size = 8,
@@ -70,7 +70,7 @@ static const struct paging sv39 = {
 
 static const struct paging sv48 = {
 	.name = "riscv64 with Sv48",
-	.verified = "Debian 6.12",
+	.verified = { [ORDER_LE] = "Debian 6.12" },
 	.va_bits = 48,
 	.sign_extended = true,
 	.entry_size = 8,
@@ -80,7 +80,7 @@ static const struct paging sv48 = {
 
 static const struct paging sv57 = {
 	.name = "riscv64 with Sv57",
-	.verified = "Debian 6.12",
+	.verified = { [ORDER_LE] = "Debian 6.12" },
 	.va_bits = 57,
 	.sign_extended = true,
 	.entry_size = 8,
@@ -171,6 +171,72 @@ static const struct note_layout notes[] = {
 	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 64, -1, REGS_OF(control_regs), NOTE_MADE },
 	{ "CORE", NT_PRFPREG, 260, -1, REGS_OF(fp_regs), NOTE_EXTRA },
 	{ .owner = NULL },
+};
+
+/* struct thread_struct (arch/riscv/include/asm/processor.h); user mode: struct pt_regs. */
+/* clang-format off */
+static const struct task_reg switch_regs[] = {
+	{ "pc", "task_struct.thread.ra", 0 },
+	{ "ra", "task_struct.thread.ra", 0 },
+	{ "sp", "task_struct.thread.sp", 0 },
+	{ "fp", "task_struct.thread.s", 0 },
+	{ "s1", "task_struct.thread.s", 1 },
+	{ "s2", "task_struct.thread.s", 2 },
+	{ "s3", "task_struct.thread.s", 3 },
+	{ "s4", "task_struct.thread.s", 4 },
+	{ "s5", "task_struct.thread.s", 5 },
+	{ "s6", "task_struct.thread.s", 6 },
+	{ "s7", "task_struct.thread.s", 7 },
+	{ "s8", "task_struct.thread.s", 8 },
+	{ "s9", "task_struct.thread.s", 9 },
+	{ "s10", "task_struct.thread.s", 10 },
+	{ "s11", "task_struct.thread.s", 11 },
+};
+
+static const struct task_reg user_regs[] = {
+	{ "pc", "pt_regs.epc", 0 },
+	{ "ra", "pt_regs.ra", 0 },
+	{ "sp", "pt_regs.sp", 0 },
+	{ "gp", "pt_regs.gp", 0 },
+	{ "tp", "pt_regs.tp", 0 },
+	{ "t0", "pt_regs.t0", 0 },
+	{ "t1", "pt_regs.t1", 0 },
+	{ "t2", "pt_regs.t2", 0 },
+	{ "fp", "pt_regs.s0", 0 },
+	{ "s1", "pt_regs.s1", 0 },
+	{ "a0", "pt_regs.a0", 0 },
+	{ "a1", "pt_regs.a1", 0 },
+	{ "a2", "pt_regs.a2", 0 },
+	{ "a3", "pt_regs.a3", 0 },
+	{ "a4", "pt_regs.a4", 0 },
+	{ "a5", "pt_regs.a5", 0 },
+	{ "a6", "pt_regs.a6", 0 },
+	{ "a7", "pt_regs.a7", 0 },
+	{ "s2", "pt_regs.s2", 0 },
+	{ "s3", "pt_regs.s3", 0 },
+	{ "s4", "pt_regs.s4", 0 },
+	{ "s5", "pt_regs.s5", 0 },
+	{ "s6", "pt_regs.s6", 0 },
+	{ "s7", "pt_regs.s7", 0 },
+	{ "s8", "pt_regs.s8", 0 },
+	{ "s9", "pt_regs.s9", 0 },
+	{ "s10", "pt_regs.s10", 0 },
+	{ "s11", "pt_regs.s11", 0 },
+	{ "t3", "pt_regs.t3", 0 },
+	{ "t4", "pt_regs.t4", 0 },
+	{ "t5", "pt_regs.t5", 0 },
+	{ "t6", "pt_regs.t6", 0 },
+};
+/* clang-format on */
+
+static const struct task_layout tasks[] = {
+	{ FRAME_NONE, NULL, switch_regs, ARRAY_SIZE(switch_regs) },
+	{ FRAME_NONE, NULL, NULL, 0 },
+};
+
+static const struct task_layout user[] = {
+	{ FRAME_STACK_TOP, "pt_regs", user_regs, ARRAY_SIZE(user_regs) },
+	{ FRAME_NONE, NULL, NULL, 0 },
 };
 
 /* ---- which table ---- */
@@ -339,6 +405,8 @@ const struct arch riscv64_arch = {
 	.nr_numbers = ARRAY_SIZE(numbers),
 	.sp = "sp",
 	.pc = "pc",
+	.tasks = tasks,
+	.user = user,
 	.section_size_bits = 27, /* arch/riscv/include/asm/sparsemem.h */
 	.max_physmem_bits = 56,
 	.stack_shift = 14, /* THREAD_SIZE_ORDER 2 */

@@ -79,8 +79,7 @@ static const struct paging by_segment = {
 
 static const struct paging by_region_third = {
 	.name = "S/390 with a region third table",
-	.verified = "Debian 6.1",
-	.verified_order = ORDER_BE,
+	.verified = { [ORDER_BE] = "Debian 6.1, 6.12" },
 	.va_bits = 42,
 	.entry_size = 8,
 	.nr_levels = 3,
@@ -89,6 +88,7 @@ static const struct paging by_region_third = {
 
 static const struct paging by_region_second = {
 	.name = "S/390 with a region second table",
+	.verified = { [ORDER_BE] = "Debian 6.12" },
 	.va_bits = 53,
 	.entry_size = 8,
 	.nr_levels = 4,
@@ -247,6 +247,31 @@ static const struct reg_number numbers[] = {
 	{ "gsd", 106, -1 }, { "gssm", 107, -1 }, { "gsepla", 108, -1 },
 };
 /* clang-format on */
+
+/*
+ * __switch_to (arch/s390/kernel/entry.S) leaves %r6 to %r15 in the stack frame that it was called with;
+ * the return address is %r14.
+ */
+/* clang-format off */
+static const struct task_reg switch_regs[] = {
+	{ "r6", "stack_frame.gprs", 0 },
+	{ "r7", "stack_frame.gprs", 1 },
+	{ "r8", "stack_frame.gprs", 2 },
+	{ "r9", "stack_frame.gprs", 3 },
+	{ "r10", "stack_frame.gprs", 4 },
+	{ "r11", "stack_frame.gprs", 5 },
+	{ "r12", "stack_frame.gprs", 6 },
+	{ "r13", "stack_frame.gprs", 7 },
+	{ "r14", "stack_frame.gprs", 8 },
+	{ "r15", "stack_frame.gprs", 9 },
+	{ "pswa", "stack_frame.gprs", 8 },
+};
+/* clang-format on */
+
+static const struct task_layout tasks[] = {
+	{ FRAME_AT_SP, "stack_frame", switch_regs, ARRAY_SIZE(switch_regs) },
+	{ FRAME_NONE, NULL, NULL, 0 },
+};
 
 /* ---- where the kernel lies ---- */
 
@@ -475,6 +500,7 @@ const struct arch s390x_arch = {
 	.nr_numbers = ARRAY_SIZE(numbers),
 	.sp = "r15",
 	.pc = "pswa",
+	.tasks = tasks,
 	.section_size_bits = 28, /* arch/s390/include/asm/sparsemem.h */
 	.max_physmem_bits = 46,
 	.stack_shift = 14, /* THREAD_SIZE_ORDER 2 (arch/s390/include/asm/thread_info.h) */

@@ -41,7 +41,7 @@ static const struct entry_form top[] = {
 
 static const struct paging four_levels = {
 	.name = "x86-64 with 4 levels",
-	.verified = "Debian 6.1",
+	.verified = { [ORDER_LE] = "Debian 6.1" },
 	.va_bits = 48,
 	.sign_extended = true,
 	.entry_size = 8,
@@ -51,7 +51,7 @@ static const struct paging four_levels = {
 
 static const struct paging five_levels = {
 	.name = "x86-64 with 5 levels",
-	.verified = "Debian 7.2",
+	.verified = { [ORDER_LE] = "Debian 7.2" },
 	.va_bits = 57,
 	.sign_extended = true,
 	.entry_size = 8,
@@ -141,6 +141,50 @@ static const struct note_layout notes[] = {
 	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 80, -1, REGS_OF(control_regs), NOTE_MADE },
 	{ "CORE", NT_PRFPREG, 512, -1, REGS_OF(fp_regs), NOTE_EXTRA },
 	{ .owner = NULL },
+};
+
+/* struct inactive_task_frame (arch/x86/include/asm/switch_to.h), since 4.9; user mode: struct pt_regs. */
+/* clang-format off */
+static const struct task_reg switch_regs[] = {
+	{ "rbp", "inactive_task_frame.bp", 0 },
+	{ "rbx", "inactive_task_frame.bx", 0 },
+	{ "r12", "inactive_task_frame.r12", 0 },
+	{ "r13", "inactive_task_frame.r13", 0 },
+	{ "r14", "inactive_task_frame.r14", 0 },
+	{ "r15", "inactive_task_frame.r15", 0 },
+	{ "rip", "inactive_task_frame.ret_addr", 0 },
+};
+
+static const struct task_reg user_regs[] = {
+	{ "r15", "pt_regs.r15", 0 },
+	{ "r14", "pt_regs.r14", 0 },
+	{ "r13", "pt_regs.r13", 0 },
+	{ "r12", "pt_regs.r12", 0 },
+	{ "rbp", "pt_regs.bp", 0 },
+	{ "rbx", "pt_regs.bx", 0 },
+	{ "r11", "pt_regs.r11", 0 },
+	{ "r10", "pt_regs.r10", 0 },
+	{ "r9", "pt_regs.r9", 0 },
+	{ "r8", "pt_regs.r8", 0 },
+	{ "rax", "pt_regs.ax", 0 },
+	{ "rcx", "pt_regs.cx", 0 },
+	{ "rdx", "pt_regs.dx", 0 },
+	{ "rsi", "pt_regs.si", 0 },
+	{ "rdi", "pt_regs.di", 0 },
+	{ "rip", "pt_regs.ip", 0 },
+	{ "eflags", "pt_regs.flags", 0 },
+	{ "rsp", "pt_regs.sp", 0 },
+};
+/* clang-format on */
+
+static const struct task_layout tasks[] = {
+	{ FRAME_POPPED, "inactive_task_frame", switch_regs, ARRAY_SIZE(switch_regs) },
+	{ FRAME_NONE, NULL, NULL, 0 },
+};
+
+static const struct task_layout user[] = {
+	{ FRAME_STACK_TOP, "pt_regs", user_regs, ARRAY_SIZE(user_regs) },
+	{ FRAME_NONE, NULL, NULL, 0 },
 };
 
 /*
@@ -360,6 +404,8 @@ const struct arch x86_64_arch = {
 	.nr_numbers = ARRAY_SIZE(numbers),
 	.sp = "rsp",
 	.pc = "rip",
+	.tasks = tasks,
+	.user = user,
 	.section_size_bits = 27, /* arch/x86/include/asm/sparsemem.h */
 	.max_physmem_bits = 46,	 /* 52 with 5 levels, which VMCOREINFO exports */
 	.stack_shift = 14,	 /* THREAD_SIZE_ORDER 2; 3 with KASAN */

@@ -54,6 +54,12 @@ _dumptool()
 			-l --level -d $input -i --input --non-mmap --num-threads --dry-run --json
 			--progress -D --debug -q --quiet -h --help"
 		;;
+	tovelf)
+		options="-o --output -f --force -L --size-limit -l --level -d --no-direct-map
+			--no-vmemmap -p --procthreads --no-tasks --pid -P --pgd $input -i --input
+			--non-mmap --num-threads --dry-run --json --progress -D --debug -q --quiet
+			-h --help"
+		;;
 	makedyn) options='-o --output -f --force --in-place -h --help' ;;
 	addrandoff)
 		options='-v --vmcore -m --vmlinux -o --output -f --force --in-place -e --extravminfo
@@ -68,13 +74,18 @@ _dumptool()
 			-e --extravminfo $input -h --help"
 		;;
 	elftool)
-		mapfile -t COMPREPLY < <(compgen -W 'topelf makedyn addrandoff virttophys dumpmem
+		mapfile -t COMPREPLY < <(compgen -W 'topelf tovelf makedyn addrandoff virttophys dumpmem
 			-h --help -v --version' -- "$cur")
 		return
 		;;
 	elftool-topelf)
 		options='-o --outfile -c --elfclass -4 --m32 -8 --m64 -l --level -i --oldmem -v --vmcore
 			-I --intype -e --extravminfo -d --debug -h --help'
+		;;
+	elftool-tovelf)
+		options='-o --outfile -c --elfclass -4 --m32 -8 --m64 -p --procthreads -P --physpgd
+			-m --vmlinux -i --oldmem -v --vmcore -I --intype -e --extravminfo -d --debug
+			-h --help'
 		;;
 	elftool-*)
 		options='-i --infile -o --outfile -v --vmcore -m --vmlinux -I --intype -P --physpgd
@@ -90,7 +101,7 @@ _dumptool()
 	COMPREPLY=()
 	case $kind in
 	word)
-		mapfile -t COMPREPLY < <(compgen -W "filter convert dmesg inspect topelf makedyn
+		mapfile -t COMPREPLY < <(compgen -W "filter convert dmesg inspect topelf tovelf makedyn
 			addrandoff virttophys dumpmem help $options" -- "$cur")
 		return
 		;;
@@ -98,7 +109,7 @@ _dumptool()
 	--progress) i='auto tty plain json none' ;;
 	-l | --level)
 		i='31 17 1 0 kernel cache user inuse all'
-		[[ $command == *topelf ]] || [[ $kind == --level ]] || i=$options
+		[[ $command == *to[pv]elf ]] || [[ $kind == --level ]] || i=$options
 		;;
 	-d) i='31 17 1 0' ;;
 	--for) i='crash gdb drgn volatility' ;;
@@ -113,7 +124,7 @@ _dumptool()
 		compopt -o filenames 2>/dev/null
 		return
 		;;
-	-L | --size-limit | --spool-limit | --num-threads | --explain | --message-level) return ;;
+	-L | --size-limit | --spool-limit | --num-threads | --pid | --pgd | --explain | --message-level) return ;;
 	*)
 		if [[ $cur == -* ]]; then
 			i=$options

@@ -23,6 +23,10 @@
  * PT_LOAD it reads without looking where that ends, so there are two of them. More headers than
  * e_phnum can count it knows in class 64 only.
  *
+ * Where the plan has an address space (lib/vmap.h) its pieces take the place of segments, in a file of
+ * the machine's word: gdb looks for virtual addresses only. Nothing of it is kept: each time that the
+ * headers are needed page tables are walked, and the rank of a page among the kept ones is its place.
+ *
  * The mark of makedumpfile -E, e_flags bit 0, says that the file is incomplete until all of it is
  * durable. In a stream it is never set: a stream that breaks off has no end.
  */
@@ -58,6 +62,7 @@ struct writer {
 	size_t nr_segments;
 	uint64_t *rank; /* kept pages before each of them */
 	struct place *by_addr;
+	struct pfnset_ranks ranks; /* where there is an address space instead */
 	bool no_vaddr; /* the source knows no virtual addresses */
 	uint64_t nr_pages;
 	uint64_t max_run;		     /* pages of a PT_LOAD, at most */
@@ -162,12 +167,13 @@ static uint64_t vaddr_of(const struct writer *w, const struct segment *s, uint64
 	return w->no_vaddr ? 0 : s->vaddr + (paddr - s->paddr);
 }
 
-/* What of the source's segment number I is in the file. A segment may begin and end inside a page.
+/*
+ * What of segment S is in the file; RANK pages are kept before it. It may begin and end inside a page.
  */
-static int segment_loads(const struct writer *w, size_t i, load_fn fn, void *priv, struct err *e)
+static int segment_loads(const struct writer *w, const struct segment *s, uint64_t rank, load_fn fn,
+			 void *priv, struct err *e)
 {
-	const struct segment *s = &w->segments[i];
-	struct cursor c = { .pfn = first_pfn(w, s), .rank = w->rank[i] };
+	struct cursor c = { .pfn = first_pfn(w, s), .rank = rank };
 	struct pfns run;
 	uint64_t slot;
 
@@ -216,14 +222,34 @@ static int bare_loads(const struct writer *w, struct cursor *c, uint64_t end, lo
 	return 0;
 }
 
+struct piece_loads {
+	const struct writer *w;
+	load_fn fn;
+	void *priv;
+};
+
+/* A piece of the plan's address space. */
+static int map_loads(void *priv, const struct mapping *m, struct err *e)
+{
+	const struct piece_loads *p = priv;
+	struct segment s = { .vaddr = m->vaddr, .paddr = m->paddr, .memsz = m->len, .flags = 7 };
+
+	return segment_loads(p->w, &s,
+			     pfnset_rank(p->w->plan->keep, &p->w->ranks, first_pfn(p->w, &s)), p->fn,
+			     p->priv, e);
+}
+
 /* All PT_LOADs, in the order of the table. */
 static int each_load(const struct writer *w, load_fn fn, void *priv, struct err *e)
 {
+	struct piece_loads pieces = { .w = w, .fn = fn, .priv = priv };
 	struct cursor c = { .pfn = 0 };
 	size_t i;
 
+	if (w->plan->vmap)
+		return vmap_each(w->plan->vmap, map_loads, &pieces, e);
 	for (i = 0; i < w->nr_segments; i++)
-		if (segment_loads(w, i, fn, priv, e))
+		if (segment_loads(w, &w->segments[i], w->rank[i], fn, priv, e))
 			return -1;
 	for (i = 0; i < w->nr_segments; i++) {
 		const struct segment *s = &w->segments[w->by_addr[i].index];
@@ -265,7 +291,7 @@ static int count_loads(struct writer *w, struct count *c, struct err *e)
 	w->max_run = UINT64_MAX;
 	if (each_load(w, count_load, c, e))
 		return -1;
-	if (c->nr == 1 && w->nr_pages > 1) {
+	if (c->nr == 1 && w->nr_pages > 1 && !w->plan->vmap) {
 		*c = (struct count){ .wide = w->plan->dump->id.word == 8 };
 		w->max_run = (w->nr_pages + 1) / 2;
 		if (each_load(w, count_load, c, e))
@@ -306,8 +332,10 @@ static int take_segments(struct writer *w, struct err *e)
 	const struct shape *shape = w->plan->shape;
 	const struct dump *d = w->plan->dump;
 	struct cursor c = { .pfn = 0 };
-	size_t i, nr = shape ? shape->nr_segments : d->nr_segments;
+	size_t i, nr = w->plan->vmap ? 0 : shape ? shape->nr_segments : d->nr_segments;
 
+	if (w->plan->vmap && pfnset_ranks_init(&w->ranks, w->plan->keep, e))
+		return -1;
 	w->segments = shape ? shape->segments : d->segments;
 	w->rank = calloc(nr ? nr : 1, sizeof(*w->rank));
 	w->by_addr = calloc(nr ? nr : 1, sizeof(*w->by_addr));
@@ -322,7 +350,7 @@ static int take_segments(struct writer *w, struct err *e)
 		cursor_to(w, &c, first_pfn(w, &w->segments[index]));
 		w->rank[index] = c.rank;
 	}
-	w->no_vaddr = all_zero(w->segments, nr);
+	w->no_vaddr = !w->plan->vmap && all_zero(w->segments, nr);
 	w->nr_segments = nr;
 	return 0;
 }
@@ -357,7 +385,8 @@ static int put_phdr(struct table *t, uint32_t type, const struct load *l, struct
 		out_uint(&t->o, l->flags, 4);
 	out_uint(&t->o, l->off, word);
 	out_uint(&t->o, l->vaddr, word);
-	out_uint(&t->o, l->paddr, word);
+	/* ~0: it has none, as far as this file can tell (32 bits, PAE). */
+	out_uint(&t->o, word == 4 && l->paddr > UINT32_MAX ? UINT32_MAX : l->paddr, word);
 	out_uint(&t->o, l->size, word);
 	out_uint(&t->o, l->size, word);
 	if (word == 4)
@@ -450,9 +479,15 @@ static int write_flags(const struct writer *w, struct sink *sink, uint32_t flags
 
 /* ---- the notes ---- */
 
+/* All but that of what was erased. */
+static uint64_t other_notes_len(const struct plan *plan)
+{
+	return (plan->threads ? plan->threads->len : 0) + plan->notes_len + plan->tool_note_len;
+}
+
 static uint64_t eraseinfo_off(const struct plan *plan)
 {
-	return ALIGN_UP(plan->notes_len + plan->tool_note_len, 4);
+	return ALIGN_UP(other_notes_len(plan), 4);
 }
 
 static bool has_eraseinfo(const struct plan *plan)
@@ -471,7 +506,7 @@ static int make_eraseinfo(struct writer *w, struct err *e)
 {
 	const struct plan *plan = w->plan;
 
-	w->notes_len = plan->notes_len + plan->tool_note_len;
+	w->notes_len = other_notes_len(plan);
 	if (!plan->eraseinfo || has_eraseinfo(plan))
 		return 0;
 	if (!note_append(&w->eraseinfo, &w->eraseinfo_len, plan->dump->id.order, "ERASEINFO", 0,
@@ -481,12 +516,42 @@ static int make_eraseinfo(struct writer *w, struct err *e)
 	return 0;
 }
 
+/* Where notes that come piece by piece have got to. */
+struct note_place {
+	struct sink *sink;
+	uint64_t at, end;
+};
+
+static int put_note_bytes(void *priv, const void *data, size_t len, struct err *e)
+{
+	struct note_place *p = priv;
+
+	if (len > p->end - p->at)
+		return err_set(e, ERR_CORRUPT, "there are more notes than were counted");
+	p->at += len;
+	return sink_write(p->sink, p->at - len, data, len, e);
+}
+
+/* Notes that are made now; there may be fewer of them than were counted. */
+static int write_threads(const struct note_stream *threads, struct sink *sink, uint64_t *at,
+			 struct err *e)
+{
+	struct note_place p = { .sink = sink, .at = *at, .end = *at + threads->len };
+
+	if (threads->write(threads, put_note_bytes, &p, e))
+		return -1;
+	*at = p.end;
+	return zeros_put(sink, p.at, p.end - p.at, e);
+}
+
 /* All notes, and zeros up to the first page: crash reads everything before it. */
 static int write_notes(const struct writer *w, struct sink *sink, struct err *e)
 {
 	const struct plan *plan = w->plan;
 	uint64_t at = w->notes_off, end = w->notes_off + w->notes_len;
 
+	if (plan->threads && write_threads(plan->threads, sink, &at, e))
+		return -1;
 	if (sink_write(sink, at, plan->notes, plan->notes_len, e))
 		return -1;
 	at += plan->notes_len;
@@ -525,7 +590,12 @@ static void choose_class(struct writer *w, uint64_t end)
 	const struct shape *shape = w->plan->shape;
 	unsigned int word = id->elf_class ? id->elf_class : id->word;
 
-	if (shape && shape->word)
+	/* Where virtual addresses count it is the machine's, and physical ones need not fit. */
+	if (w->plan->vmap && id->word == 4 && lay_out(w, 4) <= UINT32_MAX)
+		return;
+	if (w->plan->vmap)
+		word = 8;
+	else if (shape && shape->word)
 		word = shape->word;
 	if (word != 4 || many_headers(w->room) || end > (uint64_t)1 << 32 ||
 	    lay_out(w, 4) > UINT32_MAX)
@@ -696,6 +766,7 @@ void elf_finish(struct part *p)
 	if (w) {
 		free(w->rank);
 		free(w->by_addr);
+		pfnset_ranks_fini(&w->ranks);
 		free(w->eraseinfo);
 		free(w->lost);
 	}

@@ -73,6 +73,34 @@ struct arch_fact {
 	uint64_t align, min, max;
 };
 
+/* Where a register of a task that does not run was saved. */
+struct task_reg {
+	const char *reg;    /* as in the note */
+	const char *member; /* "task_struct.thread.ksp", or of the layout's frame: "pt_regs.nip" */
+	uint8_t index;	    /* in an array of longs */
+};
+
+/* What a frame on its stack has to do with the saved stack pointer (struct task, sp). */
+enum task_frame {
+	FRAME_NONE,
+	FRAME_AT_SP,	 /* it begins there; the stack pointer is that still */
+	FRAME_POPPED,	 /* it begins there; the stack pointer is where it ends */
+	FRAME_BACK_CHAIN, /* the word there is the caller's stack pointer, and where it ends */
+	FRAME_AT_STACK,	 /* where the stack begins */
+	FRAME_STACK_TOP, /* it ends where the stack does: what user mode had */
+};
+
+/*
+ * A way in which switching to another task leaves registers behind; no numbers, but names of members
+ * (arch/ARCH/kernel/process*.c, entry*.S: __switch_to and the like).
+ */
+struct task_layout {
+	enum task_frame place;
+	const char *frame; /* its structure; NULL where there is none */
+	const struct task_reg *regs;
+	unsigned int nr_regs;
+};
+
 struct arch {
 	const char *name;  /* as in utsname.machine: what kdump headers carry */
 	const char *title; /* "x86-64" */
@@ -112,6 +140,14 @@ struct arch {
 	const char *le_reg;
 	uint64_t le_bit;
 	bool (*is_little)(const struct dump *d, const struct kernel *k);
+
+	/*
+	 * Registers of tasks that do not run: the first layout all of whose members are known; the last
+	 * one has no registers. NULL: not known.
+	 */
+	const struct task_layout *tasks;
+	/* The same of what a process had in user mode: struct pt_regs at the end of its stack. */
+	const struct task_layout *user;
 
 	/* Sparse memory model, where VMCOREINFO does not export the numbers. */
 	uint8_t section_size_bits, max_physmem_bits;

@@ -17,13 +17,18 @@ void kernel_add(struct kernel *k, struct fact_provider *p)
 		p->close(p);
 }
 
-void kernel_fini(struct kernel *k)
+void kernel_forget(struct kernel *k, unsigned int keep)
 {
-	while (k->nr_providers) {
+	while (k->nr_providers > keep) {
 		struct fact_provider *p = k->providers[--k->nr_providers];
 
 		p->close(p);
 	}
+}
+
+void kernel_fini(struct kernel *k)
+{
+	kernel_forget(k, 0);
 }
 
 static const struct fact_provider *who_knows(const struct kernel *k, enum fact_kind kind,

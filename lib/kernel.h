@@ -46,6 +46,9 @@ struct kernel {
 void kernel_add(struct kernel *k, struct fact_provider *p);
 void kernel_fini(struct kernel *k);
 
+/* Close all providers but the first KEEP ones: nobody asks any more, and they take memory. */
+void kernel_forget(struct kernel *k, unsigned int keep);
+
 /* Is the fact known, by any provider? *ret is untouched if not. */
 bool kernel_fact(const struct kernel *k, enum fact_kind kind, const char *name, uint64_t *ret);
 

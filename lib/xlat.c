@@ -293,10 +293,24 @@ struct walk {
 	struct {
 		bool whole;    /* entered at its first entry */
 		uint64_t told; /* then */
+		unsigned int repeats; /* how often in a row it was the same table */
 	} entered[PAGING_MAX_LEVELS];
+	struct xlat_walk_stats stats;
 };
 
 #define NO_TABLE UINT64_MAX
+
+/* Is this the table of LEVEL that was entered last, and for the how-manieth time? */
+static bool entered_enough(struct walk *w, unsigned int level, uint64_t table)
+{
+	unsigned int *repeats = &w->entered[level].repeats;
+
+	*repeats = table == w->table[level] ? *repeats + 1 : 0;
+	if (*repeats < XLAT_REPEATS)
+		return false;
+	w->stats.repeats++;
+	return true;
+}
 
 /* Go to TABLE, of LEVEL, at VADDR. */
 static void enter_table(struct walk *w, unsigned int level, uint64_t table, uint64_t vaddr)
@@ -331,8 +345,10 @@ static uint64_t walk_down(struct walk *w, unsigned int *level, uint64_t vaddr, i
 
 		w->steps++;
 		if (read_entry(p, w->r, entry_place(p, *level, w->table[*level], vaddr), &entry,
-			       &ignored))
+			       &ignored)) {
+			w->stats.unreadable++;
 			return next;
+		}
 		f = xlat_entry_form(l, entry);
 		if (f->kind == ENTRY_LEAF) {
 			struct mapping m = leaf_mapping(w->x, *level, f, vaddr, entry);
@@ -343,7 +359,7 @@ static uint64_t walk_down(struct walk *w, unsigned int *level, uint64_t vaddr, i
 		}
 		table = xlat_entry_target(w->x, f, entry);
 		if (f->kind == ENTRY_NONE || *level + 1u == p->nr_levels ||
-		    table == w->dull[*level + 1])
+		    table == w->dull[*level + 1] || entered_enough(w, *level + 1, table))
 			return next;
 		if (w->v->table)
 			*stop = w->v->table(w->v->priv, table, *level + 1);
@@ -381,6 +397,7 @@ static int walk_table(struct walk *w, uint64_t start, uint64_t end)
 			leave_table(w, level--);
 		vaddr = next;
 	}
+	w->stats.cut |= !stop && w->steps >= w->max_steps;
 	return stop;
 }
 
@@ -395,31 +412,52 @@ static int walk_window(struct walk *w, const struct mapping *m, uint64_t start, 
 	return w->v->mapping ? w->v->mapping(w->v->priv, &part) : 0;
 }
 
-int xlat_walk(const struct xlat *x, struct reader *r, uint64_t start, uint64_t end,
-	      uint64_t max_steps, const struct xlat_visitor *v)
+/* The table and the windows in between. */
+static int walk_all(struct walk *w, uint64_t start, uint64_t end)
 {
-	struct walk w = { .x = x, .r = r, .v = v, .max_steps = max_steps };
+	const struct xlat *x = w->x;
 	size_t i;
 	int stop = 0;
 
-	w.table[0] = x->root;
-	for (i = 0; i < PAGING_MAX_LEVELS; i++)
-		w.dull[i] = NO_TABLE;
-	if (v->table && x->paging)
-		stop = v->table(v->priv, x->root, 0);
 	for (i = find_window(x, start); !stop && i < x->nr_windows && x->windows[i].vaddr <= end;
 	     i++) {
 		const struct mapping *m = &x->windows[i];
 
 		if (x->paging && start < m->vaddr)
-			stop = walk_table(&w, start, m->vaddr - 1);
+			stop = walk_table(w, start, m->vaddr - 1);
 		if (!stop)
-			stop = walk_window(&w, m, start, end);
+			stop = walk_window(w, m, start, end);
 		if (m->vaddr + (m->len - 1) >= end)
 			return stop;
 		start = m->vaddr + m->len;
 	}
-	return !stop && x->paging ? walk_table(&w, start, end) : stop;
+	return !stop && x->paging ? walk_table(w, start, end) : stop;
+}
+
+static void add_stats(struct xlat_walk_stats *to, const struct xlat_walk_stats *s)
+{
+	to->cut |= s->cut;
+	to->unreadable += s->unreadable;
+	to->repeats += s->repeats;
+}
+
+int xlat_walk(const struct xlat *x, struct reader *r, uint64_t start, uint64_t end,
+	      uint64_t max_steps, const struct xlat_visitor *v)
+{
+	struct walk w = { .x = x, .r = r, .v = v, .max_steps = max_steps };
+	unsigned int i;
+	int stop = 0;
+
+	for (i = 0; i < PAGING_MAX_LEVELS; i++)
+		w.table[i] = w.dull[i] = NO_TABLE;
+	w.table[0] = x->root;
+	if (v->table && x->paging)
+		stop = v->table(v->priv, x->root, 0);
+	if (!stop)
+		stop = walk_all(&w, start, end);
+	if (v->stats)
+		add_stats(v->stats, &w.stats);
+	return stop;
 }
 
 /* ---- contents ---- */

@@ -54,9 +54,11 @@ struct paging_level {
 /* A page table layout as data. */
 struct paging {
 	const char *name;
-	/* A kernel that others built, and whose translation was checked; NULL: "untested". */
-	const char *verified;
-	enum byte_order verified_order; /* of that kernel: another one's table is as good as untested */
+	/*
+	 * A kernel that others wrote, and whose translation was checked, by its byte order: a table of
+	 * the other one is as good as untested. NULL: "untested".
+	 */
+	const char *verified[2];
 	/*
 	 * Addresses: bits from va_bits on are those of va_base; or all the same as the highest one
 	 * below, when sign_extended.
@@ -199,14 +201,26 @@ uint64_t xlat_kernel_start(const struct xlat *x);
  * Walk what is mapped in [START, END], ascending, tables before what they map. Either function may
  * be NULL; a return other than 0 ends the walk and is returned. TABLE gets the physical address and
  * level of each table that is read (level 0 is the root); of one that maps nothing and stands in
- * many places, not all of them. Tables that cannot be read are skipped.
+ * many places, not all of them. Of a table that stands in entries one after another only the first
+ * XLAT_REPEATS are entered: what shadows memory that nobody has (KASAN) maps one page a billion times
+ * so. Tables that cannot be read are skipped.
  * Windows come in their place, cut to [START, END]. At most MAX_STEPS entries are looked at; then, or
  * at the end, returns 0.
  */
+#define XLAT_REPEATS 64
+
+/* What a walk left out. */
+struct xlat_walk_stats {
+	bool cut;	     /* MAX_STEPS were not enough */
+	uint64_t unreadable; /* entries */
+	uint64_t repeats;    /* tables that were not entered again */
+};
+
 struct xlat_visitor {
 	int (*table)(void *priv, uint64_t paddr, unsigned int level);
 	int (*mapping)(void *priv, const struct mapping *m);
 	void *priv;
+	struct xlat_walk_stats *stats; /* added to; may be NULL */
 };
 int xlat_walk(const struct xlat *x, struct reader *r, uint64_t start, uint64_t end,
 	      uint64_t max_steps, const struct xlat_visitor *v);

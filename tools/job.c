@@ -191,7 +191,8 @@ static int try_level(struct job *job, int level, struct err *e)
 	double start;
 	int ret;
 
-	if (classify_pages(job, level, e) || job_plan(job, e))
+	if (classify_pages(job, level, e) || (job->select && job->select(job, e)) ||
+	    job_plan(job, e))
 		return -1;
 	if (job->opts.explain_set)
 		return 0;
@@ -350,7 +351,8 @@ int job_run(struct job *job, const char *title, struct err *e)
 	job->talk.data_on_stdout = o->plain || (o->flat && !o->nr_outputs);
 	job->opts.in.progress = talk_progress(&job->talk);
 	if (session_open(&job->session, o->inputs, o->nr_inputs, &o->in, &job->talk.log, e) ||
-	    (o->kind && elftool_check(&job->session, o->kind, e)))
+	    (o->kind && elftool_check(&job->session, o->kind, e)) ||
+	    (job->prepare && job->prepare(job, e)))
 		return STATUS_FAILED;
 	status = job_write(job, e);
 	if (status == STATUS_INCOMPLETE)

@@ -22,6 +22,12 @@ struct job {
 	struct part parts[MAX_OUTPUTS];
 	unsigned int nr_parts;
 	struct pfnset keep;
+	/* Once the session is open. NULL: nothing to do. */
+	int (*prepare)(struct job *job, struct err *e);
+	/* After classification: what else is not kept. NULL: all that is. */
+	int (*select)(struct job *job, struct err *e);
+	struct vmap *vmap;	     /* for the plan, see format.h; NULL: none */
+	struct note_stream *threads; /* the same: instead of the source's notes of CPUs */
 	struct classify classify;
 	struct explanation explanation;
 	struct plan plan;

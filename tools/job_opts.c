@@ -19,7 +19,10 @@ enum {
 	THEIRS = MANNER_MAKEDUMPFILE, /* makedumpfile's spelling; `dumptool filter` knows it too */
 	CONVERT = MANNER_CONVERT,
 	TOPELF = MANNER_TOPELF,
-	KDUMP_ELFTOOL = MANNER_ELFTOOL,
+	TOVELF = MANNER_TOVELF,
+	ELFTOOL_TOPELF = MANNER_ELFTOOL,
+	ELFTOOL_TOVELF = MANNER_ELFTOOL_TOVELF,
+	KDUMP_ELFTOOL = ELFTOOL_TOPELF | ELFTOOL_TOVELF,
 	REFUSED = 8, /* makedumpfile has it, a later part may bring it */
 };
 
@@ -51,6 +54,13 @@ enum {
 	OPT_VMCORE,
 	OPT_KIND,
 	OPT_EXTRA,
+	OPT_NO_DIRECT,
+	OPT_NO_VMEMMAP,
+	OPT_TASKS,
+	OPT_NO_TASKS,
+	OPT_PID,
+	OPT_PGD,
+	OPT_VMLINUX,
 	OPT_HEADING, /* no option, but a line of --help; INPUT_OPT_FIRST: one, with session.h's options */
 };
 
@@ -70,9 +80,9 @@ struct option_row {
  * session.h.
  */
 static const struct option_row rows[] = {
-	{ NULL, OPT_HEADING, NULL, OURS | THEIRS | CONVERT | TOPELF | KDUMP_ELFTOOL, "Output:" },
+	{ NULL, OPT_HEADING, NULL, OURS | THEIRS | CONVERT | TOPELF | TOVELF | KDUMP_ELFTOOL, "Output:" },
 	{ "output", 'o', "FILE", OURS | CONVERT, "write to FILE (or name it last)" },
-	{ "output", 'o', "FILE", TOPELF, "write to FILE, not to standard output" },
+	{ "output", 'o', "FILE", TOPELF | TOVELF, "write to FILE, not to standard output" },
 	{ "outfile", 'o', "FILE", KDUMP_ELFTOOL, "write to FILE, not to standard output" },
 	{ "format", OPT_FORMAT, "NAME", OURS | CONVERT, "kdump, elf, raw, or flattened (kdump)" },
 	{ NULL, 'E', NULL, OURS | THEIRS, "write an ELF core" },
@@ -85,13 +95,23 @@ static const struct option_row rows[] = {
 	  "write a flattened stream, to stdout or -o FILE" },
 	{ "split", OPT_SPLIT, NULL, OURS | THEIRS | CONVERT,
 	  "write a split set, one piece into each output" },
-	{ "force", 'f', NULL, OURS | THEIRS | CONVERT | TOPELF, "overwrite what exists" },
-	{ "size-limit", 'L', "SIZE", OURS | THEIRS | TOPELF, "treat SIZE (16M, 2G) as a full disk" },
-	{ NULL, OPT_HEADING, NULL, OURS | THEIRS | CONVERT | TOPELF | KDUMP_ELFTOOL, "Pages:" },
+	{ "force", 'f', NULL, OURS | THEIRS | CONVERT | TOPELF | TOVELF, "overwrite what exists" },
+	{ "size-limit", 'L', "SIZE", OURS | THEIRS | TOPELF | TOVELF, "treat SIZE (16M, 2G) as a full disk" },
+	{ NULL, OPT_HEADING, NULL, OURS | THEIRS | CONVERT | TOPELF | TOVELF | KDUMP_ELFTOOL, "Pages:" },
 	{ "level", 'd', "N[,N...]", OURS | THEIRS,
 	  "drop: 1 zero 2 cache 4 private 8 user 16 free" },
-	{ "level", LETTER('l', 'd'), "LEVEL", TOPELF | KDUMP_ELFTOOL, "keep: kernel (default) cache user inuse all" },
-	{ NULL, 'd', "N", TOPELF, "drop: 1 zero 2 cache 4 private 8 user 16 free" },
+	{ "level", LETTER('l', 'd'), "LEVEL", TOPELF | ELFTOOL_TOPELF, "keep: kernel (default) cache user inuse all" },
+	{ "level", LETTER('l', 'd'), "LEVEL", TOVELF, "keep: kernel cache user inuse all (default)" },
+	{ NULL, 'd', "N", TOPELF | TOVELF, "drop: 1 zero 2 cache 4 private 8 user 16 free" },
+	{ "no-direct-map", OPT_NO_DIRECT, NULL, TOVELF, "without the linear map of all memory" },
+	{ "no-vmemmap", OPT_NO_VMEMMAP, NULL, TOVELF, "without the area of struct pages" },
+	{ NULL, OPT_HEADING, NULL, TOVELF | ELFTOOL_TOVELF, "Threads, or another address space:" },
+	{ "procthreads", LETTER('p', OPT_TASKS), NULL, TOVELF | ELFTOOL_TOVELF, "one thread for each task" },
+	{ "no-tasks", OPT_NO_TASKS, NULL, TOVELF, "one thread for each CPU; the default is -p" },
+	{ "pid", OPT_PID, "N", TOVELF, "the memory of process N instead, and its threads" },
+	{ "pgd", LETTER('P', OPT_PGD), "ADDR", TOVELF, "the memory by the page table at physical ADDR" },
+	{ "physpgd", LETTER('P', OPT_PGD), "ADDR", ELFTOOL_TOVELF, "the memory by the page table at physical ADDR" },
+	{ "vmlinux", LETTER('m', OPT_VMLINUX), "FILE", ELFTOOL_TOVELF, "what gdb is told to read" },
 	{ "explain", OPT_EXPLAIN, "PFN", OURS, "tell why that page is kept or left out" },
 	{ "compress", OPT_COMPRESS, "CODEC[:N]", OURS | CONVERT,
 	  "zlib, lzo, snappy, zstd or none, at level N" },
@@ -105,30 +125,30 @@ static const struct option_row rows[] = {
 	{ "dump-dmesg", OPT_DMESG, NULL, OURS | THEIRS, "write the kernel log, as text" },
 	{ "partial-dmesg", OPT_PARTIAL, NULL, OURS | THEIRS,
 	  "only the log since it was last cleared" },
-	{ NULL, INPUT_OPT_FIRST, NULL, OURS | CONVERT | TOPELF, "Input:" },
+	{ NULL, INPUT_OPT_FIRST, NULL, OURS | CONVERT | TOPELF | TOVELF, "Input:" },
 	{ NULL, OPT_HEADING, NULL, KDUMP_ELFTOOL, "Input:" },
-	{ "input", LETTER('i', OPT_INPUT), "FILE", TOPELF, "read FILE (or name it last); or /proc/vmcore" },
+	{ "input", LETTER('i', OPT_INPUT), "FILE", TOPELF | TOVELF, "read FILE (or name it last); or /proc/vmcore" },
 	{ "oldmem", LETTER('i', OPT_INPUT), "FILE", KDUMP_ELFTOOL, "read FILE" },
 	{ "vmcore", LETTER('v', OPT_VMCORE), "FILE", KDUMP_ELFTOOL, "read FILE; the default is /proc/vmcore" },
 	{ "intype", LETTER('I', OPT_KIND), "KIND", KDUMP_ELFTOOL, "it is: oldmem, pelf, qemu, makedumpfile, kdump" },
 	{ "extravminfo", LETTER('e', OPT_EXTRA), "FILE", KDUMP_ELFTOOL, "facts that count before VMCOREINFO's" },
-	{ NULL, OPT_HEADING, NULL, OURS | THEIRS | CONVERT | TOPELF | KDUMP_ELFTOOL, "Work and messages:" },
-	{ "non-mmap", OPT_NON_MMAP, NULL, OURS | THEIRS | CONVERT | TOPELF,
+	{ NULL, OPT_HEADING, NULL, OURS | THEIRS | CONVERT | TOPELF | TOVELF | KDUMP_ELFTOOL, "Work and messages:" },
+	{ "non-mmap", OPT_NON_MMAP, NULL, OURS | THEIRS | CONVERT | TOPELF | TOVELF,
 	  "read the input, do not map it" },
-	{ "num-threads", OPT_THREADS, "N", OURS | THEIRS | CONVERT | TOPELF,
+	{ "num-threads", OPT_THREADS, "N", OURS | THEIRS | CONVERT | TOPELF | TOVELF,
 	  "work with N threads instead of one for each CPU" },
-	{ "dry-run", OPT_DRY_RUN, NULL, OURS | THEIRS | CONVERT | TOPELF, "do everything but write" },
+	{ "dry-run", OPT_DRY_RUN, NULL, OURS | THEIRS | CONVERT | TOPELF | TOVELF, "do everything but write" },
 	{ "check-params", OPT_PARAMS, NULL, OURS | THEIRS, "check the command line, do nothing" },
 	{ "show-stats", OPT_STATS, NULL, OURS | THEIRS, "report what was found and left out" },
-	{ "json", OPT_JSON, NULL, OURS | CONVERT | TOPELF,
+	{ "json", OPT_JSON, NULL, OURS | CONVERT | TOPELF | TOVELF,
 	  "print the result as JSON on standard output" },
-	{ "progress", OPT_PROGRESS, "HOW", OURS | CONVERT | TOPELF, "auto, tty, plain, json or none" },
+	{ "progress", OPT_PROGRESS, "HOW", OURS | CONVERT | TOPELF | TOVELF, "auto, tty, plain, json or none" },
 	{ "message-level", OPT_MESSAGES, "N", OURS | THEIRS,
 	  "1 progress 2 common 4 errors 8 debug 16 report" },
-	{ "debug", 'D', NULL, OURS | THEIRS | CONVERT | TOPELF, "tell what is found and decided" },
+	{ "debug", 'D', NULL, OURS | THEIRS | CONVERT | TOPELF | TOVELF, "tell what is found and decided" },
 	{ "debug", LETTER('d', 'D'), NULL, KDUMP_ELFTOOL, "tell what is found and decided" },
-	{ "quiet", 'q', NULL, OURS | CONVERT | TOPELF, "errors only" },
-	{ "help", 'h', NULL, OURS | THEIRS | CONVERT | TOPELF | KDUMP_ELFTOOL, "this text" },
+	{ "quiet", 'q', NULL, OURS | CONVERT | TOPELF | TOVELF, "errors only" },
+	{ "help", 'h', NULL, OURS | THEIRS | CONVERT | TOPELF | TOVELF | KDUMP_ELFTOOL, "this text" },
 	{ "version", 'v', NULL, OURS | THEIRS, "version and compression support" },
 	{ "for", OPT_FOR, "READER", OURS, NULL }, /* there is no room for it */
 	{ NULL, 'b', "N", OURS | THEIRS, NULL },
@@ -191,7 +211,7 @@ static void build_getopt(enum manner manner, struct option *longs, char *shorts)
 	}
 	*shorts = '\0';
 	longs[nr] = (struct option){ .name = NULL };
-	if (manner & ~(MANNER_MAKEDUMPFILE | MANNER_ELFTOOL))
+	if (manner & ~(MANNER_MAKEDUMPFILE | KDUMP_ELFTOOL))
 		input_options_add(longs, nr);
 }
 
@@ -236,6 +256,7 @@ static int parse_levels(struct job_opts *o, const char *text, bool makedumpfile,
 	char copy[256], *save = NULL, *word;
 
 	o->nr_levels = 0;
+	o->keep_all = false;
 	if (strlen(text) >= sizeof(copy))
 		return err_set(e, ERR_USAGE, "more than %d levels", MAX_LEVELS);
 	strcpy(copy, text);
@@ -369,6 +390,10 @@ static bool set_flag(struct job_opts *o, int id)
 		{ 'q', &o->quiet },
 		{ 'h', &o->help },
 		{ 'v', &o->version },
+		{ OPT_NO_DIRECT, &o->no_direct },
+		{ OPT_NO_VMEMMAP, &o->no_vmemmap },
+		{ OPT_TASKS, &o->tasks },
+		{ OPT_NO_TASKS, &o->no_tasks },
 	};
 	size_t i;
 
@@ -441,6 +466,18 @@ static int take_option(struct job_opts *o, int id, const char *arg, bool makedum
 	case OPT_INPUT:
 	case OPT_VMCORE:
 		return take_input(o, id == OPT_VMCORE, arg, e);
+	case OPT_PID:
+		if (!parse_unsigned(arg, 10, INT32_MAX, &o->pid) || !o->pid)
+			return err_set(e, ERR_USAGE, "'%s' is no process", arg);
+		return 0;
+	case OPT_PGD:
+		if (!parse_unsigned(arg, 16, UINT64_MAX, &o->pgd))
+			return err_set(e, ERR_USAGE, "'%s' is no address", arg);
+		o->pgd_set = true;
+		return 0;
+	case OPT_VMLINUX:
+		o->vmlinux = arg;
+		return 0;
 	case OPT_KIND:
 		o->kind = arg;
 		return elftool_kind(arg, e);
@@ -597,10 +634,11 @@ static void set_defaults(struct job_opts *o, enum manner manner)
 				.pass = PASS_SAME };
 	if (manner == MANNER_MAKEDUMPFILE)
 		return;
-	if (manner & (MANNER_TOPELF | MANNER_ELFTOOL)) {
+	if (manner & MANNERS_ELF) {
 		o->format = &elf_format;
-		o->force = manner == MANNER_ELFTOOL;
-		o->levels[0] = LEVEL_KERNEL;
+		o->force = manner & KDUMP_ELFTOOL;
+		o->keep_all = manner & (TOVELF | ELFTOOL_TOVELF);
+		o->levels[0] = o->keep_all ? 0 : LEVEL_KERNEL;
 		return;
 	}
 	choose_codec(o, "zlib");
@@ -652,7 +690,7 @@ int job_opts_parse(struct job_opts *o, int argc, char **argv, enum manner manner
 	}
 	if (o->help || o->version)
 		return 0;
-	if (manner & (MANNER_TOPELF | MANNER_ELFTOOL))
+	if (manner & MANNERS_ELF)
 		return take_inputs(o, argc - optind, argv + optind, e);
 	if (take_operands(o, argc - optind, argv + optind, manner, e))
 		return -1;
@@ -707,6 +745,15 @@ static const char usage_topelf[] =
 	"       dumptool topelf [OPTION...] [INPUT...] >FILE, or | COMMAND\n"
 	"Write an ELF core with physical addresses, without what a level leaves out.\n\n";
 
+static const char usage_tovelf[] =
+	"Usage: dumptool tovelf [OPTION...] [-o FILE] [INPUT...]\n"
+	"       dumptool tovelf [OPTION...] [INPUT...] >FILE, or | COMMAND\n"
+	"Write the kernel's address space as an ELF core that gdb opens.\n\n";
+
+static const char usage_elftool_tovelf[] =
+	"Usage: kdump-elftool tovelf [OPTION...]\n"
+	"dumptool tovelf under another name, see dumptool-tovelf(1).\n\n";
+
 static const char usage_elftool[] =
 	"Usage: kdump-elftool topelf [OPTION...]\n"
 	"dumptool topelf under another name, see dumptool-topelf(8).\n\n";
@@ -720,6 +767,8 @@ static const struct {
 	{ MANNER_CONVERT, usage_convert, "dumptool-convert(1)" },
 	{ MANNER_TOPELF, usage_topelf, "dumptool-topelf(8)" },
 	{ MANNER_ELFTOOL, usage_elftool, "dumptool-topelf(8)" },
+	{ MANNER_TOVELF, usage_tovelf, "dumptool-tovelf(1)" },
+	{ MANNER_ELFTOOL_TOVELF, usage_elftool_tovelf, "dumptool-tovelf(1)" },
 };
 
 void job_opts_help(FILE *f, enum manner manner)

@@ -44,6 +44,10 @@ struct job_opts {
 	bool plain; /* a stream of the file itself, to standard output */
 	bool flat, split, force, dump_dmesg, partial_dmesg, dry_run, unflatten, reassemble, check_params, json,
 		quiet;
+	/* tovelf */
+	bool no_direct, no_vmemmap, tasks, no_tasks, pgd_set;
+	uint64_t pid, pgd;
+	const char *vmlinux; /* for what it prints */
 	bool help, version;
 	int message_level;
 	enum progress_mode progress;
@@ -56,6 +60,10 @@ enum manner {
 	MANNER_CONVERT = 4,
 	MANNER_TOPELF = 16,
 	MANNER_ELFTOOL = 32, /* kdump-elftool topelf */
+	MANNER_TOVELF = 64,
+	MANNER_ELFTOOL_TOVELF = 128,
+	/* Those that write ELF, to standard output unless told otherwise. */
+	MANNERS_ELF = MANNER_TOPELF | MANNER_ELFTOOL | MANNER_TOVELF | MANNER_ELFTOOL_TOVELF,
 };
 
 /*

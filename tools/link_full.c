@@ -16,6 +16,7 @@ const struct command *const commands[] = {
 	&dmesg_command,
 	&inspect_command,
 	&topelf_command,
+	&tovelf_command,
 	&makedyn_command,
 	&addrandoff_command,
 	&virttophys_command,

@@ -15,6 +15,8 @@
 #include "cleanup.h"
 #include "infoscan.h"
 #include "kallsyms.h"
+#include "kmem_find.h"
+#include "ksymtab.h"
 #include "main.h"
 #include "session.h"
 #include "talk.h"
@@ -45,7 +47,9 @@ static void setup_kernel(struct session *s, struct log *log)
 void session_deepen(struct session *s)
 {
 	kernel_add(&s->kernel, kallsyms_provider(s->dump, &s->xlat, &s->kernel));
+	kernel_add(&s->kernel, ksymtab_provider(s->dump, &s->xlat, &s->kernel));
 	kernel_add(&s->kernel, btf_provider(s->dump, &s->xlat, &s->kernel));
+	kernel_add(&s->kernel, kmem_find_provider(s->dump, &s->xlat, &s->kernel));
 }
 
 int session_explain(const struct session *s, struct err *e)

@@ -64,7 +64,7 @@ static const struct option_row rows[] = {
 	  "write a flattened stream, to stdout or -o FILE" },
 	{ "split", OPT_SPLIT, NULL, OURS | THEIRS | CONVERT,
 	  "write a split set, one piece into each output" },
-	{ "force", 'f', NULL, OURS | THEIRS | CONVERT, "overwrite what exists" },
+	{ "force", 'f', NULL, OURS | THEIRS | CONVERT, "overwrite what exists, take any vmlinux" },
 	{ "size-limit", 'L', "SIZE", OURS | THEIRS, "treat SIZE (16M, 2G) as a full disk" },
 	{ NULL, OPT_HEADING, NULL, OURS | THEIRS | CONVERT, "Pages:" },
 	{ "level", 'd', "N[,N...]", OURS | THEIRS,
@@ -82,6 +82,7 @@ static const struct option_row rows[] = {
 	{ "dump-dmesg", OPT_DMESG, NULL, OURS | THEIRS, "write the kernel log, as text" },
 	{ "partial-dmesg", OPT_PARTIAL, NULL, OURS | THEIRS,
 	  "only the log since it was last cleared" },
+	{ NULL, 'x', "VMLINUX", THEIRS, "the kernel with debugging information" },
 	{ NULL, INPUT_OPT_FIRST, NULL, OURS | CONVERT, "Input:" },
 	{ NULL, OPT_HEADING, NULL, OURS | THEIRS | CONVERT, "Work and messages:" },
 	{ "non-mmap", OPT_NON_MMAP, NULL, OURS | THEIRS | CONVERT, "read the input, do not map it" },
@@ -105,7 +106,6 @@ static const struct option_row rows[] = {
 	{ NULL, 'e', NULL, THEIRS | REFUSED, NULL },
 	{ NULL, 'g', "FILE", THEIRS | REFUSED, NULL },
 	{ NULL, 'i', "FILE", THEIRS | REFUSED, NULL },
-	{ NULL, 'x', "FILE", THEIRS | REFUSED, NULL },
 	{ "xen-syms", OPT_REFUSED, "FILE", THEIRS | REFUSED, NULL },
 	{ "xen-vmcoreinfo", OPT_REFUSED, "FILE", THEIRS | REFUSED, NULL },
 	{ "xen_phys_start", OPT_REFUSED, "ADDR", THEIRS | REFUSED, NULL },
@@ -351,6 +351,9 @@ static int take_option(struct job_opts *o, int id, const char *arg, bool makedum
 		return parse_size(arg, &o->limit)
 			       ? 0
 			       : err_set(e, ERR_USAGE, "'%s' is not a size", arg);
+	case 'x':
+		o->in.vmlinux = arg;
+		return 0;
 	case OPT_THREADS:
 		return parse_threads(o, arg, makedumpfile, e);
 	case OPT_EXPLAIN:
@@ -514,6 +517,7 @@ int job_opts_parse(struct job_opts *o, int argc, char **argv, enum manner manner
 		return 0;
 	if (take_operands(o, argc - optind, argv + optind, manner, e))
 		return -1;
+	o->in.force_vmlinux = o->force;
 	if (o->reassemble)
 		set_reassemble(o);
 	/* makedumpfile refuses what makes no sense; ours has a default codec, and ignores it. */

@@ -24,6 +24,7 @@ static const struct {
 	{ "arch", INPUT_OPT_ARCH, "NAME", "the dump is of that architecture" },
 	{ "page-size", INPUT_OPT_PAGE_SIZE, "N", "its pages have N bytes (4K, 64K)" },
 	{ "vmcoreinfo", INPUT_OPT_VMCOREINFO, "FILE", "VMCOREINFO; scan: look in memory; none" },
+	{ "vmlinux", INPUT_OPT_VMLINUX, "FILE", "the kernel with debugging information" },
 	{ "spool-dir", INPUT_OPT_SPOOL_DIR, "DIR", "unpack compressed or piped input there" },
 	{ "spool-limit", INPUT_OPT_SPOOL_LIMIT, "SIZE", "use at most SIZE there" },
 };
@@ -82,6 +83,9 @@ int input_option(struct input_opts *o, int id, const char *arg, struct err *e)
 		return 0;
 	case INPUT_OPT_VMCOREINFO:
 		o->vmcoreinfo = arg;
+		return 0;
+	case INPUT_OPT_VMLINUX:
+		o->vmlinux = arg;
 		return 0;
 	case INPUT_OPT_SPOOL_DIR:
 		o->spool.dir = arg;
@@ -242,6 +246,8 @@ int session_open(struct session *s, char *const *names, unsigned int nr,
 
 void session_close(struct session *s)
 {
+	if (s->vmlinux && !s->vmlinux_added)
+		s->vmlinux->close(s->vmlinux);
 	kernel_fini(&s->kernel);
 	xlat_fini(&s->xlat);
 	dump_close(s->dump);

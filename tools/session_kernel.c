@@ -21,7 +21,7 @@
 #include "session.h"
 #include "talk.h"
 
-static void setup_kernel(struct session *s, struct log *log)
+static void add_vmcoreinfo(struct session *s, struct log *log)
 {
 	struct dump *d = s->dump;
 
@@ -29,6 +29,20 @@ static void setup_kernel(struct session *s, struct log *log)
 		kernel_add(&s->kernel, vmcoreinfo_provider(d->vmcoreinfo, d->vmcoreinfo_len));
 	else
 		log_debug(log, "%s: has no VMCOREINFO note", source_name(d->source));
+}
+
+static void add_vmlinux(struct session *s)
+{
+	if (!s->vmlinux || s->vmlinux_added)
+		return;
+	kernel_add(&s->kernel, s->vmlinux);
+	s->vmlinux_added = true;
+}
+
+static void setup_xlat(struct session *s, struct log *log)
+{
+	struct dump *d = s->dump;
+
 	if (!d->arch || !d->arch->setup) {
 		err_set(&s->no_xlat, ERR_UNSUPPORTED,
 			"addresses of %s (ELF machine %u) cannot be translated yet",
@@ -44,28 +58,33 @@ static void setup_kernel(struct session *s, struct log *log)
 	log_debug(log, "%s: %s", source_name(d->source), s->no_xlat.text);
 }
 
+/* In the order in which they are believed. */
 void session_deepen(struct session *s)
 {
-	kernel_add(&s->kernel, kallsyms_provider(s->dump, &s->xlat, &s->kernel));
-	kernel_add(&s->kernel, ksymtab_provider(s->dump, &s->xlat, &s->kernel));
-	kernel_add(&s->kernel, btf_provider(s->dump, &s->xlat, &s->kernel));
-	kernel_add(&s->kernel, kmem_find_provider(s->dump, &s->xlat, &s->kernel));
+	struct kernel *k = &s->kernel;
+
+	if (s->deep)
+		return;
+	s->deep = true;
+	session_find_vmlinux(s);
+	add_vmlinux(s);
+	kernel_add(k, kallsyms_provider(s->dump, &s->xlat, k));
+	kernel_add(k, ksymtab_provider(s->dump, &s->xlat, k));
+	kernel_add(k, btf_provider(s->dump, &s->xlat, k));
+	kernel_add(k, kmem_find_provider(s->dump, &s->xlat, k));
 }
 
-int session_explain(const struct session *s, struct err *e)
+int session_explain(struct session *s, struct err *e)
 {
 	struct err why = ERR_INIT, first = *e;
-	const char *text = first.text;
+	char help[256];
 
 	if (!xlat_works(&s->xlat))
-		why = s->no_xlat;
-	else if (!kernel_kallsyms(&s->kernel, &why))
-		err_add(&why, "symbols");
-	else if (!kernel_btf(&s->kernel, &why))
-		err_add(&why, "types");
-	else
-		return -1;
-	return err_set(e, ERR_MISSING, "%s; %s", text, why.text);
+		return err_set(e, ERR_MISSING, "%s: %s", first.text, s->no_xlat.text);
+	session_vmlinux_help(s, help, sizeof(help));
+	if (kernel_btf(&s->kernel, &why) && kernel_kallsyms(&s->kernel, &why))
+		return err_set(e, ERR_MISSING, "%s; %s", first.text, help);
+	return err_set(e, ERR_MISSING, "%s: %s; %s", first.text, why.text, help);
 }
 
 /* ---- names ---- */
@@ -162,7 +181,8 @@ static unsigned int weigh(struct dump *d)
 	unsigned int weight = 0;
 	size_t i;
 
-	setup_kernel(&s, NULL);
+	add_vmcoreinfo(&s, NULL);
+	setup_xlat(&s, NULL);
 	if (xlat_works(&s.xlat))
 		weight += s.no_xlat.code == ERR_NONE ? 1u << 30 : 1u << 28;
 	if (kernel_text(&s.kernel, "OSRELEASE", release, sizeof(release)) &&
@@ -272,6 +292,12 @@ int session_bind(struct session *s, const struct input_opts *o, struct log *log,
 			return -1;
 	if (!o->force.arch && settle_order(d, e))
 		return -1;
-	setup_kernel(s, log);
-	return 0;
+	add_vmcoreinfo(s, log);
+	if (session_name_vmlinux(s, o, e))
+		return -1;
+	/* Where nothing else tells, it says where the page table is. */
+	if (!d->vmcoreinfo)
+		add_vmlinux(s);
+	setup_xlat(s, log);
+	return session_recheck_vmlinux(s, o, e);
 }

@@ -103,16 +103,15 @@ static bool next_die(Dwarf_Die *die)
 	return !dwarf_siblingof(die, die) && dwarf_dieoffset(die) > was;
 }
 
-/* Enumerators, unless the enumeration's first is known: the same stands in every unit. */
+/* Enumerators, unless the enumeration is known by name: the same stands in every unit. */
 static int add_enumerators(struct dwarf_types *t, Dwarf_Die *enumeration, struct err *e)
 {
-	const char *name;
-	Dwarf_Die one, ignored;
+	const char *name = dwarf_diename(enumeration);
+	Dwarf_Die one;
 
-	if (dwarf_child(enumeration, &one))
+	if (name && find(t, name, DW_TAG_enumeration_type, &one))
 		return 0;
-	name = dwarf_diename(&one);
-	if (!name || find(t, name, DW_TAG_enumerator, &ignored))
+	if (dwarf_child(enumeration, &one))
 		return 0;
 	do {
 		name = dwarf_tag(&one) == DW_TAG_enumerator ? dwarf_diename(&one) : NULL;

@@ -44,6 +44,7 @@ int dmesg_write(struct session *s, const struct printk_opts *opts, struct sink *
 		*e = s->no_xlat;
 		return err_add(e, "%s: no kernel log", source_name(s->dump->source));
 	}
+	session_complete(s, 0);
 	reader_init(&r, s->dump);
 	ret = printk_read(&s->kernel, &s->xlat, &r, opts, put_line, &o, &stats, e);
 	reader_fini(&r);

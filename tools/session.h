@@ -23,7 +23,7 @@ struct session {
 	/* its vmlinux, or NULL; the kernel's once it is among its providers */
 	struct fact_provider *vmlinux;
 	const char *vmlinux_path; /* that the user named */
-	bool vmlinux_added, deep;
+	bool vmlinux_added, deep, completed;
 	struct err
 		no_xlat; /* why kernel addresses cannot be translated, when xlat.paging is NULL */
 };
@@ -92,6 +92,13 @@ int session_bind(struct session *s, const struct input_opts *o, struct log *log,
  * looked for when the first one is asked for.
  */
 void session_deepen(struct session *s);
+
+/*
+ * VMCOREINFO may lack facts that a dump LEVEL (0: the kernel log alone) cannot be had without: just
+ * these are learned out of the kernel's memory, or its vmlinux, with one line about it. A
+ * VMCOREINFO that lacks none is all that is used. What was read for it is given back at once.
+ */
+void session_complete(struct session *s, int level);
 
 /*
  * E names a fact that is not known after session_deepen(): add why nobody knows it, and what would help.

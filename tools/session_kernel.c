@@ -13,6 +13,7 @@
 #include "btf.h"
 #include "budget.h"
 #include "cleanup.h"
+#include "complete.h"
 #include "infoscan.h"
 #include "kallsyms.h"
 #include "kmem_find.h"
@@ -72,6 +73,63 @@ void session_deepen(struct session *s)
 	kernel_add(k, ksymtab_provider(s->dump, &s->xlat, k));
 	kernel_add(k, btf_provider(s->dump, &s->xlat, k));
 	kernel_add(k, kmem_find_provider(s->dump, &s->xlat, k));
+}
+
+/* Symbols take about 6 MiB of memory, types 8 MiB, one after the other. */
+#define COMPLETION_BYTES ((uint64_t)16 << 20)
+
+/* What a pass asks: kallsyms is given back before BTF is read. */
+static void complete_pass(struct session *s, struct fact_provider *p, int level,
+			  enum complete_pass pass)
+{
+	struct kernel deep = { .nr_providers = 0 };
+	struct dump *d = s->dump;
+
+	if (!completion_lacks(&s->kernel, d, level, pass))
+		return;
+	kernel_add(&deep, vmcoreinfo_provider(d->vmcoreinfo, d->vmcoreinfo_len));
+	session_find_vmlinux(s);
+	if (s->vmlinux && !s->vmlinux_added) {
+		kernel_add(&deep, s->vmlinux);
+		completion_ask(p, &s->kernel, d, level, pass, &deep);
+		deep.nr_providers--; /* it stays the session's */
+	}
+	if (pass == COMPLETE_SYMBOLS) {
+		kernel_add(&deep, kallsyms_provider(d, &s->xlat, &deep));
+		kernel_add(&deep, ksymtab_provider(d, &s->xlat, &deep));
+	} else {
+		kernel_add(&deep, btf_provider(d, &s->xlat, &deep));
+	}
+	completion_ask(p, &s->kernel, d, level, pass, &deep);
+	kernel_fini(&deep);
+}
+
+void session_complete(struct session *s, int level)
+{
+	struct log *log = s->dump->log;
+	struct fact_provider *p;
+	char text[400];
+
+	if (!s->dump->vmcoreinfo || !xlat_works(&s->xlat) || s->deep || s->completed ||
+	    (!completion_lacks(&s->kernel, s->dump, level, COMPLETE_SYMBOLS) &&
+	     !completion_lacks(&s->kernel, s->dump, level, COMPLETE_TYPES)))
+		return;
+	s->completed = true;
+	if (budget_available() < COMPLETION_BYTES) {
+		log_info(log, "what VMCOREINFO lacks is not looked for: memory is short");
+		return;
+	}
+	p = completion_provider();
+	if (!p)
+		return;
+	kernel_add(&s->kernel, p);
+	complete_pass(s, p, level, COMPLETE_SYMBOLS);
+	complete_pass(s, p, level, COMPLETE_TYPES);
+	/* What it is may have become clear by what is known now: the order of pages. */
+	complete_pass(s, p, level, COMPLETE_TYPES);
+	completion_text(p, text, sizeof(text));
+	if (text[0])
+		log_info(log, "VMCOREINFO lacks what is known otherwise: %s", text);
 }
 
 int session_explain(struct session *s, struct err *e)

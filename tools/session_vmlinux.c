@@ -73,8 +73,7 @@ static int check(struct session *s, const char *path, const struct fact_provider
 		    : 0;
 }
 
-static int open_path(struct session *s, const char *path, struct fact_provider **ret,
-		     struct err *e)
+static int open_path(struct session *s, const char *path, struct fact_provider **ret, struct err *e)
 {
 	struct vmlinux_want want = { .e_machine = s->dump->id.e_machine,
 				     .order = s->dump->id.order,
@@ -193,23 +192,18 @@ void session_vmlinux_help(struct session *s, char *buf, size_t size)
 	const char *release = names[2];
 	size_t i, n;
 
-	if (!vmlinux_open) {
-		snprintf(buf, size,
-			 "dumptool, built with elfutils, learns it from a vmlinux (--vmlinux FILE)");
-		return;
-	}
 	if (s->vmlinux) {
 		snprintf(buf, size, "%s does not tell it either",
 			 s->vmlinux_path ? s->vmlinux_path : "the vmlinux that was found");
 		return;
 	}
+	n = (size_t)snprintf(buf, size, "a vmlinux with debugging information would tell (%s)",
+			     vmlinux_open ? "--vmlinux FILE" : "dumptool, built with elfutils");
 	session_utsname(s, names);
-	snprintf(buf, size, "--vmlinux FILE (a kernel with debugging information) would tell");
 	for (i = 0; release[0] && i < ARRAY_SIZE(packages); i++) {
 		if (!has(names[3], packages[i].version) || !has(release, packages[i].release))
 			continue;
-		n = strlen(buf);
-		snprintf(buf + n, size - n, ", or the package %s%s%s", packages[i].before, release,
+		snprintf(buf + n, size - n, ": package %s%s%s", packages[i].before, release,
 			 packages[i].behind);
 		return;
 	}

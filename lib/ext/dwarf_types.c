@@ -78,9 +78,7 @@ static int add(struct dwarf_types *t, const char *name, int tag, Dwarf_Die *die,
 	at = slot(t, name, tag, hash);
 	if (at->name)
 		return 0;
-	*at = (struct entry){
-		.name = name, .off = dwarf_dieoffset(die), .hash = hash, .tag = tag
-	};
+	*at = (struct entry){ .name = name, .off = dwarf_dieoffset(die), .hash = hash, .tag = tag };
 	t->nr++;
 	return 0;
 }
@@ -259,8 +257,8 @@ static bool size_of(Dwarf_Die *type, uint64_t *ret)
 	for (i = 0; i < MAX_DEPTH && resolve(type); i++) {
 		if (number(type, DW_AT_byte_size, &one))
 			return !__builtin_mul_overflow(n, one, ret);
-		if (dwarf_tag(type) == DW_TAG_pointer_type && dwarf_diecu(type, &(Dwarf_Die){ 0 },
-									  &word, NULL))
+		if (dwarf_tag(type) == DW_TAG_pointer_type &&
+		    dwarf_diecu(type, &(Dwarf_Die){ 0 }, &word, NULL))
 			return !__builtin_mul_overflow(n, (uint64_t)word, ret);
 		if (!array_length(type, true, &len) || __builtin_mul_overflow(n, len, &n) ||
 		    !type_of(type, type))

@@ -139,8 +139,7 @@ static bool try_debug(struct vmlinux *v, const char *path)
 
 	if (file_open(path, &v->debug, &ignored))
 		return false;
-	if (build_id(v->debug.elf, id) == v->id_len && v->id_len &&
-	    !memcmp(id, v->id, v->id_len))
+	if (build_id(v->debug.elf, id) == v->id_len && v->id_len && !memcmp(id, v->id, v->id_len))
 		return true;
 	file_close(&v->debug);
 	return false;

@@ -74,7 +74,7 @@ static const struct entry_form long_last[] = {
 
 static const struct paging short_descriptors = {
 	.name = "Arm (32 bit) with short descriptors",
-	.verified = "Debian 6.1",
+	.verified = { [ORDER_LE] = "Debian 6.1" },
 	.va_bits = 32,
 	.entry_size = 4,
 	.nr_levels = 2,
@@ -83,7 +83,7 @@ static const struct paging short_descriptors = {
 
 static const struct paging long_descriptors = {
 	.name = "Arm (32 bit) with LPAE",
-	.verified = "Debian 6.1",
+	.verified = { [ORDER_LE] = "Debian 6.1" },
 	.va_bits = 32,
 	.entry_size = 8,
 	.nr_levels = 3,
@@ -112,10 +112,72 @@ static const struct reg_place control_regs[] = {
 	{ "sctlr", 20, 4 }, { "dacr", 24, 4 }, { "contextidr", 28, 4 },
 };
 
+/* struct user_vfp (arch/arm/include/asm/user.h). */
+#define NT_ARM_VFP 0x400
+/* clang-format off */
+#define D(n) { "d" #n, 8 * (n), 8 }
+
+static const struct reg_place vfp_regs[] = { ROWS_32(D), { "fpscr", 256, 4 } };
+
+/* gdb/features/arm/arm-core.xml, arm-vfpv3.xml; DWARF for the Arm Architecture (AADWARF32). */
+#define N_R(n) { "r" #n, n, n }
+#define N_D(n) { "d" #n, 26 + (n), 256 + (n) }
+
+static const struct reg_number numbers[] = {
+	ROWS_8(N_R), N_R(8), N_R(9), N_R(10), N_R(11), N_R(12), { "sp", 13, 13 }, { "lr", 14, 14 },
+	{ "pc", 15, 15 }, { "cpsr", 25, -1 }, ROWS_32(N_D), { "fpscr", 58, -1 },
+};
+/* clang-format on */
+
 static const struct note_layout notes[] = {
-	{ "CORE", NT_PRSTATUS_TYPE, 148, 24, prstatus_regs, ARRAY_SIZE(prstatus_regs), true },
-	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 32, -1, control_regs, ARRAY_SIZE(control_regs), true },
-	{ NULL, 0, 0, 0, NULL, 0, false },
+	{ "CORE", NT_PRSTATUS_TYPE, 148, 24, REGS_OF(prstatus_regs), NOTE_MADE },
+	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 32, -1, REGS_OF(control_regs), NOTE_MADE },
+	{ "LINUX", NT_ARM_VFP, 260, -1, REGS_OF(vfp_regs), NOTE_EXTRA },
+	{ .owner = NULL },
+};
+
+/* What the user may say: no VMCOREINFO of Arm has PHYS_OFFSET. */
+static const struct arch_fact facts[] = {
+	{ "phys-base", "NUMBER(PHYS_OFFSET)", PHYS_ALIGN, 0, (1ULL << 40) - PHYS_ALIGN },
+	{ NULL, NULL, 0, 0, 0 },
+};
+
+/*
+ * struct cpu_context_save (arch/arm/include/asm/thread_info.h): in the task since 5.16, on its stack
+ * before.
+ */
+/* clang-format off */
+static const struct task_reg switch_regs[] = {
+	{ "r4", "task_struct.thread_info.cpu_context.r4", 0 },
+	{ "r5", "task_struct.thread_info.cpu_context.r5", 0 },
+	{ "r6", "task_struct.thread_info.cpu_context.r6", 0 },
+	{ "r7", "task_struct.thread_info.cpu_context.r7", 0 },
+	{ "r8", "task_struct.thread_info.cpu_context.r8", 0 },
+	{ "r9", "task_struct.thread_info.cpu_context.r9", 0 },
+	{ "r10", "task_struct.thread_info.cpu_context.sl", 0 },
+	{ "r11", "task_struct.thread_info.cpu_context.fp", 0 },
+	{ "sp", "task_struct.thread_info.cpu_context.sp", 0 },
+	{ "pc", "task_struct.thread_info.cpu_context.pc", 0 },
+};
+
+static const struct task_reg stack_regs[] = {
+	{ "r4", "thread_info.cpu_context.r4", 0 },
+	{ "r5", "thread_info.cpu_context.r5", 0 },
+	{ "r6", "thread_info.cpu_context.r6", 0 },
+	{ "r7", "thread_info.cpu_context.r7", 0 },
+	{ "r8", "thread_info.cpu_context.r8", 0 },
+	{ "r9", "thread_info.cpu_context.r9", 0 },
+	{ "r10", "thread_info.cpu_context.sl", 0 },
+	{ "r11", "thread_info.cpu_context.fp", 0 },
+	{ "sp", "thread_info.cpu_context.sp", 0 },
+	{ "pc", "thread_info.cpu_context.pc", 0 },
+};
+/* clang-format on */
+
+static const struct task_layout tasks[] = {
+	{ FRAME_NONE, NULL, switch_regs, ARRAY_SIZE(switch_regs) },
+	{ FRAME_AT_STACK, "thread_info", stack_regs, ARRAY_SIZE(stack_regs) },
+	{ FRAME_NONE, NULL, NULL, 0 },
 };
 
 /*
@@ -166,13 +228,18 @@ static bool find_layout(struct xlat *x, const struct dump *d, const struct kerne
 	uint64_t data = kernel_or(k, FACT_SYMBOL, "init_uts_ns", root);
 	char says_lpae[8];
 	unsigned int i;
+	uint64_t base;
 
 	/* Without that line LPAE comes second: a kernel may be older than it. */
 	kernel_text(k, "CONFIG_ARM_LPAE", says_lpae, sizeof(says_lpae));
 	for (i = 0; i < 2; i++) {
 		x->paging =
 			(says_lpae[0] == 'y') == (i == 0) ? &long_descriptors : &short_descriptors;
-		if (find_table(x, d, root, data))
+		if (!xlat_allows(x, x->paging))
+			continue;
+		if (kernel_fact(k, FACT_NUMBER, "PHYS_OFFSET", &base)
+			    ? fits(x, d, root, data, root % SPLIT_ALIGN + base)
+			    : find_table(x, d, root, data))
 			return true;
 	}
 	x->paging = NULL;
@@ -225,9 +292,13 @@ static bool arm_image_range(const struct xlat *x, const struct kernel *k, uint64
 		.pfn_from_phys_base = true,                                     \
 		.uname_pattern = pattern,                                       \
 		.paging = layouts,                                              \
+		.facts = facts,                                                 \
 		.notes = notes,                                                 \
+		.numbers = numbers,                                             \
+		.nr_numbers = ARRAY_SIZE(numbers),                              \
 		.sp = "sp",                                                     \
 		.pc = "pc",                                                     \
+		.tasks = tasks,                    \
 		.section_size_bits = 28, /* arch/arm/include/asm/sparsemem.h */ \
 		.max_physmem_bits = 36,                                         \
 		.stack_shift = 13, /* THREAD_SIZE_ORDER 1 */                    \

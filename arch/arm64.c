@@ -62,20 +62,16 @@ FORMS(block_64k, TABLE(ADDR_64K), BLOCK(ADDR_64K));
 FORMS(page_64k, PAGE(ADDR_64K));
 
 /* The kernel's half only (TTBR1): the bits above are ones. */
-#define LAYOUT(id, title, kernel, bits, nr, ...)          \
+#define PAGING(id, title, kernel, bits, nr, ...)          \
 	static const struct paging id = {                 \
 		.name = "arm64 with " title,              \
-		.verified = kernel,                       \
+		.verified = { [ORDER_LE] = kernel },      \
 		.va_bits = bits,                          \
 		.va_base = ~0ULL << (bits),               \
 		.entry_size = 8,                          \
 		.nr_levels = nr,                          \
 		.level = { __VA_ARGS__ },                 \
 	}
-/* Big-endian kernels (SCTLR_EL1.EE) have the same, but nobody checked. */
-#define PAGING(id, title, kernel, bits, nr, ...)              \
-	LAYOUT(id, title, kernel, bits, nr, __VA_ARGS__);     \
-	LAYOUT(id##_be, title, NULL, bits, nr, __VA_ARGS__)
 
 PAGING(p4k_39, "4 KiB pages, 39 bits", NULL, 39, 3,
        { 30, 9, block_4k }, { 21, 9, block_4k }, { 12, 9, page_4k });
@@ -105,12 +101,10 @@ PAGING(p64k_48_of_52, "64 KiB pages, 48 of 52 bits", NULL, 48, 3,
        { 42, 10, block_64k }, { 29, 13, block_64k }, { 16, 13, page_64k });
 
 /* Where several fit what is known, the first that the dump confirms counts. */
-#define LAYOUTS(be)                                                                         \
-	{ &p4k_48##be, &p4k_39##be, &p4k_52##be, &p16k_47##be, &p16k_48##be, &p16k_52##be, \
-	  &p16k_36##be, &p64k_48##be, &p64k_52##be, &p64k_42##be, &p64k_48_of_52##be, NULL }
-
-static const struct paging *const layouts[] = LAYOUTS();
-static const struct paging *const layouts_be[] = LAYOUTS(_be);
+static const struct paging *const layouts[] = {
+	&p4k_48, &p4k_39, &p4k_52, &p16k_47, &p16k_48, &p16k_52,
+	&p16k_36, &p64k_48, &p64k_52, &p64k_42, &p64k_48_of_52, NULL,
+};
 /* clang-format on */
 
 /* ---- registers ---- */
@@ -136,13 +130,110 @@ static const struct reg_place control_regs[] = {
 	{ "mair_el1", 32, 8 }, { "vbar_el1", 40, 8 }, { "sp_el0", 48, 8 },  { "tpidr_el1", 56, 8 },
 };
 
+/* struct user_fpsimd_state (arch/arm64/include/uapi/asm/ptrace.h). */
+#define NT_PRFPREG 2
+/* clang-format off */
+#define V(n) { "v" #n, 16 * (n), 16 }
+
+static const struct reg_place fp_regs[] = {
+	ROWS_32(V), { "fpsr", 512, 4 }, { "fpcr", 516, 4 },
+};
+
+/*
+ * gdb/features/aarch64-core.xml, aarch64-fpu.xml; DWARF for the Arm 64-bit Architecture
+ * (AADWARF64), "DWARF register names".
+ */
+#define N_X(n) { "x" #n, n, n }
+#define N_V(n) { "v" #n, 34 + (n), 64 + (n) }
+
+static const struct reg_number numbers[] = {
+	ROWS_16(N_X), N_X(16), N_X(17), N_X(18), N_X(19), N_X(20), N_X(21),
+	N_X(22), N_X(23), N_X(24), N_X(25), N_X(26), N_X(27), N_X(28), N_X(29),
+	N_X(30), { "sp", 31, 31 }, { "pc", 32, 32 }, { "cpsr", 33, -1 }, ROWS_32(N_V),
+	{ "fpsr", 66, -1 }, { "fpcr", 67, -1 }, { "tpidr_el1", -1, 37 },
+};
+/* clang-format on */
+
 static const struct note_layout notes[] = {
-	{ "CORE", NT_PRSTATUS_TYPE, 392, 32, prstatus_regs, ARRAY_SIZE(prstatus_regs), true },
-	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 64, -1, control_regs, ARRAY_SIZE(control_regs), true },
-	{ NULL, 0, 0, 0, NULL, 0, false },
+	{ "CORE", NT_PRSTATUS_TYPE, 392, 32, REGS_OF(prstatus_regs), NOTE_MADE },
+	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 64, -1, REGS_OF(control_regs), NOTE_MADE },
+	{ "CORE", NT_PRFPREG, 520, -1, REGS_OF(fp_regs), NOTE_EXTRA },
+	{ .owner = NULL },
+};
+
+/* struct cpu_context (arch/arm64/include/asm/processor.h); user mode: struct pt_regs. */
+/* clang-format off */
+static const struct task_reg switch_regs[] = {
+	{ "x19", "task_struct.thread.cpu_context.x19", 0 },
+	{ "x20", "task_struct.thread.cpu_context.x20", 0 },
+	{ "x21", "task_struct.thread.cpu_context.x21", 0 },
+	{ "x22", "task_struct.thread.cpu_context.x22", 0 },
+	{ "x23", "task_struct.thread.cpu_context.x23", 0 },
+	{ "x24", "task_struct.thread.cpu_context.x24", 0 },
+	{ "x25", "task_struct.thread.cpu_context.x25", 0 },
+	{ "x26", "task_struct.thread.cpu_context.x26", 0 },
+	{ "x27", "task_struct.thread.cpu_context.x27", 0 },
+	{ "x28", "task_struct.thread.cpu_context.x28", 0 },
+	{ "x29", "task_struct.thread.cpu_context.fp", 0 },
+	{ "sp", "task_struct.thread.cpu_context.sp", 0 },
+	{ "pc", "task_struct.thread.cpu_context.pc", 0 },
+};
+
+static const struct task_reg user_regs[] = {
+	{ "x0", "pt_regs.regs", 0 },
+	{ "x1", "pt_regs.regs", 1 },
+	{ "x2", "pt_regs.regs", 2 },
+	{ "x3", "pt_regs.regs", 3 },
+	{ "x4", "pt_regs.regs", 4 },
+	{ "x5", "pt_regs.regs", 5 },
+	{ "x6", "pt_regs.regs", 6 },
+	{ "x7", "pt_regs.regs", 7 },
+	{ "x8", "pt_regs.regs", 8 },
+	{ "x9", "pt_regs.regs", 9 },
+	{ "x10", "pt_regs.regs", 10 },
+	{ "x11", "pt_regs.regs", 11 },
+	{ "x12", "pt_regs.regs", 12 },
+	{ "x13", "pt_regs.regs", 13 },
+	{ "x14", "pt_regs.regs", 14 },
+	{ "x15", "pt_regs.regs", 15 },
+	{ "x16", "pt_regs.regs", 16 },
+	{ "x17", "pt_regs.regs", 17 },
+	{ "x18", "pt_regs.regs", 18 },
+	{ "x19", "pt_regs.regs", 19 },
+	{ "x20", "pt_regs.regs", 20 },
+	{ "x21", "pt_regs.regs", 21 },
+	{ "x22", "pt_regs.regs", 22 },
+	{ "x23", "pt_regs.regs", 23 },
+	{ "x24", "pt_regs.regs", 24 },
+	{ "x25", "pt_regs.regs", 25 },
+	{ "x26", "pt_regs.regs", 26 },
+	{ "x27", "pt_regs.regs", 27 },
+	{ "x28", "pt_regs.regs", 28 },
+	{ "x29", "pt_regs.regs", 29 },
+	{ "x30", "pt_regs.regs", 30 },
+	{ "sp", "pt_regs.sp", 0 },
+	{ "pc", "pt_regs.pc", 0 },
+	{ "cpsr", "pt_regs.pstate", 0 },
+};
+/* clang-format on */
+
+static const struct task_layout tasks[] = {
+	{ FRAME_NONE, NULL, switch_regs, ARRAY_SIZE(switch_regs) },
+	{ FRAME_NONE, NULL, NULL, 0 },
+};
+
+static const struct task_layout user[] = {
+	{ FRAME_STACK_TOP, "pt_regs", user_regs, ARRAY_SIZE(user_regs) },
+	{ FRAME_NONE, NULL, NULL, 0 },
 };
 
 /* ---- which table ---- */
+
+static const struct arch_fact told[] = {
+	{ "phys-base", "NUMBER(PHYS_OFFSET)", 2 << 20, 0, UINT64_MAX },
+	{ "kaslr-offset", "KERNELOFFSET", 64 << 10, 0, UINT64_MAX },
+	{ NULL, NULL, 0, 0, 0 },
+};
 
 /* What is known of a kernel's addresses; 0: not known. */
 struct facts {
@@ -176,10 +267,13 @@ static unsigned int granule(const struct paging *p)
  * Has a kernel of these facts tables like P? One that is built for more than 48 bits may run with
  * 48, with 16 KiB pages 47 (VA_BITS_MIN).
  */
-static bool fits(const struct facts *f, const struct paging *p, unsigned int page_shift)
+static bool fits(const struct facts *f, const struct xlat *x, const struct paging *p,
+		 unsigned int page_shift)
 {
 	if (granule(p) != page_shift || f->swapper < p->va_base)
 		return false;
+	if (xlat_layout_forced(x))
+		return xlat_allows(x, p);
 	if (f->actual)
 		return p->va_bits == f->actual;
 	return !f->va_bits || p->va_bits == f->va_bits ||
@@ -203,7 +297,7 @@ static bool choose(const struct dump *d, const struct facts *f, struct xlat *x)
 	const struct paging *const *p, *first = NULL;
 
 	for (p = d->arch->paging; *p; p++) {
-		if (!fits(f, *p, dump_page_shift(d)))
+		if (!fits(f, x, *p, dump_page_shift(d)))
 			continue;
 		x->paging = *p;
 		if (confirm(d, f, x))
@@ -216,19 +310,81 @@ static bool choose(const struct dump *d, const struct facts *f, struct xlat *x)
 	return false;
 }
 
+/* The lowest address of the upper half of what VA_BITS_MIN covers. */
+static uint64_t upper_half(const struct xlat *x)
+{
+	return ~0ULL << (MIN((uint64_t)x->paging->va_bits, 48ULL) - 1);
+}
+
+/* Of a table that cannot be read: was there ever memory? */
+static bool table_is_memory(const struct dump *d, uint64_t root)
+{
+	return dump_page_state(d, SPACE_PHYS, root >> dump_page_shift(d)) != PAGE_ABSENT;
+}
+
+/* KASLR put the image elsewhere than VMCOREINFO says: in the half that it is in, it maps itself. */
+static bool find_moved(const struct dump *d, const struct facts *f, struct xlat *x)
+{
+	const struct paging *const *p;
+	uint64_t vaddr;
+
+	for (p = d->arch->paging; *p; p++) {
+		bool upper;
+
+		if (!fits(f, x, *p, dump_page_shift(d)))
+			continue;
+		x->paging = *p;
+		upper = f->swapper >= upper_half(x);
+		if (!xlat_find_moved(x, d, f->swapper, IMAGE_ALIGN,
+				     upper ? upper_half(x) : (*p)->va_base,
+				     upper ? UINT64_MAX : upper_half(x) - 1, &vaddr))
+			continue;
+		x->symbol_shift = vaddr - f->swapper;
+		return true;
+	}
+	return false;
+}
+
 /*
  * The linear map, as of asm/memory.h __lm_to_phys: since v5.4 (14c127c957c1) it is the lower part
  * and the image is in the upper half of what VA_BITS_MIN covers; before, it was the upper half.
  */
 static int add_linear(const struct facts *f, struct xlat *x, uint64_t phys_offset, struct err *e)
 {
-	uint64_t bits = MIN((uint64_t)x->paging->va_bits, 48ULL), half = ~0ULL << (bits - 1);
-	uint64_t built = f->va_bits >= bits && f->va_bits <= 52 ? f->va_bits : x->paging->va_bits;
-	uint64_t start = x->paging->va_base;
+	uint64_t half = upper_half(x), start = x->paging->va_base;
+	uint64_t built = f->va_bits >= MIN((uint64_t)x->paging->va_bits, 48ULL) && f->va_bits <= 52
+				 ? f->va_bits
+				 : x->paging->va_bits;
 
 	if (f->swapper < half)
 		return xlat_add_window(x, half, phys_offset, -half, e);
 	return xlat_add_window(x, start, phys_offset + (start - (~0ULL << built)), half - start, e);
+}
+
+static int see_first(void *priv, const struct mapping *m)
+{
+	*(struct mapping *)priv = *m;
+	return 1;
+}
+
+/*
+ * PHYS_OFFSET is told since v4.12 (20a166243328); before, what the table maps in the linear map tells.
+ * 0: nothing does.
+ */
+static uint64_t find_phys_offset(const struct dump *d, const struct facts *f, const struct xlat *x)
+{
+	uint64_t half = upper_half(x), start = f->swapper < half ? half : ~0ULL << f->va_bits;
+	struct mapping m = { .len = 0 };
+	struct xlat_visitor v = { .mapping = see_first, .priv = &m };
+	struct reader r;
+
+	if (f->swapper >= half && f->va_bits < x->paging->va_bits)
+		return 0;
+	reader_init(&r, (struct dump *)d);
+	xlat_walk(x, &r, MAX(start, x->paging->va_base), f->swapper < half ? UINT64_MAX : half - 1,
+		  1u << 16, &v);
+	reader_fini(&r);
+	return m.len ? m.paddr - (m.vaddr - start) : 0;
 }
 
 /* What is known without the table, for one that cannot be had. */
@@ -299,12 +455,13 @@ static uint8_t section_bits(const struct dump *d, const struct kernel *k)
 
 static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat *x, struct err *e)
 {
+	const struct paging *paging;
 	struct facts f;
-	bool lost;
+	bool lost, found;
+	uint64_t any;
 
 	learn(d, k, &f);
 	x->phys_base = kernel_or(k, FACT_NUMBER, "PHYS_OFFSET", 0);
-	x->flat_pfn = x->phys_base >> dump_page_shift(d); /* ARCH_PFN_OFFSET */
 	x->section_size_bits = section_bits(d, k);
 	if (!f.swapper) {
 		if (use_registers(d, x))
@@ -312,9 +469,18 @@ static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat
 		return err_set(e, ERR_MISSING,
 			       "the kernel page table is not known: no SYMBOL(swapper_pg_dir)");
 	}
-	if (choose(d, &f, x))
+	found = choose(d, &f, x);
+	paging = x->paging;
+	lost = !found && f.root && (f.actual || f.va_bits) && x->paging && xlat_lost(x, d, f.swapper);
+	if (!found && !(lost && table_is_memory(d, f.root)))
+		found = find_moved(d, &f, x);
+	if (found && !kernel_fact(k, FACT_NUMBER, "PHYS_OFFSET", &any))
+		x->phys_base = find_phys_offset(d, &f, x);
+	x->flat_pfn = x->phys_base >> dump_page_shift(d); /* ARCH_PFN_OFFSET */
+	if (found)
 		return 0;
-	lost = f.root && (f.actual || f.va_bits) && x->paging && xlat_lost(x, d, f.swapper);
+	x->paging = paging;
+	x->root = f.root;
 	if (add_windows(k, &f, x, e))
 		return -1;
 	if (!x->paging)
@@ -334,7 +500,7 @@ static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat
 }
 
 /* clang-format off */
-#define ARM64(id, name_, title_, order_, layouts_)                              \
+#define ARM64(id, name_, title_, order_)                                        \
 	const struct arch id = {                                                \
 		.name = name_,                                                  \
 		.title = title_,                                                \
@@ -343,10 +509,15 @@ static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat
 		.word = 8,                                                      \
 		.page_shift = 12,                                               \
 		.align64 = 8,                                                   \
-		.paging = layouts_,                                             \
+		.paging = layouts,                                              \
+		.facts = told,                                                  \
 		.notes = notes,                                                 \
+		.numbers = numbers,                                             \
+		.nr_numbers = ARRAY_SIZE(numbers),                              \
 		.sp = "sp",                                                     \
 		.pc = "pc",                                                     \
+		.tasks = tasks,                    \
+		.user = user,                    \
 		.section_size_bits = 30, /* until v5.12 (f0b13ee23241) */       \
 		.max_physmem_bits = 48, /* or 52 (PA_BITS), exported by v5.9 */ \
 		.stack_shift = 14, /* MIN_THREAD_SHIFT */                       \
@@ -356,5 +527,5 @@ static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat
 	}
 /* clang-format on */
 
-ARM64(arm64_arch, "aarch64", "Arm (64 bit)", ORDER_LE, layouts);
-ARM64(arm64be_arch, "aarch64_be", "Arm (64 bit, big-endian)", ORDER_BE, layouts_be);
+ARM64(arm64_arch, "aarch64", "Arm (64 bit)", ORDER_LE);
+ARM64(arm64be_arch, "aarch64_be", "Arm (64 bit, big-endian)", ORDER_BE);

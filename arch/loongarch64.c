@@ -74,7 +74,7 @@ LAYOUT(p4k_4, "LoongArch, 4 levels of 4 KiB", 48, ~0ULL << 48, FOUR(12, 9));
 LAYOUT(p16k_2, "LoongArch, 2 levels of 16 KiB", 36, BASE_47, TWO(14, 11));
 LAYOUT(p16k_2_39, "LoongArch, 2 levels of 16 KiB, VA 40", 36, BASE_39, TWO(14, 11));
 LAYOUT(p16k_3, "LoongArch, 3 levels of 16 KiB", 47, BASE_47, THREE(14, 11),
-       .verified = "Debian 7.2");
+       .verified = { [ORDER_LE] = "Debian 7.2" });
 LAYOUT(p64k_2, "LoongArch, 2 levels of 64 KiB", 42, BASE_47, TWO(16, 13));
 LAYOUT(p64k_2_39, "LoongArch, 2 levels of 64 KiB, VA 40", 42, ~0ULL << 42, TWO(16, 13));
 LAYOUT(p64k_3, "LoongArch, 3 levels of 64 KiB", 55, ~0ULL << 55, THREE(16, 13));
@@ -95,38 +95,7 @@ static const struct paging *const layouts[] = {
 	}
 
 static const struct reg_place prstatus_regs[] = {
-	R(0),
-	R(1),
-	R(2),
-	R(3),
-	R(4),
-	R(5),
-	R(6),
-	R(7),
-	R(8),
-	R(9),
-	R(10),
-	R(11),
-	R(12),
-	R(13),
-	R(14),
-	R(15),
-	R(16),
-	R(17),
-	R(18),
-	R(19),
-	R(20),
-	R(21),
-	R(22),
-	R(23),
-	R(24),
-	R(25),
-	R(26),
-	R(27),
-	R(28),
-	R(29),
-	R(30),
-	R(31),
+	ROWS_32(R),
 	{ "orig_a0", 368, 8 },
 	{ "pc", 376, 8 },
 	{ "badv", 384, 8 },
@@ -139,10 +108,57 @@ static const struct reg_place control_regs[] = {
 	{ "dmw1", 48, 8 }, { "dmw2", 56, 8 }, { "dmw3", 64, 8 },
 };
 
+/* struct user_fp_state (arch/loongarch/include/uapi/asm/ptrace.h). */
+#define NT_PRFPREG 2
+/* clang-format off */
+#define F(n) { "f" #n, 8 * (n), 8 }
+#define FCC(n) { "fcc" #n, 256 + (n), 1 }
+
+static const struct reg_place fp_regs[] = { ROWS_32(F), ROWS_8(FCC), { "fcsr", 264, 4 } };
+
+/*
+ * gdb/features/loongarch/base64.xml, fpu.xml; ELF for the LoongArch Architecture, DWARF register
+ * numbers.
+ */
+#define N_R(n) { "r" #n, n, n }
+#define N_F(n) { "f" #n, 35 + (n), 32 + (n) }
+#define N_FCC(n) { "fcc" #n, 67 + (n), -1 }
+
+static const struct reg_number numbers[] = {
+	ROWS_32(N_R), { "orig_a0", 32, -1 }, { "pc", 33, -1 }, { "badv", 34, -1 }, ROWS_32(N_F),
+	ROWS_8(N_FCC), { "fcsr", 75, -1 },
+};
+/* clang-format on */
+
 static const struct note_layout notes[] = {
-	{ "CORE", NT_PRSTATUS_TYPE, 480, 32, prstatus_regs, ARRAY_SIZE(prstatus_regs), true },
-	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 72, -1, control_regs, ARRAY_SIZE(control_regs), true },
-	{ NULL, 0, 0, 0, NULL, 0, false },
+	{ "CORE", NT_PRSTATUS_TYPE, 480, 32, REGS_OF(prstatus_regs), NOTE_MADE },
+	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 72, -1, REGS_OF(control_regs), NOTE_MADE },
+	{ "CORE", NT_PRFPREG, 268, -1, REGS_OF(fp_regs), NOTE_EXTRA },
+	{ .owner = NULL },
+};
+
+/* struct thread_struct (arch/loongarch/include/asm/processor.h). */
+/* clang-format off */
+static const struct task_reg switch_regs[] = {
+	{ "pc", "task_struct.thread.reg01", 0 },
+	{ "r1", "task_struct.thread.reg01", 0 },
+	{ "r3", "task_struct.thread.reg03", 0 },
+	{ "r22", "task_struct.thread.reg22", 0 },
+	{ "r23", "task_struct.thread.reg23", 0 },
+	{ "r24", "task_struct.thread.reg24", 0 },
+	{ "r25", "task_struct.thread.reg25", 0 },
+	{ "r26", "task_struct.thread.reg26", 0 },
+	{ "r27", "task_struct.thread.reg27", 0 },
+	{ "r28", "task_struct.thread.reg28", 0 },
+	{ "r29", "task_struct.thread.reg29", 0 },
+	{ "r30", "task_struct.thread.reg30", 0 },
+	{ "r31", "task_struct.thread.reg31", 0 },
+};
+/* clang-format on */
+
+static const struct task_layout tasks[] = {
+	{ FRAME_NONE, NULL, switch_regs, ARRAY_SIZE(switch_regs) },
+	{ FRAME_NONE, NULL, NULL, 0 },
 };
 
 /* ---- setup ---- */
@@ -301,8 +317,11 @@ const struct arch loongarch64_arch = {
 	.align64 = 8,
 	.paging = layouts,
 	.notes = notes,
+	.numbers = numbers,
+	.nr_numbers = ARRAY_SIZE(numbers),
 	.sp = "r3",
 	.pc = "pc",
+	.tasks = tasks,
 	.section_size_bits = 29, /* arch/loongarch/include/asm/sparsemem.h */
 	.max_physmem_bits = 48,
 	.stack_shift = 14, /* THREAD_SIZE (thread_info.h); with pages of 64 KiB that */

@@ -55,7 +55,7 @@ static const struct entry_form hash_middle[] = { LEAF_FORM, TABLE_FORM(0), ENTRY
 
 static const struct paging radix_64k = {
 	.name = "ppc64 radix, 64K pages",
-	.verified = "Debian 6.1",
+	.verified = { [ORDER_LE] = "Debian 6.1" },
 	.va_bits = 52,
 	.va_base = LINEAR,
 	.entry_size = 8,
@@ -69,6 +69,7 @@ static const struct paging radix_64k = {
 
 static const struct paging radix_4k = {
 	.name = "ppc64 radix, 4K pages",
+	.verified = { [ORDER_LE] = "Debian 6.12" },
 	.va_bits = 52,
 	.va_base = LINEAR,
 	.entry_size = 8,
@@ -84,7 +85,7 @@ static const struct paging radix_4k = {
 #define HASH_LAYOUT(id, title, kernel, base, page, pte, pmd, pud, pgd)        \
 	static const struct paging id = {                                     \
 		.name = title,                                                \
-		.verified = kernel,                                           \
+		.verified = { [ORDER_LE] = kernel },                          \
 		.va_bits = (page) + (pte) + (pmd) + (pud) + (pgd),            \
 		.va_base = base,                                              \
 		.entry_size = 8,                                              \
@@ -99,7 +100,7 @@ static const struct paging radix_4k = {
 /* v5.2 moved all into the region of the linear map (0034d395f89d). */
 HASH_LAYOUT(hash_64k, "ppc64 hash, 64K pages", "Debian 6.1", LINEAR, 16, 8, 10, 10,
 	    8);
-HASH_LAYOUT(hash_4k, "ppc64 hash, 4K pages", NULL, LINEAR, 12, 9, 7, 9, 9);
+HASH_LAYOUT(hash_4k, "ppc64 hash, 4K pages", "Debian 6.12", LINEAR, 12, 9, 7, 9, 9);
 /* v4.17 has four petabytes (c2b4d8b7417a), v4.12 512 TiB (f6eedbba7a26), v4.7 64 TiB. */
 HASH_LAYOUT(hash_64k_v4_17, "ppc64 hash of v4.17, 64K pages", NULL, VMALLOC_OLD, 16, 8, 10, 10, 8);
 HASH_LAYOUT(hash_64k_v4_12, "ppc64 hash of v4.12, 64K pages", NULL, VMALLOC_OLD, 16, 8, 10, 7, 8);
@@ -214,10 +215,85 @@ static const struct reg_place control_regs[] = {
 };
 /* clang-format on */
 
+/*
+ * Regsets of arch/powerpc/kernel/ptrace/ptrace-view.c: fpr_get(), vr_get(), vsr_get(). What VSX
+ * adds to f0 to f31 is their other half.
+ */
+#define NT_PRFPREG 2
+#define NT_PPC_VMX 0x100
+#define NT_PPC_VSX 0x102
+/* clang-format off */
+#define F(n) { "f" #n, 8 * (n), 8 }
+#define VR(n) { "vr" #n, 16 * (n), 16 }
+#define VS_H(n) { "vs" #n "h", 8 * (n), 8 }
+
+static const struct reg_place fp_regs[] = { ROWS_32(F), { "fpscr", 256, 8 } };
+/* vscr is one word of its 16 bytes, always the lowest one. */
+static const struct reg_place vmx_regs[] = {
+	ROWS_32(VR), { "vscr", 512, 16 }, { "vrsave", 528, 4 },
+};
+static const struct reg_place vsx_regs[] = { ROWS_32(VS_H) };
+
+/*
+ * gdb/features/rs6000/power64-core.xml, power-fpu.xml, power64-linux.xml, power-altivec.xml,
+ * power-vsx.xml; 64-Bit ELF V2 ABI Specification, "DWARF Definition": as in .eh_frame. (gcc has
+ * other numbers in .debug_info: 64 and from 100 on.)
+ */
+#define N_R(n) { "r" #n, n, n }
+#define N_F(n) { "f" #n, 32 + (n), 32 + (n) }
+#define N_VR(n) { "vr" #n, 73 + (n), 77 + (n) }
+#define N_VS_H(n) { "vs" #n "h", 107 + (n), -1 }
+
+static const struct reg_number numbers[] = {
+	ROWS_32(N_R), ROWS_32(N_F), { "pc", 64, -1 }, { "msr", 65, -1 }, { "cr", 66, -1 },
+	{ "lr", 67, 65 }, { "ctr", 68, 66 }, { "xer", 69, 76 }, { "fpscr", 70, -1 },
+	{ "orig_r3", 71, -1 }, { "trap", 72, -1 }, ROWS_32(N_VR), { "vscr", 105, 110 },
+	{ "vrsave", 106, 109 }, ROWS_32(N_VS_H),
+};
+
+/* The owner is CORE in QEMU's notes. */
+#define NOTES_OF(owner) \
+	{ owner, NT_PPC_VMX, 532, -1, REGS_OF(vmx_regs), NOTE_EXTRA }, \
+	{ owner, NT_PPC_VSX, 256, -1, REGS_OF(vsx_regs), NOTE_EXTRA }
+
 static const struct note_layout notes[] = {
-	{ "CORE", NT_PRSTATUS_TYPE, 504, 32, prstatus_regs, ARRAY_SIZE(prstatus_regs), true },
-	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 40, -1, control_regs, ARRAY_SIZE(control_regs), true },
-	{ NULL, 0, 0, 0, NULL, 0, false },
+	{ "CORE", NT_PRSTATUS_TYPE, 504, 32, REGS_OF(prstatus_regs), NOTE_MADE },
+	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 40, -1, REGS_OF(control_regs), NOTE_MADE },
+	{ "CORE", NT_PRFPREG, 264, -1, REGS_OF(fp_regs), NOTE_EXTRA },
+	NOTES_OF("CORE"),
+	NOTES_OF("LINUX"),
+	{ .owner = NULL },
+};
+/* clang-format on */
+
+/* _switch (arch/powerpc/kernel/switch.S) makes a frame that ends with a struct pt_regs. */
+/* clang-format off */
+static const struct task_reg switch_regs[] = {
+	{ "r14", "pt_regs.gpr", 14 },
+	{ "r15", "pt_regs.gpr", 15 },
+	{ "r16", "pt_regs.gpr", 16 },
+	{ "r17", "pt_regs.gpr", 17 },
+	{ "r18", "pt_regs.gpr", 18 },
+	{ "r19", "pt_regs.gpr", 19 },
+	{ "r20", "pt_regs.gpr", 20 },
+	{ "r21", "pt_regs.gpr", 21 },
+	{ "r22", "pt_regs.gpr", 22 },
+	{ "r23", "pt_regs.gpr", 23 },
+	{ "r24", "pt_regs.gpr", 24 },
+	{ "r25", "pt_regs.gpr", 25 },
+	{ "r26", "pt_regs.gpr", 26 },
+	{ "r27", "pt_regs.gpr", 27 },
+	{ "r28", "pt_regs.gpr", 28 },
+	{ "r29", "pt_regs.gpr", 29 },
+	{ "r30", "pt_regs.gpr", 30 },
+	{ "r31", "pt_regs.gpr", 31 },
+	{ "pc", "pt_regs.nip", 0 },
+};
+/* clang-format on */
+
+static const struct task_layout tasks[] = {
+	{ FRAME_BACK_CHAIN, "pt_regs", switch_regs, ARRAY_SIZE(switch_regs) },
+	{ FRAME_NONE, NULL, NULL, 0 },
 };
 
 /* ---- the memory map of hash kernels: chunks in a list ---- */
@@ -549,8 +625,11 @@ static bool ppc64_is_little(const struct dump *d, const struct kernel *k)
 		.align64 = 8,                                                            \
 		.paging = layouts,                                                       \
 		.notes = notes,                                                          \
+		.numbers = numbers,                                                      \
+		.nr_numbers = ARRAY_SIZE(numbers),                                       \
 		.sp = "r1",                                                              \
 		.pc = "pc",                                                              \
+		.tasks = tasks,                    \
 		.le_reg = "msr",                                                         \
 		.le_bit = 1, /* MSR_LE */                                                \
 		.is_little = ppc64_is_little,                                            \

@@ -5,7 +5,7 @@ _dumptool()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local command=${COMP_WORDS[0]##*/} kind=$prev options='' i
-	local input='--arch --page-size --vmcoreinfo --spool-dir --spool-limit'
+	local input='--arch --page-size --assume --vmcoreinfo --spool-dir --spool-limit'
 	local codec='--compress -c -l -p -z'
 
 	# --name=value is three words here.
@@ -14,6 +14,10 @@ _dumptool()
 
 	case $command in
 	makedumpfile) ;;
+	kdump-elftool)
+		command=elftool
+		((COMP_CWORD > 1)) && command=elftool-${COMP_WORDS[1]}
+		;;
 	vmcore-dmesg) command=dmesg ;;
 	*)
 		command=
@@ -23,13 +27,13 @@ _dumptool()
 
 	case $command in
 	filter)
-		options="-o --output --format -E -F --flattened --split -f --force -L --size-limit
+		options="-o --output --format -E --for -F --flattened --split -f --force -L --size-limit
 			-d --level --explain $codec -R --reassemble --dump-dmesg --partial-dmesg
 			$input --non-mmap --num-threads --dry-run --check-params --show-stats --json
 			--progress --message-level -D --debug -q --quiet -h --help -v --version"
 		;;
 	convert)
-		options="-o --output --format -F --flattened --split -f --force $codec $input
+		options="-o --output --format --for -F --flattened --split -f --force $codec $input
 			--non-mmap --num-threads --dry-run --json --progress -D --debug -q --quiet
 			-h --help"
 		;;
@@ -45,6 +49,48 @@ _dumptool()
 	dmesg)
 		options="-o --output -f --force --since-clear $input -h --help"
 		;;
+	topelf)
+		options="-o --output --for -c --elfclass -4 --m32 -8 --m64 -f --force -L --size-limit
+			-l --level -d $input -i --input --non-mmap --num-threads --dry-run --json
+			--progress -D --debug -q --quiet -h --help"
+		;;
+	tovelf)
+		options="-o --output -f --force -L --size-limit -l --level -d --no-direct-map
+			--no-vmemmap -p --procthreads --no-tasks --pid -P --pgd $input -i --input
+			--non-mmap --num-threads --dry-run --json --progress -D --debug -q --quiet
+			-h --help"
+		;;
+	makedyn) options='-o --output -f --force --in-place -h --help' ;;
+	addrandoff)
+		options='-v --vmcore -m --vmlinux -o --output -f --force --in-place -e --extravminfo
+			-h --help'
+		;;
+	virttophys)
+		options="-i --infile -v --vmcore -I --intype -P --physpgd -e --extravminfo -d --debug
+			$input -h --help"
+		;;
+	dumpmem)
+		options="-i --infile -v --vmcore -I --intype -p --is_physical -o --outfile -f --force
+			-e --extravminfo $input -h --help"
+		;;
+	elftool)
+		mapfile -t COMPREPLY < <(compgen -W 'topelf tovelf makedyn addrandoff virttophys dumpmem
+			-h --help -v --version' -- "$cur")
+		return
+		;;
+	elftool-topelf)
+		options='-o --outfile -c --elfclass -4 --m32 -8 --m64 -l --level -i --oldmem -v --vmcore
+			-I --intype -e --extravminfo -d --debug -h --help'
+		;;
+	elftool-tovelf)
+		options='-o --outfile -c --elfclass -4 --m32 -8 --m64 -p --procthreads -P --physpgd
+			-m --vmlinux -i --oldmem -v --vmcore -I --intype -e --extravminfo -d --debug
+			-h --help'
+		;;
+	elftool-*)
+		options='-i --infile -o --outfile -v --vmcore -m --vmlinux -I --intype -P --physpgd
+			-p --is_physical -e --extravminfo -h --help'
+		;;
 	help) kind=word ;;
 	'')
 		options='-h --help -V --version --formats'
@@ -55,21 +101,30 @@ _dumptool()
 	COMPREPLY=()
 	case $kind in
 	word)
-		mapfile -t COMPREPLY < <(compgen -W "filter convert dmesg inspect help $options" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "filter convert dmesg inspect topelf tovelf makedyn
+			addrandoff virttophys dumpmem help $options" -- "$cur")
 		return
 		;;
 	--compress) i='zlib lzo snappy zstd none' ;;
 	--progress) i='auto tty plain json none' ;;
-	-d | --level) i='31 17 1 0' ;;
+	-l | --level)
+		i='31 17 1 0 kernel cache user inuse all'
+		[[ $command == *to[pv]elf ]] || [[ $kind == --level ]] || i=$options
+		;;
+	-d) i='31 17 1 0' ;;
+	--for) i='crash gdb drgn volatility' ;;
+	--elfclass) i='32 64' ;;
+	-I | --intype) i='oldmem pelf qemu makedumpfile kdump' ;;
 	--format) i='kdump elf raw flattened' ;;
 	--arch) i='x86_64 i686 aarch64 aarch64_be armv7l ppc ppc64 ppc64le s390x riscv64 loongarch64 mips mipsel mipseb mips64 mips64el mips64eb openrisc sparc64 ia64 alpha' ;;
 	--page-size) i='4K 8K 16K 64K' ;;
+	--assume) i='arch= page-size= word= byte-order= layout= va-bits= levels= page-table= phys-base= kaslr-offset= page-offset=' ;;
 	--spool-dir)
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		compopt -o filenames 2>/dev/null
 		return
 		;;
-	-L | --size-limit | --spool-limit | --num-threads | --explain | --message-level) return ;;
+	-L | --size-limit | --spool-limit | --num-threads | --pid | --pgd | --explain | --message-level) return ;;
 	*)
 		if [[ $cur == -* ]]; then
 			i=$options
@@ -83,4 +138,4 @@ _dumptool()
 	mapfile -t COMPREPLY < <(compgen -W "$i" -- "$cur")
 }
 
-complete -F _dumptool dumptool dumptool-kdump makedumpfile vmcore-dmesg
+complete -F _dumptool dumptool dumptool-kdump makedumpfile vmcore-dmesg kdump-elftool

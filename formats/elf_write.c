@@ -23,6 +23,10 @@
  * PT_LOAD it reads without looking where that ends, so there are two of them. More headers than
  * e_phnum can count it knows in class 64 only.
  *
+ * Where the plan has an address space (lib/vmap.h) its pieces take the place of segments, in a file of
+ * the machine's word: gdb looks for virtual addresses only. Nothing of it is kept: each time that the
+ * headers are needed page tables are walked, and the rank of a page among the kept ones is its place.
+ *
  * The mark of makedumpfile -E, e_flags bit 0, says that the file is incomplete until all of it is
  * durable. In a stream it is never set: a stream that breaks off has no end.
  */
@@ -58,6 +62,7 @@ struct writer {
 	size_t nr_segments;
 	uint64_t *rank; /* kept pages before each of them */
 	struct place *by_addr;
+	struct pfnset_ranks ranks; /* where there is an address space instead */
 	bool no_vaddr; /* the source knows no virtual addresses */
 	uint64_t nr_pages;
 	uint64_t max_run;		     /* pages of a PT_LOAD, at most */
@@ -162,12 +167,13 @@ static uint64_t vaddr_of(const struct writer *w, const struct segment *s, uint64
 	return w->no_vaddr ? 0 : s->vaddr + (paddr - s->paddr);
 }
 
-/* What of the source's segment number I is in the file. A segment may begin and end inside a page.
+/*
+ * What of segment S is in the file; RANK pages are kept before it. It may begin and end inside a page.
  */
-static int segment_loads(const struct writer *w, size_t i, load_fn fn, void *priv, struct err *e)
+static int segment_loads(const struct writer *w, const struct segment *s, uint64_t rank, load_fn fn,
+			 void *priv, struct err *e)
 {
-	const struct segment *s = &w->segments[i];
-	struct cursor c = { .pfn = first_pfn(w, s), .rank = w->rank[i] };
+	struct cursor c = { .pfn = first_pfn(w, s), .rank = rank };
 	struct pfns run;
 	uint64_t slot;
 
@@ -186,6 +192,16 @@ static int segment_loads(const struct writer *w, size_t i, load_fn fn, void *pri
 	return 0;
 }
 
+/* The virtual address of pages that no segment has. */
+static uint64_t bare_vaddr(const struct writer *w, uint64_t paddr, uint64_t size)
+{
+	uint64_t below = w->plan->shape ? w->plan->shape->bare_below : 0;
+
+	if (!below)
+		return 0;
+	return paddr < below && size <= below - paddr ? paddr : UINT64_MAX;
+}
+
 /* Kept pages up to END that no segment of the source touches. */
 static int bare_loads(const struct writer *w, struct cursor *c, uint64_t end, load_fn fn,
 		      void *priv, struct err *e)
@@ -194,7 +210,8 @@ static int bare_loads(const struct writer *w, struct cursor *c, uint64_t end, lo
 	uint64_t slot;
 
 	while (next_run(w, c, end, &run, &slot)) {
-		struct load l = { .paddr = run.pfn << w->shift,
+		struct load l = { .vaddr = bare_vaddr(w, run.pfn << w->shift, run.nr << w->shift),
+				  .paddr = run.pfn << w->shift,
 				  .off = w->data + (slot << w->shift),
 				  .size = run.nr << w->shift,
 				  .flags = 7 };
@@ -205,14 +222,34 @@ static int bare_loads(const struct writer *w, struct cursor *c, uint64_t end, lo
 	return 0;
 }
 
+struct piece_loads {
+	const struct writer *w;
+	load_fn fn;
+	void *priv;
+};
+
+/* A piece of the plan's address space. */
+static int map_loads(void *priv, const struct mapping *m, struct err *e)
+{
+	const struct piece_loads *p = priv;
+	struct segment s = { .vaddr = m->vaddr, .paddr = m->paddr, .memsz = m->len, .flags = 7 };
+
+	return segment_loads(p->w, &s,
+			     pfnset_rank(p->w->plan->keep, &p->w->ranks, first_pfn(p->w, &s)), p->fn,
+			     p->priv, e);
+}
+
 /* All PT_LOADs, in the order of the table. */
 static int each_load(const struct writer *w, load_fn fn, void *priv, struct err *e)
 {
+	struct piece_loads pieces = { .w = w, .fn = fn, .priv = priv };
 	struct cursor c = { .pfn = 0 };
 	size_t i;
 
+	if (w->plan->vmap)
+		return vmap_each(w->plan->vmap, map_loads, &pieces, e);
 	for (i = 0; i < w->nr_segments; i++)
-		if (segment_loads(w, i, fn, priv, e))
+		if (segment_loads(w, &w->segments[i], w->rank[i], fn, priv, e))
 			return -1;
 	for (i = 0; i < w->nr_segments; i++) {
 		const struct segment *s = &w->segments[w->by_addr[i].index];
@@ -226,6 +263,7 @@ static int each_load(const struct writer *w, load_fn fn, void *priv, struct err 
 
 struct count {
 	uint64_t nr, end; /* one past the highest address */
+	bool wide; /* virtual addresses are of 64 bits */
 };
 
 /* As many as any reader takes. */
@@ -235,6 +273,8 @@ static int count_load(void *priv, const struct load *l, struct err *e)
 
 	c->nr++;
 	c->end = MAX(c->end, l->paddr + l->size);
+	if (c->wide && l->vaddr != UINT64_MAX)
+		c->end = MAX(c->end, l->vaddr + (l->size - 1));
 	if (c->nr < DUMP_MAX_SEGMENTS)
 		return 0;
 	return err_set(
@@ -247,12 +287,12 @@ static int count_load(void *priv, const struct load *l, struct err *e)
 /* Count them; a single one becomes two, see above. */
 static int count_loads(struct writer *w, struct count *c, struct err *e)
 {
-	*c = (struct count){ .nr = 0 };
+	*c = (struct count){ .wide = w->plan->dump->id.word == 8 };
 	w->max_run = UINT64_MAX;
 	if (each_load(w, count_load, c, e))
 		return -1;
-	if (c->nr == 1 && w->nr_pages > 1) {
-		*c = (struct count){ .nr = 0 };
+	if (c->nr == 1 && w->nr_pages > 1 && !w->plan->vmap) {
+		*c = (struct count){ .wide = w->plan->dump->id.word == 8 };
 		w->max_run = (w->nr_pages + 1) / 2;
 		if (each_load(w, count_load, c, e))
 			return -1;
@@ -287,18 +327,22 @@ static bool all_zero(const struct segment *s, size_t nr)
 }
 
 /* Sort them, and count the pages before each, once and for all. */
-static int take_segments(struct writer *w, const struct dump *d, struct err *e)
+static int take_segments(struct writer *w, struct err *e)
 {
+	const struct shape *shape = w->plan->shape;
+	const struct dump *d = w->plan->dump;
 	struct cursor c = { .pfn = 0 };
-	size_t i, nr = d->nr_segments;
+	size_t i, nr = w->plan->vmap ? 0 : shape ? shape->nr_segments : d->nr_segments;
 
-	w->segments = d->segments;
+	if (w->plan->vmap && pfnset_ranks_init(&w->ranks, w->plan->keep, e))
+		return -1;
+	w->segments = shape ? shape->segments : d->segments;
 	w->rank = calloc(nr ? nr : 1, sizeof(*w->rank));
 	w->by_addr = calloc(nr ? nr : 1, sizeof(*w->by_addr));
 	if (!w->rank || !w->by_addr)
 		return err_set(e, ERR_NOMEM, "no memory for %zu segments", nr);
 	for (i = 0; i < nr; i++)
-		w->by_addr[i] = (struct place){ .paddr = d->segments[i].paddr, .index = i };
+		w->by_addr[i] = (struct place){ .paddr = w->segments[i].paddr, .index = i };
 	qsort(w->by_addr, nr, sizeof(*w->by_addr), compare_places);
 	for (i = 0; i < nr; i++) {
 		size_t index = w->by_addr[i].index;
@@ -306,7 +350,7 @@ static int take_segments(struct writer *w, const struct dump *d, struct err *e)
 		cursor_to(w, &c, first_pfn(w, &w->segments[index]));
 		w->rank[index] = c.rank;
 	}
-	w->no_vaddr = all_zero(d->segments, nr);
+	w->no_vaddr = !w->plan->vmap && all_zero(w->segments, nr);
 	w->nr_segments = nr;
 	return 0;
 }
@@ -341,7 +385,8 @@ static int put_phdr(struct table *t, uint32_t type, const struct load *l, struct
 		out_uint(&t->o, l->flags, 4);
 	out_uint(&t->o, l->off, word);
 	out_uint(&t->o, l->vaddr, word);
-	out_uint(&t->o, l->paddr, word);
+	/* ~0: it has none, as far as this file can tell (32 bits, PAE). */
+	out_uint(&t->o, word == 4 && l->paddr > UINT32_MAX ? UINT32_MAX : l->paddr, word);
 	out_uint(&t->o, l->size, word);
 	out_uint(&t->o, l->size, word);
 	if (word == 4)
@@ -434,9 +479,15 @@ static int write_flags(const struct writer *w, struct sink *sink, uint32_t flags
 
 /* ---- the notes ---- */
 
+/* All but that of what was erased. */
+static uint64_t other_notes_len(const struct plan *plan)
+{
+	return (plan->threads ? plan->threads->len : 0) + plan->notes_len + plan->tool_note_len;
+}
+
 static uint64_t eraseinfo_off(const struct plan *plan)
 {
-	return ALIGN_UP(plan->notes_len + plan->tool_note_len, 4);
+	return ALIGN_UP(other_notes_len(plan), 4);
 }
 
 static bool has_eraseinfo(const struct plan *plan)
@@ -455,7 +506,7 @@ static int make_eraseinfo(struct writer *w, struct err *e)
 {
 	const struct plan *plan = w->plan;
 
-	w->notes_len = plan->notes_len + plan->tool_note_len;
+	w->notes_len = other_notes_len(plan);
 	if (!plan->eraseinfo || has_eraseinfo(plan))
 		return 0;
 	if (!note_append(&w->eraseinfo, &w->eraseinfo_len, plan->dump->id.order, "ERASEINFO", 0,
@@ -465,12 +516,42 @@ static int make_eraseinfo(struct writer *w, struct err *e)
 	return 0;
 }
 
+/* Where notes that come piece by piece have got to. */
+struct note_place {
+	struct sink *sink;
+	uint64_t at, end;
+};
+
+static int put_note_bytes(void *priv, const void *data, size_t len, struct err *e)
+{
+	struct note_place *p = priv;
+
+	if (len > p->end - p->at)
+		return err_set(e, ERR_CORRUPT, "there are more notes than were counted");
+	p->at += len;
+	return sink_write(p->sink, p->at - len, data, len, e);
+}
+
+/* Notes that are made now; there may be fewer of them than were counted. */
+static int write_threads(const struct note_stream *threads, struct sink *sink, uint64_t *at,
+			 struct err *e)
+{
+	struct note_place p = { .sink = sink, .at = *at, .end = *at + threads->len };
+
+	if (threads->write(threads, put_note_bytes, &p, e))
+		return -1;
+	*at = p.end;
+	return zeros_put(sink, p.at, p.end - p.at, e);
+}
+
 /* All notes, and zeros up to the first page: crash reads everything before it. */
 static int write_notes(const struct writer *w, struct sink *sink, struct err *e)
 {
 	const struct plan *plan = w->plan;
 	uint64_t at = w->notes_off, end = w->notes_off + w->notes_len;
 
+	if (plan->threads && write_threads(plan->threads, sink, &at, e))
+		return -1;
 	if (sink_write(sink, at, plan->notes, plan->notes_len, e))
 		return -1;
 	at += plan->notes_len;
@@ -506,11 +587,22 @@ static uint64_t lay_out(struct writer *w, unsigned int word)
 static void choose_class(struct writer *w, uint64_t end)
 {
 	const struct ident *id = &w->plan->dump->id;
+	const struct shape *shape = w->plan->shape;
 	unsigned int word = id->elf_class ? id->elf_class : id->word;
 
+	/* Where virtual addresses count it is the machine's, and physical ones need not fit. */
+	if (w->plan->vmap && id->word == 4 && lay_out(w, 4) <= UINT32_MAX)
+		return;
+	if (w->plan->vmap)
+		word = 8;
+	else if (shape && shape->word)
+		word = shape->word;
 	if (word != 4 || many_headers(w->room) || end > (uint64_t)1 << 32 ||
 	    lay_out(w, 4) > UINT32_MAX)
 		lay_out(w, 8);
+	if (shape && shape->word && shape->word != w->word)
+		log_warn(w->plan->dump->log,
+			 "its addresses and sizes do not fit an ELF file of 32 bits: one of 64 is written");
 }
 
 static int make_plan(struct part *p, struct writer *w, struct err *e)
@@ -520,7 +612,7 @@ static int make_plan(struct part *p, struct writer *w, struct err *e)
 	w->nr_pages = pfnset_count(w->plan->keep, 0, UINT64_MAX);
 	if (w->nr_pages > (uint64_t)INT64_MAX / 2 >> w->shift)
 		return err_set(e, ERR_UNSUPPORTED, "%s: no file is that long", sink_name(p->sink));
-	if (take_segments(w, w->plan->dump, e) || make_eraseinfo(w, e))
+	if (take_segments(w, e) || make_eraseinfo(w, e))
 		return -1;
 	if (count_loads(w, &c, e)) {
 		if (!w->nr_segments || e->code != ERR_UNSUPPORTED)
@@ -674,6 +766,7 @@ void elf_finish(struct part *p)
 	if (w) {
 		free(w->rank);
 		free(w->by_addr);
+		pfnset_ranks_fini(&w->ranks);
 		free(w->eraseinfo);
 		free(w->lost);
 	}

@@ -40,7 +40,8 @@ static const uint8_t *next_raw(struct cursor *c)
 		c->hole_end = data;
 		return NULL;
 	}
-	if (!source_get(c->part->source, off, &c->w, &ignored) && c->off - c->w.off <= c->w.len)
+	if (!source_get(c->part->source, off, SOURCE_WINDOW_MAX, &c->w, &ignored) &&
+	    c->off - c->w.off <= c->w.len)
 		return c->w.data + (off - c->w.off);
 	c->hole_end = off + 4096; /* do not try each of them */
 	source_put(&c->w);

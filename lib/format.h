@@ -19,6 +19,7 @@
 #include "err.h"
 #include "pfnset.h"
 #include "sink.h"
+#include "vmap.h"
 
 /* Bytes at a fixed place that name a format. An array of these ends with len 0. */
 struct magic {
@@ -49,6 +50,31 @@ struct batch {
 	bool in_place; /* pieces are mapped input */
 };
 
+/* Takes the next bytes of notes. */
+typedef int (*note_put_fn)(void *priv, const void *data, size_t len, struct err *e);
+
+/* Notes that are made while they are written, for there may be too many to be held: threads. */
+struct note_stream {
+	uint64_t len; /* bytes, a multiple of 4 */
+	int (*write)(const struct note_stream *n, note_put_fn put, void *priv, struct err *e);
+	void *priv;
+};
+
+/*
+ * What the program that a file is meant for wants of its segments, where that is not what the source
+ * had. ELF only.
+ */
+struct shape {
+	const struct segment *segments; /* whose virtual addresses, in which order */
+	size_t nr_segments;
+	/*
+	 * Pages in none of them: their virtual address is the physical one where that ends below
+	 * this, else all ones; 0: it is 0.
+	 */
+	uint64_t bare_below;
+	uint8_t word; /* of the file's class: 4, 8, or 0 for the source's */
+};
+
 /*
  * What is to be written, decided before the first byte is. Filled by the tool, read by the format.
  */
@@ -73,7 +99,14 @@ struct plan {
 	uint64_t vmcoreinfo_off; /* of the VMCOREINFO text in notes; its length is 0 when there is
 				    none */
 	uint64_t vmcoreinfo_len;
+	/*
+	 * ELF: what the program headers map, instead of the source's segments, in a file of the
+	 * machine's own class for who looks for virtual addresses. NULL: those segments.
+	 */
+	struct vmap *vmap;
+	const struct note_stream *threads; /* ELF: notes before all others; NULL: none */
 	unsigned int nr_parts; /* 1, or the number of pieces of a split set */
+	const struct shape *shape; /* NULL: as the source was */
 };
 
 /* One output of a plan. */

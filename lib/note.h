@@ -44,5 +44,7 @@ bool note_append(uint8_t **buf, size_t *len, enum byte_order order, const char *
 #define TOOL_NOTE_TYPE 0x44554d50u
 /* Registers of a CPU that no standard note has, as the arch's table lays them out. */
 #define TOOL_NOTE_REGS 0x44554d52u
+/* What threads are tasks of, see toolnote.h. */
+#define TOOL_NOTE_TASKS 0x44554d54u
 
 #endif

@@ -262,6 +262,47 @@ void pfnset_fill(struct pfnset *s)
 	s->changed = false;
 }
 
+void pfnset_intersect(struct pfnset *s, const struct pfnset *other)
+{
+	size_t i;
+
+	mark_changed(s);
+	for (i = 0; i < words(s); i++)
+		s->bits[i] &= other->bits[i];
+}
+
+int pfnset_ranks_init(struct pfnset_ranks *r, const struct pfnset *s, struct err *e)
+{
+	uint64_t nr = s->nr_bits / PFNSET_RANK_BITS + 1, i, n = 0;
+
+	r->before = calloc((size_t)nr, sizeof(*r->before));
+	if (!r->before)
+		return err_set(e, ERR_NOMEM, "no memory to count pages by");
+	for (i = 0; i < nr; i++) {
+		r->before[i] = n;
+		n += op_bits(s, i * PFNSET_RANK_BITS,
+			     MIN((i + 1) * PFNSET_RANK_BITS, s->nr_bits), BITS_COUNT);
+	}
+	return 0;
+}
+
+void pfnset_ranks_fini(struct pfnset_ranks *r)
+{
+	free(r->before);
+	r->before = NULL;
+}
+
+uint64_t pfnset_rank(const struct pfnset *s, const struct pfnset_ranks *r, uint64_t pfn)
+{
+	size_t i = pfnset_range_at(s, pfn);
+	uint64_t bit = s->nr_bits;
+
+	if (i < s->nr_ranges)
+		bit = s->ranges[i].base + (MAX(pfn, s->ranges[i].pfn) - s->ranges[i].pfn);
+	return r->before[bit / PFNSET_RANK_BITS] +
+	       op_bits(s, bit - bit % PFNSET_RANK_BITS, bit, BITS_COUNT);
+}
+
 uint64_t pfnset_count(const struct pfnset *s, uint64_t start, uint64_t end)
 {
 	return op_range(s, start, end, BITS_COUNT);

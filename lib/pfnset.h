@@ -71,6 +71,23 @@ bool pfnset_test(const struct pfnset *s, uint64_t pfn);
 uint64_t pfnset_clear(struct pfnset *s, uint64_t pfn, uint64_t nr);
 uint64_t pfnset_set(struct pfnset *s, uint64_t pfn, uint64_t nr);
 
+/* Take out of S what is not in OTHER, of the same universe. */
+void pfnset_intersect(struct pfnset *s, const struct pfnset *other);
+
+/*
+ * How many pages of the set lie before one, without counting them all: 1/64 of the set's memory. Good as
+ * long as the set does not change. ERR_NOMEM.
+ */
+struct pfnset_ranks {
+	uint64_t *before; /* each PFNSET_RANK_BITS bits */
+};
+
+#define PFNSET_RANK_BITS 4096u
+
+int pfnset_ranks_init(struct pfnset_ranks *r, const struct pfnset *s, struct err *e);
+void pfnset_ranks_fini(struct pfnset_ranks *r);
+uint64_t pfnset_rank(const struct pfnset *s, const struct pfnset_ranks *r, uint64_t pfn);
+
 /* Pages of the set in [START, END). */
 uint64_t pfnset_count(const struct pfnset *s, uint64_t start, uint64_t end);
 

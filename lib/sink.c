@@ -18,7 +18,7 @@
 #include "progress.h"
 #include "source.h"
 
-enum sink_kind { SINK_KIND_FILE, SINK_KIND_FLAT, SINK_KIND_NULL };
+enum sink_kind { SINK_KIND_FILE, SINK_KIND_FLAT, SINK_KIND_STREAM, SINK_KIND_NULL };
 
 struct sink {
 	enum sink_kind kind;
@@ -168,8 +168,8 @@ static int write_all(struct sink *s, uint64_t off, struct iovec *iov, int nr_iov
 	unsigned int touches = 0;
 
 	while (nr_iov) {
-		ssize_t n = s->kind == SINK_KIND_FLAT ? writev(s->fd, iov, nr_iov)
-						      : pwritev(s->fd, iov, nr_iov, (off_t)off);
+		ssize_t n = s->kind == SINK_KIND_FILE ? pwritev(s->fd, iov, nr_iov, (off_t)off)
+						      : writev(s->fd, iov, nr_iov);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -196,6 +196,25 @@ static int write_all(struct sink *s, uint64_t off, struct iovec *iov, int nr_iov
 			iov->iov_base = (char *)iov->iov_base + n;
 			iov->iov_len -= (size_t)n;
 		}
+	}
+	return 0;
+}
+
+/* Zeros from where a stream is up to OFF, which is not behind that. */
+static int stream_to(struct sink *s, uint64_t off, struct err *e)
+{
+	static const uint8_t zeros[65536];
+
+	if (off < s->end) {
+		s->failed = true;
+		return err_set(e, ERR_UNSUPPORTED, "%s: a stream cannot go back", s->name);
+	}
+	while (s->end < off) {
+		struct iovec iov = { .iov_base = (void *)zeros,
+				     .iov_len = (size_t)MIN(off - s->end, sizeof(zeros)) };
+
+		if (write_all(s, s->end, &iov, 1, e))
+			return -1;
 	}
 	return 0;
 }
@@ -230,7 +249,9 @@ static int emit(struct sink *s, uint64_t off, struct iovec *iov, int nr_iov, str
 		s->written += total;
 		return 0;
 	}
-	if (s->kind == SINK_KIND_FILE)
+	if (s->kind == SINK_KIND_STREAM && stream_to(s, off, e))
+		return -1;
+	if (s->kind != SINK_KIND_FLAT)
 		return write_all(s, off, iov, nr_iov, e);
 	out_uint(&o, off, 8);
 	out_uint(&o, total, 8);
@@ -282,6 +303,11 @@ int sink_flat_file(const char *path, unsigned int flags, struct sink **ret, stru
 	return 0;
 }
 
+int sink_stream(int fd, const char *name, struct sink **ret, struct err *e)
+{
+	return sink_new(SINK_KIND_STREAM, name, fd, ret, e);
+}
+
 int sink_null(const char *name, struct sink **ret, struct err *e)
 {
 	return sink_new(SINK_KIND_NULL, name, -1, ret, e);
@@ -289,7 +315,7 @@ int sink_null(const char *name, struct sink **ret, struct err *e)
 
 bool sink_can_patch(const struct sink *s)
 {
-	return s->kind != SINK_KIND_FLAT;
+	return s->kind != SINK_KIND_FLAT && s->kind != SINK_KIND_STREAM;
 }
 
 bool sink_has_holes(const struct sink *s)
@@ -521,6 +547,8 @@ int sink_commit(struct sink *s, uint64_t size, struct err *e)
 	switch (s->kind) {
 	case SINK_KIND_NULL:
 		return 0;
+	case SINK_KIND_STREAM:
+		return stream_to(s, size, e);
 	case SINK_KIND_FLAT:
 		assert(!s->failed);
 		if (write_all(s, 0, &iov, 1, e))
@@ -541,7 +569,7 @@ void sink_keep_unfinished(struct sink *s)
 
 int sink_restart(struct sink *s, struct err *e)
 {
-	if (s->kind == SINK_KIND_FLAT)
+	if (!sink_can_patch(s))
 		return err_set(e, ERR_UNSUPPORTED, "%s: a stream cannot be begun anew", s->name);
 	if (s->regular && ftruncate(s->fd, 0) < 0)
 		return err_sys(e, errno, "%s", s->name);

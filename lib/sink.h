@@ -49,6 +49,12 @@ int sink_flat(int fd, const char *name, struct sink **ret, struct err *e);
 /* The same into a file, as for sink_file(). Without its end record it is incomplete. */
 int sink_flat_file(const char *path, unsigned int flags, struct sink **ret, struct err *e);
 
+/*
+ * The bytes of the file themselves into descriptor FD, one after another: for a format that goes
+ * back nowhere. What is never written goes out as zeros. It stays the caller's; NAME is for messages.
+ */
+int sink_stream(int fd, const char *name, struct sink **ret, struct err *e);
+
 /* Counts bytes, writes nothing. */
 int sink_null(const char *name, struct sink **ret, struct err *e);
 

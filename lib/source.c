@@ -20,8 +20,8 @@
  * the copy. A regular file lies in the page cache: to copy from there costs a third of the faults
  * that a mapping takes (tests/bench), so its windows are read; they cost memory.
  */
-#define CELL_MAPPED ((size_t)4 << 20)
-#define CELL_READ ((size_t)128 << 10)
+#define CELL_MAPPED (sizeof(void *) > 4 ? (size_t)4 << 20 : (size_t)1 << 20)
+#define READ_ALIGN 4096u /* where reading begins: a table of a page is looked at back and forth */
 
 struct source {
 	char *name;
@@ -472,14 +472,14 @@ static void place_in_grid(struct window *w, uint64_t off, size_t cell)
 	w->len = (size_t)MIN(w->source->size - w->off, (uint64_t)cell + SOURCE_SLACK);
 }
 
-int source_get(struct source *s, uint64_t off, struct window *ret, struct err *e)
+int source_get(struct source *s, uint64_t off, size_t want, struct window *ret, struct err *e)
 {
 	if (off >= s->size || off > (uint64_t)INT64_MAX - CELL_MAPPED - SOURCE_SLACK)
 		return err_set(e, ERR_UNREADABLE, "%s: offset 0x%" PRIx64 " is past the end",
 			       s->name, off);
 	*ret = (struct window){ .source = s, .slot = -1 };
 	if (s->memory) {
-		place_in_grid(ret, off, CELL_READ);
+		place_in_grid(ret, off, SOURCE_WINDOW_MAX);
 		ret->data = s->memory + ret->off;
 		return 0;
 	}
@@ -490,9 +490,9 @@ int source_get(struct source *s, uint64_t off, struct window *ret, struct err *e
 			return 0;
 		}
 	}
-	/* Begin where it is wanted: then reading on never reads twice. */
-	ret->off = off - off % 512;
-	ret->len = (size_t)MIN(s->size - ret->off, (uint64_t)CELL_READ);
+	ret->off = off - off % READ_ALIGN;
+	want = MIN(want, SOURCE_WINDOW_MAX - READ_ALIGN) + (size_t)(off - ret->off);
+	ret->len = (size_t)MIN(s->size - ret->off, (uint64_t)want);
 	if (window_read(s, ret->off, ret->len, ret, e))
 		return -1;
 	ret->data = ret->base;

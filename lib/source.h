@@ -219,12 +219,16 @@ struct window {
 	int slot;
 };
 
+/* A window that is read is no longer than this. */
+#define SOURCE_WINDOW_MAX ((size_t)128 << 10)
+
 /*
- * Get the window that holds offset OFF. ret->data begins at or before OFF; it is at least
- * SOURCE_SLACK bytes beyond OFF long unless the source ends there. ERR_UNREADABLE when OFF lies
- * past the end, ERR_NOMEM.
+ * Get a window that holds offset OFF. ret->data begins at or before OFF; it is at least WANT bytes
+ * beyond OFF long (SOURCE_SLACK at most are promised) unless the source ends there. How much is
+ * read at once is the caller's choice: little for who jumps, up to SOURCE_WINDOW_MAX for who reads
+ * straight on; what is mapped is longer. ERR_UNREADABLE when OFF lies past the end, ERR_NOMEM.
  */
-int source_get(struct source *s, uint64_t off, struct window *ret, struct err *e);
+int source_get(struct source *s, uint64_t off, size_t want, struct window *ret, struct err *e);
 
 /*
  * LEN bytes from OFF on as one window of just that length, however long: for the few structures

@@ -9,6 +9,13 @@
  *   CLASS=32|64                          of the ELF file that it once was
  *   PT_LOAD=VADDR PADDR FILESZ MEMSZ FLAGS   a program header of it, hexadecimal
  *   RAM=ADDR SIZE                        memory that exists, where there was no ELF file; hexadecimal
+ *
+ * A note of its own (TOOL_NOTE_TASKS), in what tovelf writes:
+ *
+ *   TASK=ID PID TGID CPU STATE TASK_STRUCT NAME
+ *       a thread: pr_pid of its NT_PRSTATUS; as the kernel has it; the CPU, or -1; the letter of ps(1)
+ *       and + where it runs; the address of its task_struct in hexadecimal, 0 when not known; the rest
+ *       of the line
  */
 #ifndef TOOLNOTE_H
 #define TOOLNOTE_H

@@ -56,7 +56,7 @@ uint64_t xlat_kernel_start(const struct xlat *x)
 
 /* ---- entries ---- */
 
-static const struct entry_form *form_of(const struct paging_level *l, uint64_t entry)
+const struct entry_form *xlat_entry_form(const struct paging_level *l, uint64_t entry)
 {
 	const struct entry_form *f = l->forms;
 
@@ -65,7 +65,7 @@ static const struct entry_form *form_of(const struct paging_level *l, uint64_t e
 	return f;
 }
 
-static uint64_t entry_target(const struct xlat *x, const struct entry_form *f, uint64_t entry)
+uint64_t xlat_entry_target(const struct xlat *x, const struct entry_form *f, uint64_t entry)
 {
 	uint64_t addr = 0;
 	unsigned int i;
@@ -87,7 +87,7 @@ static struct mapping leaf_mapping(const struct xlat *x, unsigned int level,
 	uint64_t mask = (1ULL << shift) - 1;
 
 	return (struct mapping){ .vaddr = vaddr & ~mask,
-				 .paddr = entry_target(x, f, entry) & ~mask,
+				 .paddr = xlat_entry_target(x, f, entry) & ~mask,
 				 .len = mask + 1 };
 }
 
@@ -206,7 +206,7 @@ int xlat_trace(const struct xlat *x, struct reader *r, uint64_t vaddr, struct ma
 		if (read_entry(p, r, at, &entry, e))
 			return err_add(e, "page table of 0x%" PRIx64 ", level %u", vaddr, i);
 		steps[(*nr)++] = (struct xlat_step){ .level = i, .at = at, .entry = entry };
-		f = form_of(&p->level[i], entry);
+		f = xlat_entry_form(&p->level[i], entry);
 		if (f->kind == ENTRY_NONE)
 			return err_set(e, ERR_MISSING, "0x%" PRIx64 " is not mapped (level %u)",
 				       vaddr, i);
@@ -214,7 +214,7 @@ int xlat_trace(const struct xlat *x, struct reader *r, uint64_t vaddr, struct ma
 			*ret = leaf_mapping(x, i, f, vaddr, entry);
 			return 0;
 		}
-		table = entry_target(x, f, entry);
+		table = xlat_entry_target(x, f, entry);
 	}
 	return err_set(e, ERR_CORRUPT, "page table of 0x%" PRIx64 " has no last level", vaddr);
 }
@@ -275,33 +275,6 @@ bool xlat_segment(const struct dump *d, uint64_t vaddr, uint64_t *ret)
 	return false;
 }
 
-/* Places that are looked at for a top table: those of 8 TiB in steps of 2 MiB. */
-#define MAX_CANDIDATES (4ULL << 20)
-
-bool xlat_find_root(struct xlat *x, const struct dump *d, uint64_t vaddr, uint64_t align)
-{
-	unsigned int shift = dump_page_shift(d);
-	uint64_t pfn = 0, tries = 0;
-	struct run run;
-	struct reader r;
-	bool found = false;
-
-	reader_init(&r, (struct dump *)d);
-	while (!found && tries < MAX_CANDIDATES && dump_next_run(d, SPACE_PHYS, pfn, &run)) {
-		uint64_t start = run.pfn << shift, len = run.nr << shift;
-		uint64_t off = (vaddr - start) & (align - 1);
-
-		for (; run.state == PAGE_DATA && !found && off < len && tries < MAX_CANDIDATES;
-		     off += align, tries++) {
-			x->root = start + off;
-			found = is_at(x, &r, vaddr, x->root);
-		}
-		pfn = run.pfn + run.nr;
-	}
-	reader_fini(&r);
-	return found;
-}
-
 /* ---- all of them ---- */
 
 /* Where a walk stands: the table of each level on the way down. */
@@ -320,10 +293,24 @@ struct walk {
 	struct {
 		bool whole;    /* entered at its first entry */
 		uint64_t told; /* then */
+		unsigned int repeats; /* how often in a row it was the same table */
 	} entered[PAGING_MAX_LEVELS];
+	struct xlat_walk_stats stats;
 };
 
 #define NO_TABLE UINT64_MAX
+
+/* Is this the table of LEVEL that was entered last, and for the how-manieth time? */
+static bool entered_enough(struct walk *w, unsigned int level, uint64_t table)
+{
+	unsigned int *repeats = &w->entered[level].repeats;
+
+	*repeats = table == w->table[level] ? *repeats + 1 : 0;
+	if (*repeats < XLAT_REPEATS)
+		return false;
+	w->stats.repeats++;
+	return true;
+}
 
 /* Go to TABLE, of LEVEL, at VADDR. */
 static void enter_table(struct walk *w, unsigned int level, uint64_t table, uint64_t vaddr)
@@ -358,9 +345,11 @@ static uint64_t walk_down(struct walk *w, unsigned int *level, uint64_t vaddr, i
 
 		w->steps++;
 		if (read_entry(p, w->r, entry_place(p, *level, w->table[*level], vaddr), &entry,
-			       &ignored))
+			       &ignored)) {
+			w->stats.unreadable++;
 			return next;
-		f = form_of(l, entry);
+		}
+		f = xlat_entry_form(l, entry);
 		if (f->kind == ENTRY_LEAF) {
 			struct mapping m = leaf_mapping(w->x, *level, f, vaddr, entry);
 
@@ -368,9 +357,9 @@ static uint64_t walk_down(struct walk *w, unsigned int *level, uint64_t vaddr, i
 			*stop = w->v->mapping ? w->v->mapping(w->v->priv, &m) : 0;
 			return m.vaddr + m.len;
 		}
-		table = entry_target(w->x, f, entry);
+		table = xlat_entry_target(w->x, f, entry);
 		if (f->kind == ENTRY_NONE || *level + 1u == p->nr_levels ||
-		    table == w->dull[*level + 1])
+		    table == w->dull[*level + 1] || entered_enough(w, *level + 1, table))
 			return next;
 		if (w->v->table)
 			*stop = w->v->table(w->v->priv, table, *level + 1);
@@ -408,6 +397,7 @@ static int walk_table(struct walk *w, uint64_t start, uint64_t end)
 			leave_table(w, level--);
 		vaddr = next;
 	}
+	w->stats.cut |= !stop && w->steps >= w->max_steps;
 	return stop;
 }
 
@@ -422,31 +412,52 @@ static int walk_window(struct walk *w, const struct mapping *m, uint64_t start, 
 	return w->v->mapping ? w->v->mapping(w->v->priv, &part) : 0;
 }
 
-int xlat_walk(const struct xlat *x, struct reader *r, uint64_t start, uint64_t end,
-	      uint64_t max_steps, const struct xlat_visitor *v)
+/* The table and the windows in between. */
+static int walk_all(struct walk *w, uint64_t start, uint64_t end)
 {
-	struct walk w = { .x = x, .r = r, .v = v, .max_steps = max_steps };
+	const struct xlat *x = w->x;
 	size_t i;
 	int stop = 0;
 
-	w.table[0] = x->root;
-	for (i = 0; i < PAGING_MAX_LEVELS; i++)
-		w.dull[i] = NO_TABLE;
-	if (v->table && x->paging)
-		stop = v->table(v->priv, x->root, 0);
 	for (i = find_window(x, start); !stop && i < x->nr_windows && x->windows[i].vaddr <= end;
 	     i++) {
 		const struct mapping *m = &x->windows[i];
 
 		if (x->paging && start < m->vaddr)
-			stop = walk_table(&w, start, m->vaddr - 1);
+			stop = walk_table(w, start, m->vaddr - 1);
 		if (!stop)
-			stop = walk_window(&w, m, start, end);
+			stop = walk_window(w, m, start, end);
 		if (m->vaddr + (m->len - 1) >= end)
 			return stop;
 		start = m->vaddr + m->len;
 	}
-	return !stop && x->paging ? walk_table(&w, start, end) : stop;
+	return !stop && x->paging ? walk_table(w, start, end) : stop;
+}
+
+static void add_stats(struct xlat_walk_stats *to, const struct xlat_walk_stats *s)
+{
+	to->cut |= s->cut;
+	to->unreadable += s->unreadable;
+	to->repeats += s->repeats;
+}
+
+int xlat_walk(const struct xlat *x, struct reader *r, uint64_t start, uint64_t end,
+	      uint64_t max_steps, const struct xlat_visitor *v)
+{
+	struct walk w = { .x = x, .r = r, .v = v, .max_steps = max_steps };
+	unsigned int i;
+	int stop = 0;
+
+	for (i = 0; i < PAGING_MAX_LEVELS; i++)
+		w.table[i] = w.dull[i] = NO_TABLE;
+	w.table[0] = x->root;
+	if (v->table && x->paging)
+		stop = v->table(v->priv, x->root, 0);
+	if (!stop)
+		stop = walk_all(&w, start, end);
+	if (v->stats)
+		add_stats(v->stats, &w.stats);
+	return stop;
 }
 
 /* ---- contents ---- */

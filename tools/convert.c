@@ -7,28 +7,6 @@
 #include "job.h"
 #include "main.h"
 
-static int convert(struct job *job, struct err *e)
-{
-	const struct job_opts *o = &job->opts;
-	int status;
-
-	talk_init(&job->talk, "dumptool convert", false);
-	job->talk.level = o->quiet ? TALK_ERROR : o->message_level;
-	job->talk.mode = o->progress;
-	job->talk.data_on_stdout = o->flat && !o->nr_outputs;
-	job->opts.in.progress = talk_progress(&job->talk);
-	if (session_open(&job->session, o->inputs, o->nr_inputs, &o->in, &job->talk.log, e))
-		return STATUS_FAILED;
-	status = job_write(job, e);
-	if (status == STATUS_INCOMPLETE)
-		job_add_incomplete(job, e);
-	else if (status != STATUS_FAILED)
-		job_summary(job);
-	if (status != STATUS_FAILED && o->json)
-		job_report_json(job, status);
-	return status;
-}
-
 static int convert_run(int argc, char **argv, struct err *e)
 {
 	static struct job job; /* large, and there is only one */
@@ -44,7 +22,7 @@ static int convert_run(int argc, char **argv, struct err *e)
 		return job_opts_help(stdout, MANNER_CONVERT), STATUS_OK;
 	if (job.opts.flat && !job.opts.nr_outputs && !job.opts.dry_run && isatty(STDOUT_FILENO))
 		return usage_error(e, "convert", "a flattened stream is not for a terminal");
-	status = convert(&job, e);
+	status = job_run(&job, "dumptool convert", e);
 	job_fini(&job);
 	return status;
 }

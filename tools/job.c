@@ -10,6 +10,7 @@
 
 #include "budget.h"
 #include "cleanup.h"
+#include "elftool.h"
 #include "formats.h"
 #include "main.h"
 
@@ -49,7 +50,9 @@ static int open_output(struct job *job, unsigned int i, struct err *e)
 	if (flags & SINK_RENAME && reads_unfinished(job, path))
 		return err_set(e, ERR_EXISTS, "%s%s, which %s would be until it is whole, is the input",
 			       path, UNFINISHED, path);
-	if (o->flat ? open_stream(job, e) : sink_file(path, flags, &job->sinks[i], e))
+	if (o->flat   ? open_stream(job, e)
+	    : o->plain ? sink_stream(STDOUT_FILENO, path, &job->sinks[i], e)
+		       : sink_file(path, flags, &job->sinks[i], e))
 		return err_add(e, "cannot write the dump file");
 	return 0;
 }
@@ -188,7 +191,8 @@ static int try_level(struct job *job, int level, struct err *e)
 	double start;
 	int ret;
 
-	if (classify_pages(job, level, e) || job_plan(job, e))
+	if (classify_pages(job, level, e) || (job->select && job->select(job, e)) ||
+	    job_plan(job, e))
 		return -1;
 	if (job->opts.explain_set)
 		return 0;
@@ -224,7 +228,7 @@ static int try_levels(struct job *job, struct err *e)
 		*e = (struct err)ERR_INIT;
 		if (!try_level(job, job->opts.levels[i], e))
 			return 0;
-		if (e->code != ERR_NOSPACE || i + 1 == job->opts.nr_levels || job->opts.flat ||
+		if (e->code != ERR_NOSPACE || i + 1 == job->opts.nr_levels || job->opts.flat || job->opts.plain ||
 		    restart(job,
 			    &(struct err){ .code = e->code,
 					   .os = e->os,
@@ -338,6 +342,30 @@ int job_write(struct job *job, struct err *e)
 	return input_damaged(job) ? STATUS_DAMAGED : STATUS_OK;
 }
 
+int job_run(struct job *job, const char *title, struct err *e)
+{
+	const struct job_opts *o = &job->opts;
+	int status;
+
+	talk_init(&job->talk, title, false);
+	job->talk.level = o->quiet ? TALK_ERROR : o->message_level;
+	job->talk.mode = o->progress;
+	job->talk.data_on_stdout = o->plain || (o->flat && !o->nr_outputs);
+	job->opts.in.progress = talk_progress(&job->talk);
+	if (session_open(&job->session, o->inputs, o->nr_inputs, &o->in, &job->talk.log, e) ||
+	    (o->kind && elftool_check(&job->session, o->kind, e)) ||
+	    (job->prepare && job->prepare(job, e)))
+		return STATUS_FAILED;
+	status = job_write(job, e);
+	if (status == STATUS_INCOMPLETE)
+		job_add_incomplete(job, e);
+	else if (status != STATUS_FAILED)
+		job_summary(job);
+	if (status != STATUS_FAILED && o->json)
+		job_report_json(job, status);
+	return status;
+}
+
 void job_add_incomplete(const struct job *job, struct err *e)
 {
 	const struct job_opts *o = &job->opts;
@@ -345,6 +373,7 @@ void job_add_incomplete(const struct job *job, struct err *e)
 	err_add(e, "%s: the dump is incomplete, and %s",
 		o->nr_outputs ? o->outputs[0] : "standard output",
 		o->flat					 ? "has no end"
+		: o->plain			 ? "ends before its segments do"
 		: sink_unfinished_name(job->sinks[0]) ? "still named " UNFINISHED
 						      : "marked so");
 }

@@ -22,9 +22,17 @@ struct job {
 	struct part parts[MAX_OUTPUTS];
 	unsigned int nr_parts;
 	struct pfnset keep;
+	/* Once the session is open. NULL: nothing to do. */
+	int (*prepare)(struct job *job, struct err *e);
+	/* After classification: what else is not kept. NULL: all that is. */
+	int (*select)(struct job *job, struct err *e);
+	struct vmap *vmap;	     /* for the plan, see format.h; NULL: none */
+	struct note_stream *threads; /* the same: instead of the source's notes of CPUs */
 	struct classify classify;
 	struct explanation explanation;
 	struct plan plan;
+	struct shape shape;	/* what plan.shape points to */
+	struct segment *linear; /* what its segments are, where they were made */
 	struct pipeline pipeline;
 	uint8_t *notes;	    /* the source's without our own, where it has one */
 	uint8_t *tool_note; /* our new one */
@@ -49,12 +57,22 @@ int job_unflatten(struct job *job, struct err *e);
 /* Say before what happened that the dump is incomplete, and how it says so. */
 void job_add_incomplete(const struct job *job, struct err *e);
 
+/*
+ * All of a job that is nothing but job_write(): open the inputs, write, say what came of it as TITLE.
+ * Returns an exit status.
+ */
+int job_run(struct job *job, const char *title, struct err *e);
+
 /* Give back all that a job holds. */
 void job_fini(struct job *job);
 
 /* Fill job->plan and the parts, after classification. */
 int job_plan(struct job *job, struct err *e);
 void job_plan_fini(struct job *job);
+
+/* job_shape.c: set job->plan.shape for the reader and the class that the options name, if any. */
+int job_make_shape(struct job *job, struct err *e);
+void job_shape_fini(struct job *job);
 
 /* Pages that the dump calls memory, in whatever state; bytes that all outputs took. */
 uint64_t job_existing_pages(const struct job *job);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "elftool.h"
 #include "formats.h"
 #include "main.h"
 #include "rules.h"
@@ -17,6 +18,11 @@ enum {
 	OURS = MANNER_FILTER,
 	THEIRS = MANNER_MAKEDUMPFILE, /* makedumpfile's spelling; `dumptool filter` knows it too */
 	CONVERT = MANNER_CONVERT,
+	TOPELF = MANNER_TOPELF,
+	TOVELF = MANNER_TOVELF,
+	ELFTOOL_TOPELF = MANNER_ELFTOOL,
+	ELFTOOL_TOVELF = MANNER_ELFTOOL_TOVELF,
+	KDUMP_ELFTOOL = ELFTOOL_TOPELF | ELFTOOL_TOVELF,
 	REFUSED = 8, /* makedumpfile has it, a later part may bring it */
 };
 
@@ -40,12 +46,30 @@ enum {
 	OPT_FORMAT,
 	OPT_REASSEMBLE,
 	OPT_REFUSED,
+	OPT_FOR,
+	OPT_CLASS,
+	OPT_M32,
+	OPT_M64,
+	OPT_INPUT,
+	OPT_VMCORE,
+	OPT_KIND,
+	OPT_EXTRA,
+	OPT_NO_DIRECT,
+	OPT_NO_VMEMMAP,
+	OPT_TASKS,
+	OPT_NO_TASKS,
+	OPT_PID,
+	OPT_PGD,
+	OPT_VMLINUX,
 	OPT_HEADING, /* no option, but a line of --help; INPUT_OPT_FIRST: one, with session.h's options */
 };
 
+/* A letter for what has another id. */
+#define LETTER(letter, id) ((letter) << 16 | (id))
+
 struct option_row {
 	const char *name; /* long form, or NULL */
-	int id;		  /* short letter or OPT_ */
+	int id;		  /* short letter, OPT_, or LETTER() of both */
 	const char *arg;  /* NULL: takes none */
 	int who;
 	const char *help; /* NULL: not in --help */
@@ -56,19 +80,38 @@ struct option_row {
  * session.h.
  */
 static const struct option_row rows[] = {
-	{ NULL, OPT_HEADING, NULL, OURS | THEIRS | CONVERT, "Output:" },
+	{ NULL, OPT_HEADING, NULL, OURS | THEIRS | CONVERT | TOPELF | TOVELF | KDUMP_ELFTOOL, "Output:" },
 	{ "output", 'o', "FILE", OURS | CONVERT, "write to FILE (or name it last)" },
+	{ "output", 'o', "FILE", TOPELF | TOVELF, "write to FILE, not to standard output" },
+	{ "outfile", 'o', "FILE", KDUMP_ELFTOOL, "write to FILE, not to standard output" },
 	{ "format", OPT_FORMAT, "NAME", OURS | CONVERT, "kdump, elf, raw, or flattened (kdump)" },
 	{ NULL, 'E', NULL, OURS | THEIRS, "write an ELF core" },
+	{ "for", OPT_FOR, "READER", OURS | CONVERT | TOPELF,
+	  "an ELF core for crash, gdb, drgn or volatility" },
+	{ "elfclass", LETTER('c', OPT_CLASS), "32|64", TOPELF | KDUMP_ELFTOOL, "class of the file; default: the input's" },
+	{ "m32", LETTER('4', OPT_M32), NULL, TOPELF | KDUMP_ELFTOOL, "the same as -c 32" },
+	{ "m64", LETTER('8', OPT_M64), NULL, TOPELF | KDUMP_ELFTOOL, "the same as -c 64" },
 	{ "flattened", 'F', NULL, OURS | THEIRS | CONVERT,
 	  "write a flattened stream, to stdout or -o FILE" },
 	{ "split", OPT_SPLIT, NULL, OURS | THEIRS | CONVERT,
 	  "write a split set, one piece into each output" },
-	{ "force", 'f', NULL, OURS | THEIRS | CONVERT, "overwrite what exists, take any vmlinux" },
-	{ "size-limit", 'L', "SIZE", OURS | THEIRS, "treat SIZE (16M, 2G) as a full disk" },
-	{ NULL, OPT_HEADING, NULL, OURS | THEIRS | CONVERT, "Pages:" },
+	{ "force", 'f', NULL, OURS | THEIRS | CONVERT | TOPELF | TOVELF, "overwrite what exists, take any vmlinux" },
+	{ "size-limit", 'L', "SIZE", OURS | THEIRS | TOPELF | TOVELF, "treat SIZE (16M, 2G) as a full disk" },
+	{ NULL, OPT_HEADING, NULL, OURS | THEIRS | CONVERT | TOPELF | TOVELF | KDUMP_ELFTOOL, "Pages:" },
 	{ "level", 'd', "N[,N...]", OURS | THEIRS,
 	  "drop: 1 zero 2 cache 4 private 8 user 16 free" },
+	{ "level", LETTER('l', 'd'), "LEVEL", TOPELF | ELFTOOL_TOPELF, "keep: kernel (default) cache user inuse all" },
+	{ "level", LETTER('l', 'd'), "LEVEL", TOVELF, "keep: kernel cache user inuse all (default)" },
+	{ NULL, 'd', "N", TOPELF | TOVELF, "drop: 1 zero 2 cache 4 private 8 user 16 free" },
+	{ "no-direct-map", OPT_NO_DIRECT, NULL, TOVELF, "without the linear map of all memory" },
+	{ "no-vmemmap", OPT_NO_VMEMMAP, NULL, TOVELF, "without the area of struct pages" },
+	{ NULL, OPT_HEADING, NULL, TOVELF | ELFTOOL_TOVELF, "Threads, or another address space:" },
+	{ "procthreads", LETTER('p', OPT_TASKS), NULL, TOVELF | ELFTOOL_TOVELF, "one thread for each task" },
+	{ "no-tasks", OPT_NO_TASKS, NULL, TOVELF, "one thread for each CPU; the default is -p" },
+	{ "pid", OPT_PID, "N", TOVELF, "the memory of process N instead, and its threads" },
+	{ "pgd", LETTER('P', OPT_PGD), "ADDR", TOVELF, "the memory by the page table at physical ADDR" },
+	{ "physpgd", LETTER('P', OPT_PGD), "ADDR", ELFTOOL_TOVELF, "the memory by the page table at physical ADDR" },
+	{ "vmlinux", LETTER('m', OPT_VMLINUX), "FILE", ELFTOOL_TOVELF, "what gdb is told to read" },
 	{ "explain", OPT_EXPLAIN, "PFN", OURS, "tell why that page is kept or left out" },
 	{ "compress", OPT_COMPRESS, "CODEC[:N]", OURS | CONVERT,
 	  "zlib, lzo, snappy, zstd or none, at level N" },
@@ -83,21 +126,30 @@ static const struct option_row rows[] = {
 	{ "partial-dmesg", OPT_PARTIAL, NULL, OURS | THEIRS,
 	  "only the log since it was last cleared" },
 	{ NULL, 'x', "VMLINUX", THEIRS, "the kernel with debugging information" },
-	{ NULL, INPUT_OPT_FIRST, NULL, OURS | CONVERT, "Input:" },
-	{ NULL, OPT_HEADING, NULL, OURS | THEIRS | CONVERT, "Work and messages:" },
-	{ "non-mmap", OPT_NON_MMAP, NULL, OURS | THEIRS | CONVERT, "read the input, do not map it" },
-	{ "num-threads", OPT_THREADS, "N", OURS | THEIRS | CONVERT,
+	{ NULL, INPUT_OPT_FIRST, NULL, OURS | CONVERT | TOPELF | TOVELF, "Input:" },
+	{ NULL, OPT_HEADING, NULL, KDUMP_ELFTOOL, "Input:" },
+	{ "input", LETTER('i', OPT_INPUT), "FILE", TOPELF | TOVELF, "read FILE (or name it last); or /proc/vmcore" },
+	{ "oldmem", LETTER('i', OPT_INPUT), "FILE", KDUMP_ELFTOOL, "read FILE" },
+	{ "vmcore", LETTER('v', OPT_VMCORE), "FILE", KDUMP_ELFTOOL, "read FILE; the default is /proc/vmcore" },
+	{ "intype", LETTER('I', OPT_KIND), "KIND", KDUMP_ELFTOOL, "it is: oldmem, pelf, qemu, makedumpfile, kdump" },
+	{ "extravminfo", LETTER('e', OPT_EXTRA), "FILE", KDUMP_ELFTOOL, "facts that count before VMCOREINFO's" },
+	{ NULL, OPT_HEADING, NULL, OURS | THEIRS | CONVERT | TOPELF | TOVELF | KDUMP_ELFTOOL, "Work and messages:" },
+	{ "non-mmap", OPT_NON_MMAP, NULL, OURS | THEIRS | CONVERT | TOPELF | TOVELF,
+	  "read the input, do not map it" },
+	{ "num-threads", OPT_THREADS, "N", OURS | THEIRS | CONVERT | TOPELF | TOVELF,
 	  "work with N threads instead of one for each CPU" },
-	{ "dry-run", OPT_DRY_RUN, NULL, OURS | THEIRS | CONVERT, "do everything but write" },
+	{ "dry-run", OPT_DRY_RUN, NULL, OURS | THEIRS | CONVERT | TOPELF | TOVELF, "do everything but write" },
 	{ "check-params", OPT_PARAMS, NULL, OURS | THEIRS, "check the command line, do nothing" },
 	{ "show-stats", OPT_STATS, NULL, OURS | THEIRS, "report what was found and left out" },
-	{ "json", OPT_JSON, NULL, OURS | CONVERT, "print the result as JSON on standard output" },
-	{ "progress", OPT_PROGRESS, "HOW", OURS | CONVERT, "auto, tty, plain, json or none" },
+	{ "json", OPT_JSON, NULL, OURS | CONVERT | TOPELF | TOVELF,
+	  "print the result as JSON on standard output" },
+	{ "progress", OPT_PROGRESS, "HOW", OURS | CONVERT | TOPELF | TOVELF, "auto, tty, plain, json or none" },
 	{ "message-level", OPT_MESSAGES, "N", OURS | THEIRS,
 	  "1 progress 2 common 4 errors 8 debug 16 report" },
-	{ "debug", 'D', NULL, OURS | THEIRS | CONVERT, "tell what is found and decided" },
-	{ "quiet", 'q', NULL, OURS | CONVERT, "errors only" },
-	{ "help", 'h', NULL, OURS | THEIRS | CONVERT, "this text" },
+	{ "debug", 'D', NULL, OURS | THEIRS | CONVERT | TOPELF | TOVELF, "tell what is found and decided" },
+	{ "debug", LETTER('d', 'D'), NULL, KDUMP_ELFTOOL, "tell what is found and decided" },
+	{ "quiet", 'q', NULL, OURS | CONVERT | TOPELF | TOVELF, "errors only" },
+	{ "help", 'h', NULL, OURS | THEIRS | CONVERT | TOPELF | TOVELF | KDUMP_ELFTOOL, "this text" },
 	{ "version", 'v', NULL, OURS | THEIRS, "version and compression support" },
 	{ NULL, 'b', "N", OURS | THEIRS, NULL },
 	{ "cyclic-buffer", OPT_CYCLIC, "N", OURS | THEIRS, NULL },
@@ -130,6 +182,12 @@ static bool has_long_form(const struct option_row *row, enum manner manner)
 	       (manner != MANNER_MAKEDUMPFILE || row->id >= 256 || row->id == 'h');
 }
 
+/* Its letter on the command line, or 0. */
+static char letter_of(const struct option_row *row)
+{
+	return row->id >> 16 ? (char)(row->id >> 16) : row->id < 256 ? (char)row->id : '\0';
+}
+
 static void build_getopt(enum manner manner, struct option *longs, char *shorts)
 {
 	size_t i, nr = 0;
@@ -137,8 +195,8 @@ static void build_getopt(enum manner manner, struct option *longs, char *shorts)
 	for (i = 0; i < NR_ROWS; i++) {
 		if (!(rows[i].who & manner))
 			continue;
-		if (rows[i].id < 256) {
-			*shorts++ = (char)rows[i].id;
+		if (letter_of(&rows[i])) {
+			*shorts++ = letter_of(&rows[i]);
 			if (rows[i].arg)
 				*shorts++ = ':';
 		}
@@ -146,11 +204,13 @@ static void build_getopt(enum manner manner, struct option *longs, char *shorts)
 			longs[nr++] = (struct option){ .name = rows[i].name,
 						       .has_arg = rows[i].arg ? required_argument
 									      : no_argument,
-						       .val = rows[i].id };
+						       .val = letter_of(&rows[i]) ?
+								      letter_of(&rows[i]) :
+								      rows[i].id };
 	}
 	*shorts = '\0';
 	longs[nr] = (struct option){ .name = NULL };
-	if (manner != MANNER_MAKEDUMPFILE)
+	if (manner & ~(MANNER_MAKEDUMPFILE | KDUMP_ELFTOOL))
 		input_options_add(longs, nr);
 }
 
@@ -164,19 +224,46 @@ static bool parse_unsigned(const char *text, int base, uint64_t max, uint64_t *r
 	return *text >= '0' && *text <= '9' && !*end && !errno && *ret <= max;
 }
 
+/* Levels by what they keep, as kdump-elftool names them. */
+#define LEVEL_KERNEL (LEVEL_USER | LEVEL_CACHE | LEVEL_CACHE_PRIVATE | LEVEL_FREE)
+
+static bool level_by_name(const char *word, uint64_t *ret)
+{
+	static const struct {
+		const char *name;
+		uint64_t level;
+	} names[] = {
+		{ "all", 0 },
+		{ "inuse", LEVEL_FREE },
+		{ "user", LEVEL_FREE | LEVEL_CACHE | LEVEL_CACHE_PRIVATE },
+		{ "cache", LEVEL_FREE | LEVEL_USER },
+		{ "kernel", LEVEL_KERNEL },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(names[i].name, word)) {
+			*ret = names[i].level;
+			return true;
+		}
+	return false;
+}
+
 /* -d: makedumpfile takes what atoi() makes of each number; ours must be numbers. */
 static int parse_levels(struct job_opts *o, const char *text, bool makedumpfile, struct err *e)
 {
 	char copy[256], *save = NULL, *word;
 
 	o->nr_levels = 0;
+	o->keep_all = false;
 	if (strlen(text) >= sizeof(copy))
 		return err_set(e, ERR_USAGE, "more than %d levels", MAX_LEVELS);
 	strcpy(copy, text);
 	for (word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
 		uint64_t level;
 
-		if (!parse_unsigned(word, 10, INT32_MAX, &level)) {
+		if (!parse_unsigned(word, 10, INT32_MAX, &level) &&
+		    (makedumpfile || !level_by_name(word, &level))) {
 			if (!makedumpfile)
 				return err_set(e, ERR_USAGE,
 					       "level '%s' is not a number from 0 to 31", word);
@@ -302,6 +389,10 @@ static bool set_flag(struct job_opts *o, int id)
 		{ 'q', &o->quiet },
 		{ 'h', &o->help },
 		{ 'v', &o->version },
+		{ OPT_NO_DIRECT, &o->no_direct },
+		{ OPT_NO_VMEMMAP, &o->no_vmemmap },
+		{ OPT_TASKS, &o->tasks },
+		{ OPT_NO_TASKS, &o->no_tasks },
 	};
 	size_t i;
 
@@ -311,14 +402,31 @@ static bool set_flag(struct job_opts *o, int id)
 	return i < ARRAY_SIZE(flags);
 }
 
-static const struct option_row *row_of(int id, const char *long_name)
+/* The row that getopt's answer VAL, of a letter or the long name, stands for. */
+static const struct option_row *row_of(enum manner manner, int val, const char *long_name)
 {
 	size_t i;
 
 	for (i = 0; i < NR_ROWS; i++)
-		if (long_name ? rows[i].name && !strcmp(rows[i].name, long_name) : rows[i].id == id)
+		if (rows[i].who & manner &&
+		    (long_name ? rows[i].name && !strcmp(rows[i].name, long_name)
+			       : (letter_of(&rows[i]) ? letter_of(&rows[i]) : rows[i].id) == val))
 			return &rows[i];
 	return NULL;
+}
+
+/* -i, which counts; kdump-elftool's -v, where there is no -i. */
+static int take_input(struct job_opts *o, bool vmcore, const char *arg, struct err *e)
+{
+	if (vmcore && o->nr_inputs)
+		return 0;
+	if (o->nr_inputs && !o->only_vmcore)
+		return err_set(e, ERR_USAGE, "one input at a time: name more of them last");
+	o->input = arg;
+	o->inputs = (char *const *)&o->input;
+	o->nr_inputs = 1;
+	o->only_vmcore = vmcore;
+	return 0;
 }
 
 static int take_option(struct job_opts *o, int id, const char *arg, bool makedumpfile,
@@ -340,6 +448,41 @@ static int take_option(struct job_opts *o, int id, const char *arg, bool makedum
 		return choose_codec(o, "snappy"), 0;
 	case 'z':
 		return choose_codec(o, "zstd"), 0;
+	case OPT_FOR:
+		o->reader = job_reader(arg);
+		return o->reader ? 0
+				 : err_set(e, ERR_USAGE,
+					   "'%s' is no reader: crash, gdb, drgn, volatility", arg);
+	case OPT_CLASS:
+		if (strcmp(arg, "32") && strcmp(arg, "64"))
+			return err_set(e, ERR_USAGE, "class '%s' is neither 32 nor 64", arg);
+		o->word = *arg == '3' ? 4 : 8;
+		return 0;
+	case OPT_M32:
+	case OPT_M64:
+		o->word = id == OPT_M32 ? 4 : 8;
+		return 0;
+	case OPT_INPUT:
+	case OPT_VMCORE:
+		return take_input(o, id == OPT_VMCORE, arg, e);
+	case OPT_PID:
+		if (!parse_unsigned(arg, 10, INT32_MAX, &o->pid) || !o->pid)
+			return err_set(e, ERR_USAGE, "'%s' is no process", arg);
+		return 0;
+	case OPT_PGD:
+		if (!parse_unsigned(arg, 16, UINT64_MAX, &o->pgd))
+			return err_set(e, ERR_USAGE, "'%s' is no address", arg);
+		o->pgd_set = true;
+		return 0;
+	case OPT_VMLINUX:
+		o->vmlinux = arg;
+		return 0;
+	case OPT_KIND:
+		o->kind = arg;
+		return elftool_kind(arg, e);
+	case OPT_EXTRA:
+		o->in.extra = arg;
+		return 0;
 	case 'E':
 		o->format = &elf_format;
 		return 0;
@@ -398,6 +541,30 @@ static int count_inputs(const struct job_opts *o, int n, enum manner manner)
 	return o->nr_outputs || stdout_only || ((o->dry_run || o->flat) && n == 1) ? n : n - 1;
 }
 
+/* topelf: what is left over are inputs. */
+static int take_inputs(struct job_opts *o, int argc, char **argv, struct err *e)
+{
+	static const char vmcore[] = "/proc/vmcore";
+
+	if (argc && o->nr_inputs)
+		return err_set(e, ERR_USAGE, "'%s' is one file name too many", argv[0]);
+	if (argc) {
+		o->inputs = argv;
+		o->nr_inputs = (unsigned int)argc;
+	} else if (!o->nr_inputs) {
+		take_input(o, false, vmcore, e);
+	}
+	if (o->nr_outputs > 1)
+		return err_set(e, ERR_USAGE, "'%s': there is one output only", o->outputs[1]);
+	o->plain = !o->nr_outputs;
+	if (o->json && o->plain && !o->dry_run)
+		return err_set(e, ERR_USAGE, "--json and the dump both want standard output");
+	if (!o->plain && !strcmp(o->outputs[0], "-"))
+		return err_set(e, ERR_USAGE,
+			       "'-' is no file name: without -o it goes to standard output");
+	return 0;
+}
+
 /* What is left over: INPUT and OUTPUT..., as each mode wants them. */
 static int take_operands(struct job_opts *o, int argc, char **argv, enum manner manner,
 			 struct err *e)
@@ -430,6 +597,8 @@ static int take_operands(struct job_opts *o, int argc, char **argv, enum manner 
 
 static int check_combination(const struct job_opts *o, struct err *e)
 {
+	if (o->reader && o->format != &elf_format)
+		return err_set(e, ERR_USAGE, "--for is for ELF cores: -E or --format elf");
 	if (o->flat && o->split)
 		return err_set(e, ERR_USAGE, "-F and --split do not go together");
 	if (o->split && !o->format->can_split)
@@ -468,6 +637,13 @@ static void set_defaults(struct job_opts *o, enum manner manner)
 				.pass = PASS_SAME };
 	if (manner == MANNER_MAKEDUMPFILE)
 		return;
+	if (manner & MANNERS_ELF) {
+		o->format = &elf_format;
+		o->force = manner & KDUMP_ELFTOOL;
+		o->keep_all = manner & (TOVELF | ELFTOOL_TOVELF);
+		o->levels[0] = o->keep_all ? 0 : LEVEL_KERNEL;
+		return;
+	}
 	choose_codec(o, "zlib");
 	if (manner == MANNER_FILTER) {
 		o->levels[0] = LEVEL_MAX;
@@ -497,7 +673,7 @@ int job_opts_parse(struct job_opts *o, int argc, char **argv, enum manner manner
 	optind = 0; /* glibc: start anew, for the test that calls this twice */
 	while ((id = getopt_long(argc, argv, shorts, longs, &index)) != -1) {
 		const char *long_name = index >= 0 ? longs[index].name : NULL;
-		const struct option_row *row = row_of(id, long_name);
+		const struct option_row *row = row_of(manner, id, long_name);
 
 		index = -1;
 		if (!row && id < INPUT_OPT_FIRST) /* getopt has said which */
@@ -506,6 +682,8 @@ int job_opts_parse(struct job_opts *o, int argc, char **argv, enum manner manner
 			return err_set(e, ERR_USAGE, "%s%s is not supported by dumptool yet",
 				       row->name ? "--" : "-",
 				       row->name ? row->name : (char[]){ (char)row->id, '\0' });
+		if (row)
+			id = row->id & 0xffff;
 		if (id == OPT_STATS)
 			o->message_level |= TALK_REPORT;
 		else if (id == 'D')
@@ -515,9 +693,12 @@ int job_opts_parse(struct job_opts *o, int argc, char **argv, enum manner manner
 	}
 	if (o->help || o->version)
 		return 0;
+	o->in.force_vmlinux = o->force;
+	o->vmlinux = o->vmlinux ? o->vmlinux : o->in.vmlinux;
+	if (manner & MANNERS_ELF)
+		return take_inputs(o, argc - optind, argv + optind, e);
 	if (take_operands(o, argc - optind, argv + optind, manner, e))
 		return -1;
-	o->in.force_vmlinux = o->force;
 	if (o->reassemble)
 		set_reassemble(o);
 	/* makedumpfile refuses what makes no sense; ours has a default codec, and ignores it. */
@@ -530,6 +711,7 @@ static void print_row(FILE *f, const struct option_row *row, enum manner manner)
 {
 	char left[48] = "";
 	bool has_long = has_long_form(row, manner);
+	char letter = letter_of(row);
 
 	if (row->id == OPT_HEADING || row->id == INPUT_OPT_FIRST) {
 		fprintf(f, "%s\n", row->help);
@@ -537,9 +719,9 @@ static void print_row(FILE *f, const struct option_row *row, enum manner manner)
 			input_options_help(f, 30);
 		return;
 	}
-	snprintf(left, sizeof(left), "%s%.1s%s%s%s%s%s", row->id < 256 ? "-" : "    ",
-		 row->id < 256 ? (char[]){ (char)row->id, '\0' } : "",
-		 row->id < 256 && has_long ? ", " : "", has_long ? "--" : "",
+	snprintf(left, sizeof(left), "%s%.1s%s%s%s%s%s", letter ? "-" : "    ",
+		 (char[]){ letter, '\0' },
+		 letter && has_long ? ", " : "", has_long ? "--" : "",
 		 has_long ? row->name : "", row->arg ? " " : "", row->arg ? row->arg : "");
 	fprintf(f, "  %-27s %s\n", left, row->help);
 }
@@ -563,19 +745,46 @@ static const char usage_convert[] =
 	"Write INPUT in another format, with all that it holds.\n"
 	"Default: --format kdump, pages as they are stored, or else zlib.\n\n";
 
+static const char usage_topelf[] =
+	"Usage: dumptool topelf [OPTION...] [-o FILE] [INPUT...]\n"
+	"       dumptool topelf [OPTION...] [INPUT...] >FILE, or | COMMAND\n"
+	"Write an ELF core with physical addresses, without what a level leaves out.\n\n";
+
+static const char usage_tovelf[] =
+	"Usage: dumptool tovelf [OPTION...] [-o FILE] [INPUT...]\n"
+	"       dumptool tovelf [OPTION...] [INPUT...] >FILE, or | COMMAND\n"
+	"Write the kernel's address space as an ELF core that gdb opens.\n\n";
+
+static const char usage_elftool_tovelf[] =
+	"Usage: kdump-elftool tovelf [OPTION...]\n"
+	"dumptool tovelf under another name, see dumptool-tovelf(1).\n\n";
+
+static const char usage_elftool[] =
+	"Usage: kdump-elftool topelf [OPTION...]\n"
+	"dumptool topelf under another name, see dumptool-topelf(8).\n\n";
+
+static const struct {
+	enum manner manner;
+	const char *usage, *manual;
+} helps[] = {
+	{ MANNER_FILTER, usage_filter, "dumptool-filter(8)" },
+	{ MANNER_MAKEDUMPFILE, usage_makedumpfile, "makedumpfile(8)" },
+	{ MANNER_CONVERT, usage_convert, "dumptool-convert(1)" },
+	{ MANNER_TOPELF, usage_topelf, "dumptool-topelf(8)" },
+	{ MANNER_ELFTOOL, usage_elftool, "dumptool-topelf(8)" },
+	{ MANNER_TOVELF, usage_tovelf, "dumptool-tovelf(1)" },
+	{ MANNER_ELFTOOL_TOVELF, usage_elftool_tovelf, "dumptool-tovelf(1)" },
+};
+
 void job_opts_help(FILE *f, enum manner manner)
 {
-	size_t i;
+	size_t i, which = 0;
 
-	fputs(manner == MANNER_FILTER	      ? usage_filter
-	      : manner == MANNER_MAKEDUMPFILE ? usage_makedumpfile
-					      : usage_convert,
-	      f);
+	while (helps[which].manner != manner)
+		which++;
+	fputs(helps[which].usage, f);
 	for (i = 0; i < NR_ROWS; i++)
 		if (rows[i].help && rows[i].who & manner)
 			print_row(f, &rows[i], manner);
-	fprintf(f, "\nSizes take K, M, G, T, P, E. Manual: %s\n",
-		manner == MANNER_FILTER	      ? "dumptool-filter(8)"
-		: manner == MANNER_MAKEDUMPFILE ? "makedumpfile(8)"
-						: "dumptool-convert(1)");
+	fprintf(f, "\nSizes take K, M, G, T, P, E. Manual: %s\n", helps[which].manual);
 }

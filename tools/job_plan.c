@@ -13,6 +13,7 @@
 #include "cpunotes.h"
 #include "job.h"
 #include "note.h"
+#include "threads.h"
 #include "toolnote.h"
 
 /*
@@ -30,9 +31,15 @@ static size_t whole_notes(const struct dump *d)
 	return end;
 }
 
+/* Does something new take its place? */
+static bool is_replaced(const struct job *job, const struct note *n)
+{
+	return toolnote_is(n) || (job->threads && threads_note_is(n));
+}
+
 /*
- * All notes of the source byte for byte, without an older one of ours, which the new one replaces:
- * in place where there is none.
+ * All notes of the source byte for byte, without an older one of ours, which the new one replaces, and
+ * those that threads have: in place where there is none of these.
  */
 static int keep_notes(struct job *job, struct err *e)
 {
@@ -44,13 +51,13 @@ static int keep_notes(struct job *job, struct err *e)
 
 	plan->notes = d->notes;
 	plan->notes_len = whole_notes(d);
-	if (!d->history)
+	if (!d->history && !job->threads)
 		return 0;
 	plan->notes = job->notes = malloc(plan->notes_len + 1);
 	if (!job->notes)
 		return err_set(e, ERR_NOMEM, "no memory for notes");
 	for (; note_next(&b, &n); start = b.pos) {
-		if (toolnote_is(&n))
+		if (is_replaced(job, &n))
 			continue;
 		/* What the plan points into moves with it. */
 		if (d->vmcoreinfo == (const char *)n.desc)
@@ -83,7 +90,7 @@ static int plan_notes(struct job *job, struct err *e)
 	/* Notes begin at multiples of 4; only the end of a file leaves one without its padding. */
 	len = -plan->notes_len & 3;
 	job->tool_note = calloc(1, len + 1);
-	if (job->tool_note && cpunotes_append(d, &job->tool_note, &len, e))
+	if (job->tool_note && !job->threads && cpunotes_append(d, &job->tool_note, &len, e))
 		return -1;
 	if (!text || !job->tool_note ||
 	    !note_append(&job->tool_note, &len, d->id.order, TOOL_NOTE_OWNER, TOOL_NOTE_TYPE, text,
@@ -224,7 +231,11 @@ int job_plan(struct job *job, struct err *e)
 				   .phys_base = plan_phys_base(job),
 				   .crash_time = s->dump->told.has_time ? s->dump->told.time
 									: crash_time(&s->kernel),
+				   .vmap = job->vmap,
+				   .threads = job->threads,
 				   .nr_parts = job->nr_parts };
+	if (job_make_shape(job, e))
+		return -1;
 	job->plan.max_pfn = plan_max_pfn(job);
 	session_utsname(s, job->plan.utsname);
 	if (plan_notes(job, e))
@@ -238,4 +249,5 @@ void job_plan_fini(struct job *job)
 	free(job->tool_note);
 	free(job->notes);
 	job->tool_note = job->notes = NULL;
+	job_shape_fini(job);
 }

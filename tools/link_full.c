@@ -16,6 +16,12 @@ const struct command *const commands[] = {
 	&convert_command,
 	&dmesg_command,
 	&inspect_command,
+	&topelf_command,
+	&tovelf_command,
+	&makedyn_command,
+	&addrandoff_command,
+	&virttophys_command,
+	&dumpmem_command,
 	NULL,
 };
 

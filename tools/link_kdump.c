@@ -17,6 +17,7 @@ const struct command *const commands[] = {
 	&filter_command,
 	&dmesg_command,
 	&inspect_command,
+	&topelf_command,
 	NULL,
 };
 

@@ -12,7 +12,7 @@
 
 #include "codec.h"
 #include "config.h"
-
+#include "elftool.h"
 
 int usage_error(struct err *e, const char *command, const char *fmt, ...)
 {
@@ -85,7 +85,19 @@ static void print_help(FILE *f)
 	for (c = commands; *c; c++)
 		if ((*c)->alias)
 			fprintf(f, " %s = " PROGRAM " %s;", (*c)->alias, (*c)->name);
-	fprintf(f, "\nManual: " PROGRAM "(1)\n");
+	fprintf(f, "\n  " ELFTOOL " COMMAND, of the commands that it has\nManual: " PROGRAM "(1)\n");
+}
+
+static void print_elftool_help(FILE *f)
+{
+	const struct command *const *c;
+
+	fprintf(f, "Usage: " ELFTOOL " COMMAND [OPTION...]\n" PROGRAM " under another name.\n\nCommands:\n");
+	for (c = commands; *c; c++)
+		if ((*c)->elftool)
+			fprintf(f, "  %-10s %s\n", (*c)->name, (*c)->summary);
+	fprintf(f, "\nOptions:\n  -h, --help     this text\n  -v, --version  version\n\n"
+		   "Manual: " PROGRAM "-topelf(8)\n");
 }
 
 static const struct command *by_name(const char *name)
@@ -156,6 +168,31 @@ static bool tell(const char *what)
 	return true;
 }
 
+/* As kdump-elftool, which knows no status but 0 and 1. */
+static int run_elftool(int argc, char **argv)
+{
+	const struct command *c = argc < 2 ? NULL : by_name(argv[1]);
+	char shown[64];
+	int status;
+
+	if (argc > 1 && (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-v"))) {
+		printf(ELFTOOL " version 1.5.2 (" PROGRAM " " PACKAGE_VERSION ")\n");
+		return fflush(stdout) ? STATUS_FAILED : STATUS_OK;
+	}
+	if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+		print_elftool_help(argc < 2 ? stderr : stdout);
+		return argc < 2 || fflush(stdout) ? STATUS_FAILED : STATUS_OK;
+	}
+	if (!c || !c->elftool) {
+		fprintf(stderr, ELFTOOL ": there is no command '%s'; try '" ELFTOOL " --help'\n",
+			argv[1]);
+		return STATUS_FAILED;
+	}
+	snprintf(shown, sizeof(shown), ELFTOOL " %s", c->name);
+	status = run(c, shown, argc - 1, argv + 1);
+	return status == STATUS_DAMAGED ? STATUS_OK : status ? STATUS_FAILED : STATUS_OK;
+}
+
 int main(int argc, char **argv)
 {
 	const char *slash = argc ? strrchr(argv[0], '/') : NULL;
@@ -167,6 +204,8 @@ int main(int argc, char **argv)
 	setup_signals();
 	if (c)
 		return run(c, (char *)me, argc, argv);
+	if (!strcmp(me, ELFTOOL))
+		return run_elftool(argc, argv);
 	if (argc < 2) {
 		print_help(stderr);
 		return STATUS_USAGE;

@@ -23,6 +23,7 @@ enum status {
 struct command {
 	const char *name;
 	const char *alias;   /* the program may be called by this name instead; NULL: none */
+	bool elftool;	     /* kdump-elftool has it too */
 	const char *summary; /* one line for `dumptool help` */
 	/*
 	 * ARGV[0] is the name it was called by: the command's, or its alias. Returns an exit
@@ -38,7 +39,9 @@ extern const struct command *const commands[];
 struct format;
 extern const struct format *const link_formats[];
 
-extern const struct command filter_command, convert_command, dmesg_command, inspect_command;
+extern const struct command filter_command, convert_command, dmesg_command, inspect_command,
+	topelf_command, tovelf_command, makedyn_command, addrandoff_command, dumpmem_command,
+	virttophys_command;
 
 /*
  * What to do about a wrong command line: prints nothing, sets E to "...; try 'dumptool NAME

@@ -26,6 +26,21 @@ static bool text_of(const struct fact_provider *p, const char *key, char ret[TEX
 	return true;
 }
 
+/* What VMCOREINFO says, before anything else is known. */
+static bool text_of_dump(const struct session *s, const char *key, char ret[TEXT])
+{
+	struct kernel k = { .nr_providers = 0 };
+	bool known;
+
+	ret[0] = '\0';
+	if (!s->dump->vmcoreinfo)
+		return false;
+	kernel_add(&k, vmcoreinfo_provider(s->dump->vmcoreinfo, s->dump->vmcoreinfo_len));
+	known = kernel_text(&k, key, ret, TEXT);
+	kernel_fini(&k);
+	return known;
+}
+
 /* The kernel's own banner, in the memory of the dump. */
 static bool banner_in_memory(struct session *s, const struct fact_provider *p, char ret[TEXT])
 {
@@ -61,10 +76,10 @@ static int check(struct session *s, const char *path, const struct fact_provider
 {
 	char ours[TEXT], theirs[TEXT];
 
-	if (kernel_text(&s->kernel, "BUILD-ID", ours, sizeof(ours)) &&
+	if (text_of_dump(s, "BUILD-ID", ours) &&
 	    text_of(p, "BUILD-ID", theirs))
 		return strcmp(ours, theirs) ? differ(path, "build-id", theirs, ours, e) : 0;
-	if (kernel_text(&s->kernel, "OSRELEASE", ours, sizeof(ours)) &&
+	if (text_of_dump(s, "OSRELEASE", ours) &&
 	    text_of(p, "OSRELEASE", theirs) && strcmp(ours, theirs) != 0)
 		return differ(path, "release", theirs, ours, e);
 	if (text_of(p, "BANNER", theirs) && banner_in_memory(s, p, ours))

@@ -447,8 +447,9 @@ static void test_fault(void)
 		fake_fill(f, i, copy + i * 4096);
 		pages[i] = (struct page_out){ .pfn = i, .state = PAGE_DATA, .size = 4096 };
 	}
-	if (write(fd, copy, sizeof(copy)) != sizeof(copy) || source_fd(fd, input, 0, &s, &f->e) ||
-	    source_get(s, 0, &w, &f->e) || ftruncate(fd, 32 * 4096) ||
+	if (write(fd, copy, sizeof(copy)) != sizeof(copy) ||
+	    source_fd(fd, input, SOURCE_MMAP, &s, &f->e) ||
+	    source_get(s, 0, SOURCE_SLACK, &w, &f->e) || ftruncate(fd, 32 * 4096) ||
 	    sink_file(path, SINK_FORCE, &f->part.sink, &f->e) || elf_format.begin(&f->part, &f->e))
 		abort();
 	iov = (struct iovec){ .iov_base = (void *)w.data, .iov_len = sizeof(copy) };

@@ -61,7 +61,7 @@ static void test_shrink(unsigned int flags)
 	s = open_source(flags);
 	if (flags)
 		shrink(8192);
-	if (source_get(s, 0, &w, &e))
+	if (source_get(s, 0, SOURCE_SLACK, &w, &e))
 		abort();
 	shrink(8192);
 	ok(!memcmp(w.data, pattern, 8192), "what is left is there");
@@ -167,7 +167,7 @@ static void test_foreign(void)
 		struct window w; /* below the other: mappings grow downwards */
 
 		shrink(4096);
-		_exit(source_get(s, 0, &w, &e) || w.data[8192] || p[100000]);
+		_exit(source_get(s, 0, SOURCE_SLACK, &w, &e) || w.data[8192] || p[100000]);
 	}
 	ok(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS,
 	   "a fault that is not ours is not hidden");
@@ -217,7 +217,7 @@ static void *read_windows(void *arg)
 		uint64_t off = j->touch_lost ? 20000 + i * 100 : i * 80;
 		struct window w;
 
-		if (source_get(shared, off, &w, &e))
+		if (source_get(shared, off, SOURCE_SLACK, &w, &e))
 			abort();
 		j->bad += w.data[off - w.off] != (j->touch_lost ? 0 : pattern[off]);
 		source_put(&w);
@@ -264,7 +264,7 @@ static void test_write(size_t len, const char *what)
 
 	restore();
 	in = open_source(SOURCE_MMAP);
-	if (source_get(in, 0, &w, &e) || sink_file(out, 0, &s, &e))
+	if (source_get(in, 0, SOURCE_SLACK, &w, &e) || sink_file(out, 0, &s, &e))
 		abort();
 	shrink(8192);
 	iov = (struct iovec){ .iov_base = (void *)w.data, .iov_len = len };

@@ -50,7 +50,7 @@ static bool window_good(struct source *s, uint64_t off, const uint8_t *content, 
 	struct window w;
 	bool good;
 
-	if (source_get(s, off, &w, &e))
+	if (source_get(s, off, SOURCE_SLACK, &w, &e))
 		return false;
 	good = w.data && w.off <= off && w.off + w.len <= size &&
 	       w.off + w.len >= MIN(off + SOURCE_SLACK, size) && w.len <= MAX_WINDOW &&
@@ -72,8 +72,9 @@ static void check_windows(struct source *s, const char *what)
 		bad += !window_good(s, off, pattern, SMALL);
 	bad += !window_good(s, SMALL - 1, pattern, SMALL);
 	is_u64(bad, 0, "every window holds what it should");
-	ok(source_get(s, SMALL, &w, &e) == -1 && e.code == ERR_UNREADABLE &&
-		   source_get(s, UINT64_MAX, &w, &e) == -1 && e.code == ERR_UNREADABLE,
+	ok(source_get(s, SMALL, SOURCE_SLACK, &w, &e) == -1 && e.code == ERR_UNREADABLE &&
+		   source_get(s, UINT64_MAX, SOURCE_SLACK, &w, &e) == -1 &&
+		   e.code == ERR_UNREADABLE,
 	   "no window past the end: %s", e.text);
 	ok(!source_read(s, 4567, buf, 100, &e) && !memcmp(buf, pattern + 4567, 100), "read");
 	ok(!source_read(s, SMALL - 100, buf, 100, &e) && !memcmp(buf, pattern + SMALL - 100, 100),
@@ -113,7 +114,7 @@ static void test_cells(unsigned int flags)
 		ok(!source_maps(s), "it is not mapped when that is asked for");
 	for (i = 0; i < ARRAY_SIZE(marks); i++) {
 		bad += !window_good(s, marks[i], NULL, LARGE);
-		if (source_get(s, marks[i], &w, &e))
+		if (source_get(s, marks[i], SOURCE_SLACK, &w, &e))
 			abort();
 		bad += w.data[marks[i] - w.off] != "01234567"[i];
 		source_put(&w);
@@ -166,7 +167,7 @@ static void test_many(void)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(w); i++)
-		bad += source_get(s, 1000 * (i % 100), &w[i], &e) ||
+		bad += source_get(s, 1000 * (i % 100), SOURCE_SLACK, &w[i], &e) ||
 		       w[i].data[1000 * (i % 100) - w[i].off] != pattern[1000 * (i % 100)];
 	is_u64(bad, 0, "1100 windows at a time");
 	for (i = 0; i < ARRAY_SIZE(w); i++)

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "elftool.h"
+
+#include <string.h>
+
+#include "cleanup.h"
+#include "format.h"
+
+bool elftool_manner(const char *argv0)
+{
+	return !strncmp(argv0, ELFTOOL " ", strlen(ELFTOOL " "));
+}
+
+/* Kinds of input by kdump-elftool's names (its --intype), and the formats that they may be. */
+static const struct {
+	const char *name, *formats[3];
+} kinds[] = {
+	{ "oldmem", { "elf", "raw" } },
+	{ "pelf", { "elf" } },
+	{ "qemu", { "elf", "kdump", "raw" } },
+	{ "makedumpfile", { "kdump", "elf" } }, /* flattened or not: that is taken off before */
+	{ "kdump", { "kdump" } },
+};
+
+int elftool_kind(const char *name, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (!strcmp(kinds[i].name, name))
+			return 0;
+	return err_set(e, ERR_USAGE,
+		       "'%s' is no kind of input: oldmem, pelf, qemu, makedumpfile, kdump", name);
+}
+
+int elftool_check(const struct session *s, const char *kind, struct err *e)
+{
+	const char *format = s->dump->format->name;
+	size_t i, k;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
+		for (k = 0; !strcmp(kinds[i].name, kind) && k < 3 && kinds[i].formats[k]; k++)
+			if (!strcmp(kinds[i].formats[k], format))
+				return 0;
+	return err_set(e, ERR_USAGE, "%s: is not of kind %s: it is %s",
+		       source_name(s->dump->source), kind, s->dump->format->title);
+}

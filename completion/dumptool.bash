@@ -5,7 +5,7 @@ _dumptool()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local command=${COMP_WORDS[0]##*/} kind=$prev options='' i
-	local input='--arch --page-size --assume --vmcoreinfo --spool-dir --spool-limit'
+	local input='--arch --page-size --assume --vmcoreinfo --vmlinux --spool-dir --spool-limit'
 	local codec='--compress -c -l -p -z'
 
 	# --name=value is three words here.
@@ -38,7 +38,7 @@ _dumptool()
 			-h --help"
 		;;
 	makedumpfile)
-		options='-E -F --split -f -L -d -c -l -p -z -R --reassemble --dump-dmesg
+		options='-E -F --split -f -x -L -d -c -l -p -z -R --reassemble --dump-dmesg
 			--partial-dmesg --non-mmap --num-threads --dry-run --check-params
 			--show-stats --message-level -D -h --help -v'
 		;;

@@ -33,7 +33,7 @@ static inline unsigned int elf_shdr_size(unsigned int word)
 }
 
 /* The writer's half of elf_format. */
-int elf_begin(struct part *p, struct err *e);
+int elf_begin_part(struct part *p, struct err *e);
 int elf_put(struct part *p, const struct batch *b, struct err *e);
 int elf_commit(struct part *p, struct err *e);
 void elf_abandon(struct part *p);

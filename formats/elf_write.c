@@ -631,7 +631,7 @@ static int make_plan(struct part *p, struct writer *w, struct err *e)
 	return 0;
 }
 
-int elf_begin(struct part *p, struct err *e)
+int elf_begin_part(struct part *p, struct err *e)
 {
 	struct writer *w = calloc(1, sizeof(*w));
 	uint32_t mark = sink_can_patch(p->sink) || p->plan->incomplete ? EF_INCOMPLETE : 0;

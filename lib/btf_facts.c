@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "btf.h"
+#include "budget.h"
 #include "bytes.h"
 #include "cleanup.h"
 
@@ -83,6 +84,8 @@ static int load(struct provider *p, struct err *e)
 
 	if (locate(&p->mem, &start, &len, e))
 		return -1;
+	if (2 * len > budget_available())
+		return err_set(e, ERR_NOMEM, "BTF: no memory for its %" PRIu64 " bytes", len);
 	data = malloc((size_t)len);
 	if (!data)
 		return err_set(e, ERR_NOMEM, "BTF: no memory for its %" PRIu64 " bytes", len);

@@ -35,7 +35,7 @@ struct fact_provider {
 	void (*close)(struct fact_provider *p);
 };
 
-#define KERNEL_MAX_PROVIDERS 8
+#define KERNEL_MAX_PROVIDERS 12
 
 struct kernel {
 	struct fact_provider *providers[KERNEL_MAX_PROVIDERS]; /* the first that knows wins */

@@ -154,15 +154,24 @@ bool kmem_next_cpu(const struct kmem *m, int *cpu)
 	return false;
 }
 
+int kmem_percpu_offset(const struct kmem *m, int cpu, uint64_t *ret, struct err *e)
+{
+	uint64_t offsets;
+
+	*ret = 0;
+	if (percpu_offsets(m, &offsets) &&
+	    kmem_word(m, offsets + (uint64_t)cpu * word_of(m), ret, e))
+		return err_add(e, "per-CPU offset of CPU %d", cpu);
+	return 0;
+}
+
 int kmem_percpu(const struct kmem *m, const char *name, int cpu, uint64_t *ret, struct err *e)
 {
-	uint64_t at, offsets, off = 0;
+	uint64_t at, off;
 
-	if (kernel_need(m->kernel, FACT_SYMBOL, name, &at, e))
+	if (kernel_need(m->kernel, FACT_SYMBOL, name, &at, e) ||
+	    kmem_percpu_offset(m, cpu, &off, e))
 		return -1;
-	if (percpu_offsets(m, &offsets) &&
-	    kmem_word(m, offsets + (uint64_t)cpu * word_of(m), &off, e))
-		return err_add(e, "per-CPU offset of CPU %d", cpu);
 	*ret = at + off;
 	if (word_of(m) == 4)
 		*ret = (uint32_t)*ret;
@@ -186,9 +195,47 @@ bool kmem_image(const struct kmem *m, uint64_t *start, uint64_t *end)
 	return true;
 }
 
+#define PIECE 4096 /* no page is smaller */
+#define IMAGE_STEPS (4u << 20)
+
+struct image_walk {
+	const struct kmem *m;
+	kmem_piece_fn fn;
+	void *priv;
+	uint8_t buf[PIECE];
+};
+
+static int walk_mapping(void *priv, const struct mapping *map)
+{
+	struct image_walk *w = priv;
+	struct err ignored = ERR_INIT;
+	uint64_t off;
+	int stop;
+
+	for (off = 0; off < map->len; off += PIECE) {
+		size_t n = (size_t)MIN(map->len - off, (uint64_t)PIECE);
+
+		if (reader_read(w->m->reader, SPACE_PHYS, map->paddr + off, w->buf, n, &ignored))
+			continue;
+		stop = w->fn(w->priv, map->vaddr + off, w->buf, n);
+		if (stop)
+			return stop;
+	}
+	return 0;
+}
+
+int kmem_image_each(const struct kmem *m, kmem_piece_fn fn, void *priv)
+{
+	struct image_walk w = { .m = m, .fn = fn, .priv = priv };
+	struct xlat_visitor v = { .mapping = walk_mapping, .priv = &w };
+	uint64_t start, end;
+
+	if (!kmem_image(m, &start, &end))
+		return 0;
+	return xlat_walk(m->xlat, m->reader, start, end - 1, IMAGE_STEPS, &v);
+}
+
 #define MAX_PATTERN 64
-#define SEARCH_PIECE 4096 /* no page is smaller */
-#define SEARCH_STEPS (4u << 20)
 
 struct search {
 	const struct kmem *m;
@@ -201,7 +248,7 @@ struct search {
 	/* the end of what was looked at last, for what lies across */
 	uint64_t tail_end;
 	size_t tail;
-	uint8_t buf[MAX_PATTERN + SEARCH_PIECE];
+	uint8_t buf[MAX_PATTERN + PIECE];
 };
 
 /* Look at N bytes in the buffer, which are those at VADDR. */
@@ -221,28 +268,20 @@ static int search_buffer(struct search *s, uint64_t vaddr, size_t n)
 	return 0;
 }
 
-static int search_mapping(void *priv, const struct mapping *map)
+static int search_piece(void *priv, uint64_t vaddr, const uint8_t *data, size_t len)
 {
 	struct search *s = priv;
-	struct err ignored = ERR_INIT;
-	uint64_t off;
+	size_t n;
 
-	for (off = 0; off < map->len; off += SEARCH_PIECE) {
-		size_t n = (size_t)MIN(map->len - off, (uint64_t)SEARCH_PIECE);
-		uint64_t at = map->vaddr + off;
-
-		if (s->tail_end != at)
-			s->tail = 0;
-		if (reader_read(s->m->reader, SPACE_PHYS, map->paddr + off, s->buf + s->tail, n,
-				&ignored))
-			continue;
-		if (search_buffer(s, at - s->tail, s->tail + n))
-			return 1;
-		n += s->tail;
-		s->tail = MIN(n, s->len - 1);
-		memmove(s->buf, s->buf + n - s->tail, s->tail);
-		s->tail_end = at + MIN(map->len - off, (uint64_t)SEARCH_PIECE);
-	}
+	if (s->tail_end != vaddr)
+		s->tail = 0;
+	n = s->tail + len;
+	memcpy(s->buf + s->tail, data, len);
+	if (search_buffer(s, vaddr - s->tail, n))
+		return 1;
+	s->tail = MIN(n, s->len - 1);
+	memmove(s->buf, s->buf + n - s->tail, s->tail);
+	s->tail_end = vaddr + len;
 	return 0;
 }
 
@@ -255,11 +294,8 @@ bool kmem_search(const struct kmem *m, const void *pattern, size_t len, uint64_t
 			    .align = align,
 			    .verify = verify,
 			    .priv = priv };
-	struct xlat_visitor v = { .mapping = search_mapping, .priv = &s };
-	uint64_t start, end;
 
-	if (!len || len > MAX_PATTERN || !kmem_image(m, &start, &end) ||
-	    xlat_walk(m->xlat, m->reader, start, end - 1, SEARCH_STEPS, &v) != 1)
+	if (!len || len > MAX_PATTERN || kmem_image_each(m, search_piece, &s) != 1)
 		return false;
 	*ret = s.found;
 	return true;

@@ -78,6 +78,9 @@ int kmem_list_next(const struct kmem *m, struct list_walk *state, uint64_t head,
  */
 bool kmem_next_cpu(const struct kmem *m, int *cpu);
 
+/* What moves a per-CPU symbol to the copy of CPU; 0 for a kernel of one CPU. */
+int kmem_percpu_offset(const struct kmem *m, int cpu, uint64_t *ret, struct err *e);
+
 /* Where CPU has the per-CPU variable that SYMBOL(name) is; ERR_MISSING. */
 int kmem_percpu(const struct kmem *m, const char *name, int cpu, uint64_t *ret, struct err *e);
 
@@ -86,6 +89,13 @@ int kmem_percpu(const struct kmem *m, const char *name, int cpu, uint64_t *ret, 
  * never shorter. False when not known.
  */
 bool kmem_image(const struct kmem *m, uint64_t *start, uint64_t *end);
+
+/*
+ * Tell the kernel image piece by piece, a page at most, ascending; what cannot be read is left out.
+ * Anything but 0 from FN ends the walk and is returned.
+ */
+typedef int (*kmem_piece_fn)(void *priv, uint64_t vaddr, const uint8_t *data, size_t len);
+int kmem_image_each(const struct kmem *m, kmem_piece_fn fn, void *priv);
 
 /* Is what was looked for at VADDR? */
 typedef bool (*kmem_verify_fn)(const struct kmem *m, uint64_t vaddr, void *priv);

@@ -192,7 +192,10 @@ static int tell_idle(struct walk *w, uint64_t init_task, struct err *e)
 			return stop;
 		any = true;
 	}
-	return any ? 0 : MIN(0, tell(w, init_task, false, true, e));
+	if (any)
+		return 0;
+	stop = tell(w, init_task, false, true, e);
+	return MIN(0, stop); /* a macro: what it is given must do nothing */
 }
 
 /* The other threads of the process whose leader is at TASK. */

@@ -44,6 +44,7 @@ int dmesg_write(struct session *s, const struct printk_opts *opts, struct sink *
 		*e = s->no_xlat;
 		return err_add(e, "%s: no kernel log", source_name(s->dump->source));
 	}
+	session_complete(s, 0);
 	reader_init(&r, s->dump);
 	ret = printk_read(&s->kernel, &s->xlat, &r, opts, put_line, &o, &stats, e);
 	reader_fini(&r);
@@ -63,7 +64,7 @@ static void print_help(FILE *f)
 	      "       vmcore-dmesg [OPTION...] DUMP\n"
 	      "Print the kernel log of a dump.\n\n"
 	      "  -o, --output FILE       write to FILE, which only its owner can read\n"
-	      "  -f, --force             overwrite FILE\n"
+	      "  -f, --force             overwrite FILE, take any vmlinux\n"
 	      "      --since-clear       only what was logged since the log was last cleared\n",
 	      f);
 	input_options_help(f, 26);
@@ -83,6 +84,7 @@ static int run(char *const *inputs, unsigned int nr, const struct input_opts *in
 	int status = STATUS_FAILED;
 
 	opened.progress = talk_progress(t);
+	opened.force_vmlinux = force;
 	if (session_open(&s, inputs, nr, &opened, &t->log, e))
 		return STATUS_FAILED;
 	if (output && session_reads(&s, output))

@@ -192,6 +192,8 @@ static int run_makedumpfile(struct job *job, int argc, char **argv, struct err *
 	status = run_job(job, &why);
 	if (why.code != ERR_NONE)
 		talk_say(&job->talk, TALK_ERROR, "makedumpfile: %s\n", why.text);
+	if (status == STATUS_FAILED && why.code == ERR_MISMATCH)
+		status = STATUS_MISMATCH;
 	if (status == STATUS_INCOMPLETE)
 		talk_say(&job->talk, TALK_COMMON,
 			 "This is an incomplete dumpfile, but might analyzable.\n");

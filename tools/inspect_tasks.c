@@ -97,12 +97,14 @@ int inspect_tasks(struct inspect *in, struct err *e)
 	int width = 2 * in->session.dump->id.word;
 	struct task_stats stats;
 	struct table t;
+	int failed;
 
 	table_begin(&t, in, "tasks");
 	if (!in->json)
 		printf("      PID    TGID  CPU S  %-*s  %-*s  NAME\n", width, "TASK", width,
 		       "STACK POINTER");
-	return table_end(&t, task_each(&t.mem, print_task, &t, &stats, e), stats.broken, e);
+	failed = task_each(&t.mem, print_task, &t, &stats, e);
+	return table_end(&t, failed, stats.broken, e);
 }
 
 /* ---- modules ---- */
@@ -178,10 +180,12 @@ int inspect_modules(struct inspect *in, struct err *e)
 {
 	struct module_stats stats;
 	struct table t;
+	int failed;
 
 	table_begin(&t, in, "modules");
 	if (!in->json)
 		printf("%-*s      SIZE  %-24s %-3s %-25s BUILD-ID\n", 2 * in->session.dump->id.word,
 		       "ADDRESS", "NAME", "T", "SRCVERSION");
-	return table_end(&t, module_each(&t.mem, print_module, &t, &stats, e), stats.broken, e);
+	failed = module_each(&t.mem, print_module, &t, &stats, e);
+	return table_end(&t, failed, stats.broken, e);
 }

@@ -317,6 +317,8 @@ int job_write(struct job *job, struct err *e)
 {
 	if (find_memory(job, e))
 		return STATUS_FAILED;
+	if (!job->opts.keep_all && job->opts.levels[0] & ~LEVEL_ZERO)
+		session_complete(&job->session, job->opts.levels[0]);
 	replace_codec(job);
 	choose_threads(job);
 	job->pipeline.format = job->opts.format;

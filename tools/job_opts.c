@@ -95,7 +95,7 @@ static const struct option_row rows[] = {
 	  "write a flattened stream, to stdout or -o FILE" },
 	{ "split", OPT_SPLIT, NULL, OURS | THEIRS | CONVERT,
 	  "write a split set, one piece into each output" },
-	{ "force", 'f', NULL, OURS | THEIRS | CONVERT | TOPELF | TOVELF, "overwrite what exists" },
+	{ "force", 'f', NULL, OURS | THEIRS | CONVERT | TOPELF | TOVELF, "overwrite what exists, take any vmlinux" },
 	{ "size-limit", 'L', "SIZE", OURS | THEIRS | TOPELF | TOVELF, "treat SIZE (16M, 2G) as a full disk" },
 	{ NULL, OPT_HEADING, NULL, OURS | THEIRS | CONVERT | TOPELF | TOVELF | KDUMP_ELFTOOL, "Pages:" },
 	{ "level", 'd', "N[,N...]", OURS | THEIRS,
@@ -125,6 +125,7 @@ static const struct option_row rows[] = {
 	{ "dump-dmesg", OPT_DMESG, NULL, OURS | THEIRS, "write the kernel log, as text" },
 	{ "partial-dmesg", OPT_PARTIAL, NULL, OURS | THEIRS,
 	  "only the log since it was last cleared" },
+	{ NULL, 'x', "VMLINUX", THEIRS, "the kernel with debugging information" },
 	{ NULL, INPUT_OPT_FIRST, NULL, OURS | CONVERT | TOPELF | TOVELF, "Input:" },
 	{ NULL, OPT_HEADING, NULL, KDUMP_ELFTOOL, "Input:" },
 	{ "input", LETTER('i', OPT_INPUT), "FILE", TOPELF | TOVELF, "read FILE (or name it last); or /proc/vmcore" },
@@ -158,7 +159,6 @@ static const struct option_row rows[] = {
 	{ NULL, 'e', NULL, THEIRS | REFUSED, NULL },
 	{ NULL, 'g', "FILE", THEIRS | REFUSED, NULL },
 	{ NULL, 'i', "FILE", THEIRS | REFUSED, NULL },
-	{ NULL, 'x', "FILE", THEIRS | REFUSED, NULL },
 	{ "xen-syms", OPT_REFUSED, "FILE", THEIRS | REFUSED, NULL },
 	{ "xen-vmcoreinfo", OPT_REFUSED, "FILE", THEIRS | REFUSED, NULL },
 	{ "xen_phys_start", OPT_REFUSED, "ADDR", THEIRS | REFUSED, NULL },
@@ -494,6 +494,9 @@ static int take_option(struct job_opts *o, int id, const char *arg, bool makedum
 		return parse_size(arg, &o->limit)
 			       ? 0
 			       : err_set(e, ERR_USAGE, "'%s' is not a size", arg);
+	case 'x':
+		o->in.vmlinux = arg;
+		return 0;
 	case OPT_THREADS:
 		return parse_threads(o, arg, makedumpfile, e);
 	case OPT_EXPLAIN:
@@ -690,6 +693,8 @@ int job_opts_parse(struct job_opts *o, int argc, char **argv, enum manner manner
 	}
 	if (o->help || o->version)
 		return 0;
+	o->in.force_vmlinux = o->force;
+	o->vmlinux = o->vmlinux ? o->vmlinux : o->in.vmlinux;
 	if (manner & MANNERS_ELF)
 		return take_inputs(o, argc - optind, argv + optind, e);
 	if (take_operands(o, argc - optind, argv + optind, manner, e))

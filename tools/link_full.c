@@ -9,6 +9,7 @@
 #include "lastresort.h"
 #include "main.h"
 #include "source.h"
+#include "vmlinux.h"
 
 const struct command *const commands[] = {
 	&filter_command,
@@ -38,6 +39,12 @@ const struct format *const link_formats[] = {
 #endif
 	NULL,
 };
+
+#ifdef HAVE_LIBDW
+const vmlinux_open_fn vmlinux_open = elfutils_vmlinux_open;
+#else
+const vmlinux_open_fn vmlinux_open = NULL;
+#endif
 
 const struct opener *const opener_table[] = {
 	&flat_opener,

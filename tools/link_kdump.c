@@ -11,6 +11,7 @@
 #include "main.h"
 #include "packed.h"
 #include "source.h"
+#include "vmlinux.h"
 
 const struct command *const commands[] = {
 	&filter_command,
@@ -30,6 +31,8 @@ const struct codec *const codec_table[] = {
 const struct format *const link_formats[] = {
 	NULL,
 };
+
+const vmlinux_open_fn vmlinux_open = NULL;
 
 const struct opener *const opener_table[] = {
 	&flat_opener,  &gzip_named, &bzip2_named, &xz_named,

@@ -129,6 +129,8 @@ static int run(const struct command *c, char *shown, int argc, char **argv)
 	status = c->run(argc, argv, &e);
 	if (status == STATUS_FAILED && e.code == ERR_USAGE)
 		status = STATUS_USAGE; /* what only the dump could tell to be wrong */
+	if (status == STATUS_FAILED && e.code == ERR_MISMATCH)
+		status = STATUS_MISMATCH;
 	/* A damaged input was told of in warnings; what else is in E then was got over. */
 	if (status != STATUS_OK && status != STATUS_DAMAGED && e.code != ERR_NONE)
 		fprintf(stderr, "%s: %s\n", shown, e.text);

@@ -25,6 +25,7 @@ static const struct {
 	{ "page-size", INPUT_OPT_PAGE_SIZE, "N", "its pages have N bytes (4K, 64K)" },
 	{ "assume", INPUT_OPT_ASSUME, "KEY=VALUE", "it is so, whatever it says:" },
 	{ "vmcoreinfo", INPUT_OPT_VMCOREINFO, "FILE", "VMCOREINFO; scan: look in memory; none" },
+	{ "vmlinux", INPUT_OPT_VMLINUX, "FILE", "the kernel with debugging information" },
 	{ "spool-dir", INPUT_OPT_SPOOL_DIR, "DIR", "unpack compressed or piped input there" },
 	{ "spool-limit", INPUT_OPT_SPOOL_LIMIT, "SIZE", "use at most SIZE there" },
 };
@@ -50,7 +51,7 @@ void input_options_help(FILE *f, int column)
 			 input_options[i].arg);
 		fprintf(f, "%-*s%s\n", column, left, input_options[i].help);
 		if (input_options[i].id == INPUT_OPT_ASSUME)
-			assume_help(f, column);
+			assume_help(f);
 	}
 }
 
@@ -86,6 +87,9 @@ int input_option(struct input_opts *o, int id, const char *arg, struct err *e)
 		return assume_parse(&o->assume, arg, e);
 	case INPUT_OPT_VMCOREINFO:
 		o->vmcoreinfo = arg;
+		return 0;
+	case INPUT_OPT_VMLINUX:
+		o->vmlinux = arg;
 		return 0;
 	case INPUT_OPT_SPOOL_DIR:
 		o->spool.dir = arg;
@@ -241,6 +245,8 @@ int session_open(struct session *s, char *const *names, unsigned int nr,
 
 void session_close(struct session *s)
 {
+	if (s->vmlinux && !s->vmlinux_added)
+		s->vmlinux->close(s->vmlinux);
 	kernel_fini(&s->kernel);
 	free(s->assumed);
 	s->assumed = NULL;

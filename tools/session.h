@@ -21,6 +21,10 @@ struct session {
 	struct dump *dump;
 	struct kernel kernel;
 	struct xlat xlat;
+	/* its vmlinux, or NULL; the kernel's once it is among its providers */
+	struct fact_provider *vmlinux;
+	const char *vmlinux_path; /* that the user named */
+	bool vmlinux_added, deep, completed;
 	char *assumed; /* facts that the user gave, which KERNEL points into; or NULL */
 	struct err
 		no_xlat; /* why kernel addresses cannot be translated, when xlat.paging is NULL */
@@ -32,12 +36,15 @@ struct input_opts {
 	struct spool_opts spool;
 	struct assume assume;
 	struct progress *progress; /* of the search for VMCOREINFO; NULL: nobody looks */
+	const char *vmlinux;	/* a file; NULL: the usual places, when types are asked for */
+	bool force_vmlinux;	/* another kernel's will do */
 	const char *vmcoreinfo; /* a file, "scan", "none"; NULL: the note, else memory */
 };
 
 /* getopt values of the options that every command which reads dumps takes. */
 enum { INPUT_OPT_FIRST = 0x1000, INPUT_OPT_ARCH = INPUT_OPT_FIRST, INPUT_OPT_PAGE_SIZE,
-       INPUT_OPT_ASSUME, INPUT_OPT_VMCOREINFO, INPUT_OPT_SPOOL_DIR, INPUT_OPT_SPOOL_LIMIT, INPUT_OPT_LAST };
+       INPUT_OPT_ASSUME, INPUT_OPT_VMCOREINFO, INPUT_OPT_VMLINUX,
+       INPUT_OPT_SPOOL_DIR, INPUT_OPT_SPOOL_LIMIT, INPUT_OPT_LAST };
 
 #define NR_INPUT_OPTIONS (INPUT_OPT_LAST - INPUT_OPT_FIRST)
 
@@ -90,10 +97,27 @@ int session_bind(struct session *s, const struct input_opts *o, struct log *log,
 void session_deepen(struct session *s);
 
 /*
+ * VMCOREINFO may lack facts that a dump LEVEL (0: the kernel log alone) cannot be had without: just
+ * these are learned out of the kernel's memory, or its vmlinux, with one line about it. A
+ * VMCOREINFO that lacks none is all that is used. What was read for it is given back at once.
+ */
+void session_complete(struct session *s, int level);
+
+/*
  * E names a fact that is not known after session_deepen(): add why nobody knows it, and what would help.
  * Returns -1.
  */
-int session_explain(const struct session *s, struct err *e);
+int session_explain(struct session *s, struct err *e);
+
+/*
+ * session_vmlinux.c, for session_kernel.c: open the vmlinux that the user names, ERR_MISMATCH when it
+ * is of another kernel; the same once more, when memory can be read; look for one in the usual places;
+ * say what would help where none is.
+ */
+int session_name_vmlinux(struct session *s, const struct input_opts *o, struct err *e);
+int session_recheck_vmlinux(struct session *s, const struct input_opts *o, struct err *e);
+void session_find_vmlinux(struct session *s);
+void session_vmlinux_help(struct session *s, char *buf, size_t size);
 
 /* Is PATH one of the files that are read here? Then it must not be written. */
 bool session_reads(const struct session *s, const char *path);

@@ -13,8 +13,11 @@
 #include "btf.h"
 #include "budget.h"
 #include "cleanup.h"
+#include "complete.h"
 #include "infoscan.h"
 #include "kallsyms.h"
+#include "kmem_find.h"
+#include "ksymtab.h"
 #include "main.h"
 #include "session.h"
 #include "talk.h"
@@ -66,6 +69,14 @@ static void move_symbols(struct session *s, struct log *log)
 			 (int64_t)shift < 0 ? "below" : "above");
 }
 
+static void add_vmlinux(struct session *s)
+{
+	if (!s->vmlinux || s->vmlinux_added)
+		return;
+	kernel_add(&s->kernel, s->vmlinux);
+	s->vmlinux_added = true;
+}
+
 /* What is known of the kernel becomes facts and a translation; A, what the user knows, may be NULL. */
 static void setup_kernel(struct session *s, const struct assume *a, struct log *log)
 {
@@ -77,6 +88,9 @@ static void setup_kernel(struct session *s, const struct assume *a, struct log *
 		log_debug(log, "%s: has no VMCOREINFO note", source_name(d->source));
 	if (add_facts(s, a, &s->no_xlat))
 		return;
+	/* Where nothing else tells, it says where the page table is. */
+	if (!d->vmcoreinfo)
+		add_vmlinux(s);
 	if (!d->arch || !d->arch->setup) {
 		err_set(&s->no_xlat, ERR_UNSUPPORTED,
 			"addresses of %s (ELF machine %u) cannot be translated yet",
@@ -102,26 +116,94 @@ static void setup_kernel(struct session *s, const struct assume *a, struct log *
 	log_debug(log, "%s: %s", source_name(d->source), s->no_xlat.text);
 }
 
+/* In the order in which they are believed. */
 void session_deepen(struct session *s)
 {
-	kernel_add(&s->kernel, kallsyms_provider(s->dump, &s->xlat, &s->kernel));
-	kernel_add(&s->kernel, btf_provider(s->dump, &s->xlat, &s->kernel));
+	struct kernel *k = &s->kernel;
+
+	if (s->deep)
+		return;
+	s->deep = true;
+	session_find_vmlinux(s);
+	add_vmlinux(s);
+	kernel_add(k, kallsyms_provider(s->dump, &s->xlat, k));
+	kernel_add(k, ksymtab_provider(s->dump, &s->xlat, k));
+	kernel_add(k, btf_provider(s->dump, &s->xlat, k));
+	kernel_add(k, kmem_find_provider(s->dump, &s->xlat, k));
 }
 
-int session_explain(const struct session *s, struct err *e)
+/* Symbols take about 6 MiB of memory, types 8 MiB, one after the other. */
+#define COMPLETION_BYTES ((uint64_t)16 << 20)
+
+/* What a pass asks: kallsyms is given back before BTF is read. */
+static void complete_pass(struct session *s, struct fact_provider *p, int level,
+			  enum complete_pass pass)
+{
+	struct kernel deep = { .nr_providers = 0 };
+	struct dump *d = s->dump;
+	uint64_t here, there;
+
+	if (!completion_lacks(&s->kernel, d, level, pass))
+		return;
+	kernel_add(&deep, vmcoreinfo_provider(d->vmcoreinfo, d->vmcoreinfo_len));
+	if (deep.nr_providers && kernel_fact(&deep, FACT_SYMBOL, "_stext", &there) &&
+	    kernel_fact(&s->kernel, FACT_SYMBOL, "_stext", &here))
+		deep.providers[0]->symbol_shift = here - there; /* of another boot */
+	session_find_vmlinux(s);
+	if (s->vmlinux && !s->vmlinux_added) {
+		kernel_add(&deep, s->vmlinux);
+		completion_ask(p, &s->kernel, d, level, pass, &deep);
+		deep.nr_providers--; /* it stays the session's */
+	}
+	if (pass == COMPLETE_SYMBOLS) {
+		kernel_add(&deep, kallsyms_provider(d, &s->xlat, &deep));
+		kernel_add(&deep, ksymtab_provider(d, &s->xlat, &deep));
+	} else {
+		kernel_add(&deep, btf_provider(d, &s->xlat, &deep));
+	}
+	completion_ask(p, &s->kernel, d, level, pass, &deep);
+	kernel_fini(&deep);
+}
+
+void session_complete(struct session *s, int level)
+{
+	struct log *log = s->dump->log;
+	struct fact_provider *p;
+	char text[400];
+
+	if (!s->dump->vmcoreinfo || !xlat_works(&s->xlat) || s->deep || s->completed ||
+	    (!completion_lacks(&s->kernel, s->dump, level, COMPLETE_SYMBOLS) &&
+	     !completion_lacks(&s->kernel, s->dump, level, COMPLETE_TYPES)))
+		return;
+	s->completed = true;
+	if (budget_available() < COMPLETION_BYTES) {
+		log_info(log, "what VMCOREINFO lacks is not looked for: memory is short");
+		return;
+	}
+	p = completion_provider();
+	if (!p)
+		return;
+	kernel_add(&s->kernel, p);
+	complete_pass(s, p, level, COMPLETE_SYMBOLS);
+	complete_pass(s, p, level, COMPLETE_TYPES);
+	/* What it is may have become clear by what is known now: the order of pages. */
+	complete_pass(s, p, level, COMPLETE_TYPES);
+	completion_text(p, text, sizeof(text));
+	if (text[0])
+		log_info(log, "VMCOREINFO lacks what is known otherwise: %s", text);
+}
+
+int session_explain(struct session *s, struct err *e)
 {
 	struct err why = ERR_INIT, first = *e;
-	const char *text = first.text;
+	char help[256];
 
 	if (!xlat_works(&s->xlat))
-		why = s->no_xlat;
-	else if (!kernel_kallsyms(&s->kernel, &why))
-		err_add(&why, "symbols");
-	else if (!kernel_btf(&s->kernel, &why))
-		err_add(&why, "types");
-	else
-		return -1;
-	return err_set(e, ERR_MISSING, "%s; %s", text, why.text);
+		return err_set(e, ERR_MISSING, "%s: %s", first.text, s->no_xlat.text);
+	session_vmlinux_help(s, help, sizeof(help));
+	if (kernel_btf(&s->kernel, &why) && kernel_kallsyms(&s->kernel, &why))
+		return err_set(e, ERR_MISSING, "%s; %s", first.text, help);
+	return err_set(e, ERR_MISSING, "%s: %s; %s", first.text, why.text, help);
 }
 
 /* ---- names ---- */
@@ -379,5 +461,7 @@ int session_bind(struct session *s, const struct input_opts *o, struct log *log,
 			return -1;
 	if (!force.arch && !force.has_order && settle_order(d, e))
 		return -1;
-	return bind_kernel(s, &o->assume, &told, log, e);
+	if (session_name_vmlinux(s, o, e) || bind_kernel(s, &o->assume, &told, log, e))
+		return -1;
+	return session_recheck_vmlinux(s, o, e);
 }

@@ -1,0 +1,426 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Facts about the kernel that VMCOREINFO does not tell: types by BTF and by the DWARF of a vmlinux,
+symbols by the table of exported ones, by a vmlinux, and by what they look like.
+
+A small x86-64 kernel with three tasks and two modules. Its structures are laid out by a list here: a
+member moves, and every answer stays the same; a member gets another name, and the answer is marked
+missing."""
+import json
+import os
+import random
+import shutil
+import struct
+import subprocess
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import btfgen
+import elfgen
+import harness
+import kdumpread
+import kimage
+
+BASE, PAGES = 0x1000000, 128
+KERNEL, MODULES = 0xffffffff80000000, 0xffffffffc0000000
+LINK = 0xffffffff81000000                       # where vmlinux says that _stext is
+TEXT, DATA = KERNEL + 0x4000, KERNEL + 0x20000  # where the kernel of the dump has it
+ID = "5a" * 20
+RELEASE = "6.1.0-test"
+BANNER = f"Linux version {RELEASE} (builder@host) (cc) #1 SMP"
+
+WIDTH = {"int": 4, "long": 8, "ptr": 8, "comm": 16, "name": 56, "list": 16}
+C_TYPE = {"int": "int {}", "long": "unsigned long {}", "ptr": "void *{}", "comm": "char {}[16]",
+          "name": "char {}[56]", "list": "struct list_head {}"}
+
+TASK = [("thread_info", "long"), ("__state", "int"), ("stack", "ptr"), ("tasks", "list"), ("mm", "ptr"),
+        ("pid", "int"), ("tgid", "int"), ("exit_state", "int"), ("comm", "comm")]
+MODULE = [("state", "int"), ("list", "list"), ("name", "name"), ("taints", "long"), ("module_core", "ptr"),
+          ("core_size", "int")]
+TASKS = [(0, "swapper/0", 0, 0), (1, "init", 1, 1), (77, "a \x1bname", 1, 2)]   # pid name mm state
+NAMES = ["first_mod", "second_mod"]
+
+
+def offsets(layout):
+    """{member: offset}, and the size."""
+    at, where = 0, {}
+    for name, kind in layout:
+        at = elfgen.align(at, min(WIDTH[kind], 8) if kind not in ("comm", "name") else 1)
+        where[name] = at
+        at += WIDTH[kind]
+    return where, elfgen.align(at, 8)
+
+
+class Kernel:
+    """Its memory: task and module structures as TASK and MODULE lay them out."""
+
+    def __init__(self, task=TASK, module=MODULE, init_task=DATA + 0x100):
+        self.memory = bytearray(PAGES * 4096)
+        self.init_task = init_task
+        names = ("Linux", "host", RELEASE, "#1 SMP Debian 6.1.1-1", "x86_64", "(none)")
+        self.put(KERNEL + 0x3004, b"".join(n.encode().ljust(65, b"\0") for n in names))
+        # page tables: the kernel image and the modules are the same 2 MiB
+        for at, value in ((0x10ff8, BASE + 0x11067), (0x11ff0, BASE + 0x12067), (0x12000, BASE | 0x1e3),
+                          (0x11ff8, BASE + 0x13067), (0x13000, BASE | 0x1e3)):
+            struct.pack_into("<Q", self.memory, at, value)
+        self.put_tasks(*offsets(task))
+        self.put_modules(*offsets(module))
+
+    def put(self, vaddr, data):
+        at = vaddr & 0x3fffffff
+        self.memory[at:at + len(data)] = data
+
+    def word(self, vaddr, value):
+        self.put(vaddr, struct.pack("<Q", value))
+
+    def ring(self, nodes):
+        for i, node in enumerate(nodes):
+            self.word(node, nodes[(i + 1) % len(nodes)])
+            self.word(node + 8, nodes[i - 1])
+
+    def put_tasks(self, at, size):
+        tasks = [self.init_task + i * elfgen.align(size, 64) for i in range(len(TASKS))]
+        for task, (pid, name, mm, state) in zip(tasks, TASKS):
+            for member, value in (("pid", pid), ("tgid", pid), ("__state", state)):
+                if member in at:
+                    self.put(task + at[member], struct.pack("<I", value))
+            self.put(task + at.get("comm", size), name.encode())
+            if "mm" in at and mm:
+                self.word(task + at["mm"], KERNEL + 0x5000)
+        if "tasks" in at:
+            self.ring([task + at["tasks"] for task in tasks])
+
+    def put_modules(self, at, size):
+        self.modules = DATA + 0x1000
+        structures = [MODULES + 0x50000 + 0x1000 * i for i in range(len(NAMES))]
+        for i, (where, name) in enumerate(zip(structures, NAMES)):
+            self.put(where + at["name"], name.encode())
+            self.word(where + at["module_core"], MODULES + 0x100000 * (i + 1))
+            self.put(where + at["core_size"], struct.pack("<I", 0x2000))
+        self.ring([self.modules] + [where + at["list"] for where in structures])
+
+    def export(self, relative, parts):
+        """A table of exported symbols: 40 of them, init_task in their middle."""
+        symbols = [(f"symbol_{i:02}", TEXT + 16 * i) for i in range(40)]
+        symbols.insert(17, ("init_task", self.init_task))
+        size, at, name_at = 4 if relative else 8, DATA + 0x2000, DATA + 0x8000
+        for name, value in symbols:
+            for part in (value, name_at, name_at - 1)[:parts]:
+                raw = struct.pack("<i", part - at) if relative else struct.pack("<Q", part)
+                self.put(at, raw)
+                at += size
+            self.put(name_at, name.encode() + b"\0")
+            name_at += len(name) + 1
+
+    def info(self, symbols=True, more=""):
+        return (f"OSRELEASE={RELEASE}\nPAGESIZE=4096\nSYMBOL(init_uts_ns)={KERNEL + 0x3000:x}\n"
+                f"SYMBOL(swapper_pg_dir)={KERNEL + 0x10000:x}\nOFFSET(uts_namespace.name)=4\n"
+                f"SYMBOL(_stext)={TEXT:x}\nNUMBER(phys_base)={BASE}\nNUMBER(pgtable_l5_enabled)=0\n" +
+                (f"SYMBOL(init_task)={self.init_task:x}\n" if symbols else "") + more)
+
+    def write(self, path, info):
+        note = elfgen.note("<", "VMCOREINFO", 0, info.encode())
+        core = elfgen.Core(order="<", machine=62)
+        core.segments = [elfgen.Segment(elfgen.PT_NOTE, 4096, 0, 0, len(note), 0),
+                         elfgen.Segment(elfgen.PT_LOAD, 8192, 0, BASE, len(self.memory),
+                                        len(self.memory))]
+        with open(path, "wb") as f:
+            for offset, data in (*core.tables(), (4096, note), (8192, bytes(self.memory))):
+                f.seek(offset)
+                f.write(data)
+        return path
+
+
+def btf(task=TASK, module=MODULE):
+    """The BTF of those structures. Two members of a task are in unnamed ones."""
+    types = btfgen.Types()
+    char = types.number["char"]
+    kinds = {"int": types.number["int"], "long": types.number["long"], "ptr": types.pointer,
+             "comm": types.array(char, 16), "name": types.array(char, 56),
+             "list": types.compound("list_head", 16, [("next", 0, types.pointer),
+                                                      ("prev", 8, types.pointer)])}
+    for name, layout in (("task_struct", task), ("module", module)):
+        at, size = offsets(layout)
+        rows = [(member, at[member], kinds[kind]) for member, kind in layout]
+        inner = types.compound("", size, rows[1:3])
+        types.compound(name, size, [rows[0], ("", 0, types.compound("", size, [("", 0, inner)],
+                                                                   btfgen.UNION)), *rows[3:]])
+    return types.blob()
+
+
+def moved(layout, member, to):
+    rest = [row for row in layout if row[0] != member]
+    return rest[:to] + [row for row in layout if row[0] == member] + rest[to:]
+
+
+def renamed(layout, member):
+    return [("other_" + name if name == member else name, kind) for name, kind in layout]
+
+
+def told(tool, path, what, *options):
+    run = tool.run("inspect", "--" + what, "--json", *options, path)
+    try:
+        return run, json.loads(run.out)[what]
+    except (ValueError, KeyError):
+        return run, []
+
+
+def tasks_of(rows, *members):
+    return [tuple(row.get(m) for m in members) for row in rows]
+
+
+WANTED = [(pid, name, "RSD"[state]) for pid, name, _, state in TASKS]
+
+
+def check_btf(tap, tool, folder):
+    path = os.path.join(folder, "core")
+    for name, task in (("as it was", TASK), ("pid moved to the end", moved(TASK, "pid", 99)),
+                       ("comm moved to the front", moved(TASK, "comm", 0)),
+                       ("the list moved", moved(TASK, "tasks", 7)),
+                       ("__state moved", moved(TASK, "__state", 8))):
+        kernel = Kernel(task)
+        kernel.put(DATA + 0x10000, btf(task))
+        run, rows = told(tool, kernel.write(path, kernel.info()), "tasks")
+        tap.equal((run.status, tasks_of(rows, "pid", "name", "state")), (harness.OK, WANTED),
+                  f"tasks by BTF, {name}", run)
+    for member, wanted in (("__state", [(p, n, "?") for p, n, _ in WANTED]),
+                           ("comm", [(p, "", s) for p, _, s in WANTED])):
+        kernel = Kernel()
+        kernel.put(DATA + 0x10000, btf(renamed(TASK, member)))
+        run, rows = told(tool, kernel.write(path, kernel.info()), "tasks")
+        tap.equal((run.status, tasks_of(rows, "pid", "name", "state")), (harness.OK, wanted),
+                  f"{member} has another name: it alone is missing", run)
+    for member in ("tasks", "pid"):
+        kernel = Kernel()
+        kernel.put(DATA + 0x10000, btf(renamed(TASK, member)))
+        run, rows = told(tool, kernel.write(path, kernel.info()), "tasks")
+        tap.check(run.status == harness.FAILED and not rows and len(run.errors()) == 1 and
+                  f"OFFSET(task_struct.{member}) is not known" in run.err,
+                  f"{member} has another name: named, no task is told", run)
+
+
+def check_symbols(tap, tool, folder):
+    path = os.path.join(folder, "core")
+    for relative, parts in ((True, 3), (True, 2), (False, 3), (False, 2)):
+        kernel = Kernel()
+        kernel.export(relative, parts)
+        kernel.put(DATA + 0x10000, btf())
+        run, rows = told(tool, kernel.write(path, kernel.info(symbols=False)), "tasks")
+        tap.equal((run.status, tasks_of(rows, "pid", "name", "state")), (harness.OK, WANTED),
+                  f"init_task by exported symbols, {'distances' if relative else 'pointers'}, "
+                  f"{parts} in an entry", run)
+    for name, module in (("as it was", MODULE), ("the list moved", moved(MODULE, "list", 5))):
+        kernel = Kernel(module=module)
+        kernel.put(DATA + 0x10000, btf(module=module))
+        run, rows = told(tool, kernel.write(path, kernel.info()), "modules")
+        tap.equal((run.status, tasks_of(rows, "name", "size")),
+                  (harness.OK, [(n, 0x2000) for n in NAMES]),
+                  f"the list of modules by its looks, {name}", run)
+    kernel = Kernel()
+    kernel.put(DATA + 0x10000, btf())
+    kernel.word(kernel.modules, MODULES + 0x70000)  # no list any more
+    run, rows = told(tool, kernel.write(path, kernel.info()), "modules")
+    tap.check(run.status == harness.FAILED and "SYMBOL(modules) is not known" in run.err,
+              "a list that does not close is not taken for that of modules", run)
+
+
+def check_missing(tap, tool, folder):
+    kernel = Kernel()
+    run, _ = told(tool, kernel.write(os.path.join(folder, "core"), kernel.info()), "tasks")
+    tap.check(run.status == harness.FAILED and len(run.errors()) == 1 and "no BTF" in run.err and
+              f"package linux-image-{RELEASE}-dbg" in run.err,
+              "without types: one line says so, and which package would help", run)
+
+
+# ---- vmlinux ----
+
+def source():
+    """C of the same structures: two members of a task in unnamed ones."""
+    text = "struct list_head { void *next, *prev; };\n"
+    for name, layout in (("task_struct", TASK), ("module", MODULE)):
+        rows = [f"\t{C_TYPE[kind].format(member)};\n" for member, kind in layout]
+        text += (f"struct {name} {{\n{''.join(rows[:3])}\tunion {{ struct {{ {rows[3]}{rows[4]} }}; "
+                 f"unsigned long both : 40; }};\n{''.join(rows[5:])}}};\n")
+    return text + (f'const char linux_banner[] = "{BANNER}\\n";\n'
+                   "struct task_struct init_task = { .pid = 5 };\n"
+                   "struct list_head modules = { &modules, &modules };\n"
+                   "struct module *unused;\n"
+                   'int cpu_number __attribute__((section(".data..percpu"))) = 7;\n'
+                   'int second_percpu __attribute__((section(".data..percpu"))) = 7;\n'
+                   'asm(".globl _stext\\n.text\\n_stext: nop\\n'
+                   '.globl number\\nnumber = 0x1234");\n'
+                   "void text(void) { unused = 0; }\n")
+
+
+# The per-CPU section is linked to run at 0, as x86-64 has it up to 6.14.
+SCRIPT = f"""SECTIONS {{
+	.data..percpu 0 : {{ *(.data..percpu) }}
+	. = {LINK:#x};
+	.text : {{ *(.text*) }}
+	.notes : {{ *(.note.gnu.build-id) }}
+	. = {LINK + 0x2000:#x};
+	.rodata : {{ *(.rodata*) }}
+	. = {LINK + DATA - TEXT:#x};
+	.data : {{ *(.data) *(.bss) *(COMMON) }}
+	/DISCARD/ : {{ *(.eh_frame) *(.note.GNU-stack) }}
+}}
+"""
+
+
+class Compiler:
+    def __init__(self, folder):
+        self.folder = folder
+        self.c = os.path.join(folder, "vmlinux.c")
+        with open(self.c, "w", encoding="ascii") as f:
+            f.write(source())
+        self.script = os.path.join(folder, "vmlinux.lds")
+        with open(self.script, "w", encoding="ascii") as f:
+            f.write(SCRIPT)
+        if not (shutil.which("gcc") and shutil.which("objcopy") and shutil.which("nm")):
+            raise harness.Skip("there is no gcc, objcopy or nm")
+
+    def make(self, name, *options, build_id="0x" + ID):
+        path = os.path.join(self.folder, name)
+        run = subprocess.run(["gcc", "-m64", "-g", "-O0", "-fno-pie", "-no-pie", "-nostdlib", "-static",
+                              "-fcf-protection=none", "-fno-asynchronous-unwind-tables",
+                              "-mcmodel=kernel", "-Wl,-e,_stext", "-Wl,-T," + self.script,
+                              f"-Wl,--build-id={build_id}", *options, "-o", path, self.c],
+                             capture_output=True, check=False)
+        if run.returncode:
+            raise harness.Skip("no x86-64 program can be made here: " +
+                               run.stderr.decode(errors="replace").split("\n")[0])
+        return path
+
+    @staticmethod
+    def symbols(path):
+        out = subprocess.run(["nm", path], capture_output=True, check=True).stdout.decode()
+        return {name: int(at, 16) for at, _, name in (line.split() for line in out.splitlines())}
+
+
+def dump_of(compiler, vmlinux, folder, more=f"BUILD-ID={ID}\n", banner=BANNER, release=RELEASE,
+            name="core"):
+    """The dump of the kernel that VMLINUX is; nothing but it knows where init_task is."""
+    at = compiler.symbols(vmlinux)
+    kernel = Kernel(init_task=at["init_task"] - LINK + TEXT)
+    kernel.ring([at["modules"] - LINK + TEXT])
+    kernel.put(at["linux_banner"] - LINK + TEXT, banner.encode() + b"\n\0")
+    info = kernel.info(False, more).replace(f"OSRELEASE={RELEASE}", f"OSRELEASE={release}")
+    return kernel.write(os.path.join(folder, name), info)
+
+
+def check_vmlinux(tap, tool, folder):
+    compiler = Compiler(folder)
+    plain = compiler.make("vmlinux")
+    core = dump_of(compiler, plain, folder)
+    debug, stripped = plain + "-s.debug", plain + "-s"
+    for command in (["objcopy", "--only-keep-debug", plain, debug],
+                    ["objcopy", "--strip-debug", f"--add-gnu-debuglink={debug}", plain, stripped]):
+        subprocess.run(command, check=True, cwd=folder)
+    for name, path in (("plain", plain), ("with compressed sections", compiler.make("vmlinux-z", "-gz")),
+                       ("of DWARF 4", compiler.make("vmlinux-4", "-gdwarf-4")),
+                       ("with a separate debug file", stripped)):
+        run, rows = told(tool, core, "tasks", "--vmlinux", path)
+        tap.equal((run.status, tasks_of(rows, "pid", "name", "state")), (harness.OK, WANTED),
+                  f"tasks by a vmlinux, {name}", run)
+    os.remove(debug)
+    run, rows = told(tool, core, "tasks", "--vmlinux", stripped)
+    tap.check(run.status == harness.FAILED and "does not tell it either" in run.err,
+              "a vmlinux without types: said", run)
+    at = compiler.symbols(plain)
+    for name, wanted in (("init_task", at["init_task"] - LINK + TEXT), ("cpu_number", at["cpu_number"]),
+                         ("second_percpu", at["second_percpu"]), ("number", 0x1234)):
+        run = tool.run("inspect", "--vmlinux", plain, "--sym", name, core)
+        tap.equal(run.out.decode().split()[:1], [f"{wanted:016x}"],
+                  f"{name}: moved with the kernel, if it is a place in it", run)
+    check_mismatch(tap, tool, folder, compiler, plain, core)
+    check_hostile(tap, tool, folder, plain, core)
+
+
+def check_mismatch(tap, tool, folder, compiler, plain, core):
+    other = dump_of(compiler, plain, folder, more="BUILD-ID=" + "77" * 20 + "\n", name="other")
+    anonymous = compiler.make("vmlinux-no-id", build_id="none")
+    old = dump_of(compiler, anonymous, folder, release="5.10.0-old", more="", name="old")
+    banner = dump_of(compiler, anonymous, folder, banner=BANNER + " other", more="", name="banner")
+    for path, vmlinux, what in ((other, plain, "build-id"), (old, anonymous, "release"),
+                                (banner, anonymous, "banner")):
+        run, rows = told(tool, path, "tasks", "--vmlinux", vmlinux)
+        tap.check(run.status == harness.MISMATCH and not rows and len(run.lines()) == 1 and
+                  what in run.err and "is not the kernel of the dump" in run.err,
+                  f"another {what}: refused, exit status 2", run)
+    same = dump_of(compiler, anonymous, folder, more="", name="same")
+    run, rows = told(tool, same, "tasks", "--vmlinux", anonymous)
+    tap.equal((run.status, len(rows)), (harness.OK, len(TASKS)), "no build-id, the same banner: taken", run)
+    run = tool.run("inspect", "--tasks", "--vmlinux", shutil.which("true") or "/bin/true", same)
+    tap.check(run.status in (harness.MISMATCH, harness.FAILED) and len(run.errors()) == 1,
+              "a file that is no vmlinux: one line", run)
+    out = os.path.join(folder, "out")
+    run = tool.filter("--vmlinux", plain, other, out)
+    tap.equal((run.status, os.path.exists(out)), (harness.MISMATCH, False), "filter refuses it", run)
+    run = tool.filter("-f", "--vmlinux", plain, other, out)
+    tap.check(run.status == harness.OK and "used all the same" in run.err, "filter -f takes it", run)
+    name = os.path.join(folder, "makedumpfile")
+    os.symlink(tool.path, name)
+    run = tool.run("-x", plain, "-d", "31", other, out + "2", name=name)
+    tap.equal(run.status, harness.MISMATCH, "makedumpfile -x refuses it: 2", run)
+    run = tool.run("-x", plain, "-d", "31", core, out + "3", name=name)
+    tap.equal(run.status, harness.OK, "makedumpfile -x takes the right one", run)
+
+
+def check_hostile(tap, tool, folder, plain, core):
+    """A vmlinux cut short, or with wrong bytes: an answer or one line, in time."""
+    with open(plain, "rb") as f:
+        data = f.read()
+    path, bad = os.path.join(folder, "hostile"), []
+    for i in harness.sample(range(60), 3, "vmlinux"):
+        raw, rng = bytearray(data), random.Random(i)
+        if i % 3 == 0:
+            del raw[rng.randrange(len(raw)):]
+        for _ in range(rng.choice((1, 20, len(raw) // 100)) if i % 3 else 0):
+            raw[rng.randrange(64 if i % 2 else 4, len(raw))] = rng.choice((0, 1, 0x7f, 0x80, 0xff))
+        with open(path, "wb") as f:
+            f.write(raw)
+        run, _ = told(tool, core, "tasks", "--vmlinux", path)
+        if run.faults() or len(run.errors()) > 1 or run.seconds > tool.seconds(5):
+            bad.append(str(run))
+    tap.none(bad, "damaged files: an answer or one line each")
+
+
+# ---- filter ----
+
+KEYS = ("SIZE(page)", "OFFSET(page.flags)", "OFFSET(page.mapping)", "OFFSET(page._mapcount)",
+        "OFFSET(page.private)", "OFFSET(page.compound_head)", "LENGTH(zone.free_area)", "NUMBER(PG_lru)",
+        "NUMBER(PG_private)", "NUMBER(PG_swapcache)", "NUMBER(PG_slab)", "OFFSET(printk_info.ts_nsec)",
+        "OFFSET(mem_section.section_mem_map)")
+
+
+def check_completed(tap, tool, folder):
+    text = kimage.Text(os.path.join(harness.DATA, "mem-all.txt"))
+    image = kimage.Image(text, "6.1")
+    lines = image.vmcoreinfo()
+    blob = btfgen.from_facts(lines).blob()
+    image.memory.write(image.symbol("no_line_names_this", len(blob), 4096), blob)
+    image.map_image()
+    path, out, wanted = os.path.join(folder, "machine"), os.path.join(folder, "filtered"), image.kept(31)
+    image.write(path, lines)
+    run = tool.filter("-f", path, out)
+    tap.check(run.status == harness.OK and "lacks" not in run.err and
+              kdumpread.Dump(out).kept() == wanted, "a complete VMCOREINFO: nothing is asked", run)
+    for key in harness.sample(KEYS, 3, "completed"):
+        image.write_notes(path, [line for line in lines if not line.startswith(key + "=")])
+        run = tool.filter("-f", path, out)
+        tap.check(run.status == harness.OK and not run.warnings() and
+                  f"lacks what is known otherwise: {key} by BTF" in run.err and
+                  kdumpread.Dump(out).kept() == wanted,
+                  f"without {key}: by BTF, and the same pages are kept", run)
+
+
+def test(tap, tool, folder):
+    check_btf(tap, tool, folder)
+    check_symbols(tap, tool, folder)
+    check_missing(tap, tool, folder)
+    check_completed(tap, tool, folder)
+    check_vmlinux(tap, tool, folder)
+
+
+harness.main(test)

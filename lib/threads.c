@@ -263,6 +263,11 @@ static int make_names(struct threads *t, struct err *e)
 
 int threads_finish(struct threads *t, struct err *e)
 {
+	const struct thread none = { .state = '?', .running = true, .reg_cpu = -1 };
+
+	/* Without any thread gdb looks for registers of none, and gives up (MIPS). */
+	if (!t->nr && threads_add(t, &none, e))
+		return -1;
 	if (make_unique(t, e) || make_names(t, e))
 		return -1;
 	t->stream = (struct note_stream){ .len = notes_length(t), .write = put_threads, .priv = t };

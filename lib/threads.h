@@ -87,7 +87,7 @@ void threads_fill(const struct threads *t, const struct thread *th, const struct
 /* threads.c: one more. ERR_NOMEM. */
 int threads_add(struct threads *t, const struct thread *new, struct err *e);
 
-/* All threads are there: make ids unique, and t->stream. ERR_NOMEM. */
+/* All threads are there, or else one without registers: make ids unique, and t->stream. ERR_NOMEM. */
 int threads_finish(struct threads *t, struct err *e);
 
 #endif

@@ -112,10 +112,34 @@ static const struct reg_place control_regs[] = {
 	{ "sctlr", 20, 4 }, { "dacr", 24, 4 }, { "contextidr", 28, 4 },
 };
 
+/* struct user_vfp (arch/arm/include/asm/user.h). */
+#define NT_ARM_VFP 0x400
+/* clang-format off */
+#define D(n) { "d" #n, 8 * (n), 8 }
+
+static const struct reg_place vfp_regs[] = { ROWS_32(D), { "fpscr", 256, 4 } };
+
+/* gdb/features/arm/arm-core.xml, arm-vfpv3.xml; DWARF for the Arm Architecture (AADWARF32). */
+#define N_R(n) { "r" #n, n, n }
+#define N_D(n) { "d" #n, 26 + (n), 256 + (n) }
+
+static const struct reg_number numbers[] = {
+	ROWS_8(N_R), N_R(8), N_R(9), N_R(10), N_R(11), N_R(12), { "sp", 13, 13 }, { "lr", 14, 14 },
+	{ "pc", 15, 15 }, { "cpsr", 25, -1 }, ROWS_32(N_D), { "fpscr", 58, -1 },
+};
+/* clang-format on */
+
 static const struct note_layout notes[] = {
-	{ "CORE", NT_PRSTATUS_TYPE, 148, 24, prstatus_regs, ARRAY_SIZE(prstatus_regs), true },
-	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 32, -1, control_regs, ARRAY_SIZE(control_regs), true },
-	{ NULL, 0, 0, 0, NULL, 0, false },
+	{ "CORE", NT_PRSTATUS_TYPE, 148, 24, REGS_OF(prstatus_regs), NOTE_MADE },
+	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 32, -1, REGS_OF(control_regs), NOTE_MADE },
+	{ "LINUX", NT_ARM_VFP, 260, -1, REGS_OF(vfp_regs), NOTE_EXTRA },
+	{ .owner = NULL },
+};
+
+/* What the user may say: no VMCOREINFO of Arm has PHYS_OFFSET. */
+static const struct arch_fact facts[] = {
+	{ "phys-base", "NUMBER(PHYS_OFFSET)", PHYS_ALIGN, 0, (1ULL << 40) - PHYS_ALIGN },
+	{ NULL, NULL, 0, 0, 0 },
 };
 
 /*
@@ -204,13 +228,18 @@ static bool find_layout(struct xlat *x, const struct dump *d, const struct kerne
 	uint64_t data = kernel_or(k, FACT_SYMBOL, "init_uts_ns", root);
 	char says_lpae[8];
 	unsigned int i;
+	uint64_t base;
 
 	/* Without that line LPAE comes second: a kernel may be older than it. */
 	kernel_text(k, "CONFIG_ARM_LPAE", says_lpae, sizeof(says_lpae));
 	for (i = 0; i < 2; i++) {
 		x->paging =
 			(says_lpae[0] == 'y') == (i == 0) ? &long_descriptors : &short_descriptors;
-		if (find_table(x, d, root, data))
+		if (!xlat_allows(x, x->paging))
+			continue;
+		if (kernel_fact(k, FACT_NUMBER, "PHYS_OFFSET", &base)
+			    ? fits(x, d, root, data, root % SPLIT_ALIGN + base)
+			    : find_table(x, d, root, data))
 			return true;
 	}
 	x->paging = NULL;
@@ -263,7 +292,10 @@ static bool arm_image_range(const struct xlat *x, const struct kernel *k, uint64
 		.pfn_from_phys_base = true,                                     \
 		.uname_pattern = pattern,                                       \
 		.paging = layouts,                                              \
+		.facts = facts,                                                 \
 		.notes = notes,                                                 \
+		.numbers = numbers,                                             \
+		.nr_numbers = ARRAY_SIZE(numbers),                              \
 		.sp = "sp",                                                     \
 		.pc = "pc",                                                     \
 		.tasks = tasks,                    \

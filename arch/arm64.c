@@ -136,10 +136,35 @@ static const struct reg_place control_regs[] = {
 	{ "mair_el1", 32, 8 }, { "vbar_el1", 40, 8 }, { "sp_el0", 48, 8 },  { "tpidr_el1", 56, 8 },
 };
 
+/* struct user_fpsimd_state (arch/arm64/include/uapi/asm/ptrace.h). */
+#define NT_PRFPREG 2
+/* clang-format off */
+#define V(n) { "v" #n, 16 * (n), 16 }
+
+static const struct reg_place fp_regs[] = {
+	ROWS_32(V), { "fpsr", 512, 4 }, { "fpcr", 516, 4 },
+};
+
+/*
+ * gdb/features/aarch64-core.xml, aarch64-fpu.xml; DWARF for the Arm 64-bit Architecture
+ * (AADWARF64), "DWARF register names".
+ */
+#define N_X(n) { "x" #n, n, n }
+#define N_V(n) { "v" #n, 34 + (n), 64 + (n) }
+
+static const struct reg_number numbers[] = {
+	ROWS_16(N_X), N_X(16), N_X(17), N_X(18), N_X(19), N_X(20), N_X(21),
+	N_X(22), N_X(23), N_X(24), N_X(25), N_X(26), N_X(27), N_X(28), N_X(29),
+	N_X(30), { "sp", 31, 31 }, { "pc", 32, 32 }, { "cpsr", 33, -1 }, ROWS_32(N_V),
+	{ "fpsr", 66, -1 }, { "fpcr", 67, -1 }, { "tpidr_el1", -1, 37 },
+};
+/* clang-format on */
+
 static const struct note_layout notes[] = {
-	{ "CORE", NT_PRSTATUS_TYPE, 392, 32, prstatus_regs, ARRAY_SIZE(prstatus_regs), true },
-	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 64, -1, control_regs, ARRAY_SIZE(control_regs), true },
-	{ NULL, 0, 0, 0, NULL, 0, false },
+	{ "CORE", NT_PRSTATUS_TYPE, 392, 32, REGS_OF(prstatus_regs), NOTE_MADE },
+	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 64, -1, REGS_OF(control_regs), NOTE_MADE },
+	{ "CORE", NT_PRFPREG, 520, -1, REGS_OF(fp_regs), NOTE_EXTRA },
+	{ .owner = NULL },
 };
 
 /* struct cpu_context (arch/arm64/include/asm/processor.h); user mode: struct pt_regs. */
@@ -210,6 +235,12 @@ static const struct task_layout user[] = {
 
 /* ---- which table ---- */
 
+static const struct arch_fact told[] = {
+	{ "phys-base", "NUMBER(PHYS_OFFSET)", 2 << 20, 0, UINT64_MAX },
+	{ "kaslr-offset", "KERNELOFFSET", 64 << 10, 0, UINT64_MAX },
+	{ NULL, NULL, 0, 0, 0 },
+};
+
 /* What is known of a kernel's addresses; 0: not known. */
 struct facts {
 	uint64_t swapper; /* SYMBOL(swapper_pg_dir) */
@@ -242,10 +273,13 @@ static unsigned int granule(const struct paging *p)
  * Has a kernel of these facts tables like P? One that is built for more than 48 bits may run with
  * 48, with 16 KiB pages 47 (VA_BITS_MIN).
  */
-static bool fits(const struct facts *f, const struct paging *p, unsigned int page_shift)
+static bool fits(const struct facts *f, const struct xlat *x, const struct paging *p,
+		 unsigned int page_shift)
 {
 	if (granule(p) != page_shift || f->swapper < p->va_base)
 		return false;
+	if (xlat_layout_forced(x))
+		return xlat_allows(x, p);
 	if (f->actual)
 		return p->va_bits == f->actual;
 	return !f->va_bits || p->va_bits == f->va_bits ||
@@ -269,7 +303,7 @@ static bool choose(const struct dump *d, const struct facts *f, struct xlat *x)
 	const struct paging *const *p, *first = NULL;
 
 	for (p = d->arch->paging; *p; p++) {
-		if (!fits(f, *p, dump_page_shift(d)))
+		if (!fits(f, x, *p, dump_page_shift(d)))
 			continue;
 		x->paging = *p;
 		if (confirm(d, f, x))
@@ -282,19 +316,81 @@ static bool choose(const struct dump *d, const struct facts *f, struct xlat *x)
 	return false;
 }
 
+/* The lowest address of the upper half of what VA_BITS_MIN covers. */
+static uint64_t upper_half(const struct xlat *x)
+{
+	return ~0ULL << (MIN((uint64_t)x->paging->va_bits, 48ULL) - 1);
+}
+
+/* Of a table that cannot be read: was there ever memory? */
+static bool table_is_memory(const struct dump *d, uint64_t root)
+{
+	return dump_page_state(d, SPACE_PHYS, root >> dump_page_shift(d)) != PAGE_ABSENT;
+}
+
+/* KASLR put the image elsewhere than VMCOREINFO says: in the half that it is in, it maps itself. */
+static bool find_moved(const struct dump *d, const struct facts *f, struct xlat *x)
+{
+	const struct paging *const *p;
+	uint64_t vaddr;
+
+	for (p = d->arch->paging; *p; p++) {
+		bool upper;
+
+		if (!fits(f, x, *p, dump_page_shift(d)))
+			continue;
+		x->paging = *p;
+		upper = f->swapper >= upper_half(x);
+		if (!xlat_find_moved(x, d, f->swapper, IMAGE_ALIGN,
+				     upper ? upper_half(x) : (*p)->va_base,
+				     upper ? UINT64_MAX : upper_half(x) - 1, &vaddr))
+			continue;
+		x->symbol_shift = vaddr - f->swapper;
+		return true;
+	}
+	return false;
+}
+
 /*
  * The linear map, as of asm/memory.h __lm_to_phys: since v5.4 (14c127c957c1) it is the lower part
  * and the image is in the upper half of what VA_BITS_MIN covers; before, it was the upper half.
  */
 static int add_linear(const struct facts *f, struct xlat *x, uint64_t phys_offset, struct err *e)
 {
-	uint64_t bits = MIN((uint64_t)x->paging->va_bits, 48ULL), half = ~0ULL << (bits - 1);
-	uint64_t built = f->va_bits >= bits && f->va_bits <= 52 ? f->va_bits : x->paging->va_bits;
-	uint64_t start = x->paging->va_base;
+	uint64_t half = upper_half(x), start = x->paging->va_base;
+	uint64_t built = f->va_bits >= MIN((uint64_t)x->paging->va_bits, 48ULL) && f->va_bits <= 52
+				 ? f->va_bits
+				 : x->paging->va_bits;
 
 	if (f->swapper < half)
 		return xlat_add_window(x, half, phys_offset, -half, e);
 	return xlat_add_window(x, start, phys_offset + (start - (~0ULL << built)), half - start, e);
+}
+
+static int see_first(void *priv, const struct mapping *m)
+{
+	*(struct mapping *)priv = *m;
+	return 1;
+}
+
+/*
+ * PHYS_OFFSET is told since v4.12 (20a166243328); before, what the table maps in the linear map tells.
+ * 0: nothing does.
+ */
+static uint64_t find_phys_offset(const struct dump *d, const struct facts *f, const struct xlat *x)
+{
+	uint64_t half = upper_half(x), start = f->swapper < half ? half : ~0ULL << f->va_bits;
+	struct mapping m = { .len = 0 };
+	struct xlat_visitor v = { .mapping = see_first, .priv = &m };
+	struct reader r;
+
+	if (f->swapper >= half && f->va_bits < x->paging->va_bits)
+		return 0;
+	reader_init(&r, (struct dump *)d);
+	xlat_walk(x, &r, MAX(start, x->paging->va_base), f->swapper < half ? UINT64_MAX : half - 1,
+		  1u << 16, &v);
+	reader_fini(&r);
+	return m.len ? m.paddr - (m.vaddr - start) : 0;
 }
 
 /* What is known without the table, for one that cannot be had. */
@@ -365,12 +461,13 @@ static uint8_t section_bits(const struct dump *d, const struct kernel *k)
 
 static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat *x, struct err *e)
 {
+	const struct paging *paging;
 	struct facts f;
-	bool lost;
+	bool lost, found;
+	uint64_t any;
 
 	learn(d, k, &f);
 	x->phys_base = kernel_or(k, FACT_NUMBER, "PHYS_OFFSET", 0);
-	x->flat_pfn = x->phys_base >> dump_page_shift(d); /* ARCH_PFN_OFFSET */
 	x->section_size_bits = section_bits(d, k);
 	if (!f.swapper) {
 		if (use_registers(d, x))
@@ -378,9 +475,18 @@ static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat
 		return err_set(e, ERR_MISSING,
 			       "the kernel page table is not known: no SYMBOL(swapper_pg_dir)");
 	}
-	if (choose(d, &f, x))
+	found = choose(d, &f, x);
+	paging = x->paging;
+	lost = !found && f.root && (f.actual || f.va_bits) && x->paging && xlat_lost(x, d, f.swapper);
+	if (!found && !(lost && table_is_memory(d, f.root)))
+		found = find_moved(d, &f, x);
+	if (found && !kernel_fact(k, FACT_NUMBER, "PHYS_OFFSET", &any))
+		x->phys_base = find_phys_offset(d, &f, x);
+	x->flat_pfn = x->phys_base >> dump_page_shift(d); /* ARCH_PFN_OFFSET */
+	if (found)
 		return 0;
-	lost = f.root && (f.actual || f.va_bits) && x->paging && xlat_lost(x, d, f.swapper);
+	x->paging = paging;
+	x->root = f.root;
 	if (add_windows(k, &f, x, e))
 		return -1;
 	if (!x->paging)
@@ -410,7 +516,10 @@ static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat
 		.page_shift = 12,                                               \
 		.align64 = 8,                                                   \
 		.paging = layouts_,                                             \
+		.facts = told,                                                  \
 		.notes = notes,                                                 \
+		.numbers = numbers,                                             \
+		.nr_numbers = ARRAY_SIZE(numbers),                              \
 		.sp = "sp",                                                     \
 		.pc = "pc",                                                     \
 		.tasks = tasks,                    \

@@ -126,11 +126,46 @@ static const struct reg_place control_regs[] = {
 	{ "dr2", 32, 4 },     { "dr3", 36, 4 },	    { "dr6", 40, 4 }, { "dr7", 44, 4 },
 };
 
+/* struct fxregs_state (arch/x86/include/asm/fpu/types.h). */
+#define NT_PRXFPREG 0x46e62b7f
+/* clang-format off */
+#define ST(n) { "st" #n, 32 + 16 * (n), 10 }
+#define XMM(n) { "xmm" #n, 160 + 16 * (n), 16 }
+
+static const struct reg_place fp_regs[] = {
+	ROWS_8(ST), { "fctrl", 0, 2 }, { "fstat", 2, 2 }, { "fop", 6, 2 },
+	ROWS_8(XMM), { "mxcsr", 24, 4 },
+};
+
+/*
+ * gdb/features/i386/32bit-core.xml, 32bit-sse.xml; System V ABI, Intel386 Architecture Processor
+ * Supplement, "DWARF Register Number Mapping".
+ */
+#define N_ST(n) { "st" #n, 16 + (n), 11 + (n) }
+#define N_XMM(n) { "xmm" #n, 32 + (n), 21 + (n) }
+
+static const struct reg_number numbers[] = {
+	{ "eax", 0, 0 }, { "ecx", 1, 1 }, { "edx", 2, 2 }, { "ebx", 3, 3 }, { "esp", 4, 4 },
+	{ "ebp", 5, 5 }, { "esi", 6, 6 }, { "edi", 7, 7 }, { "eip", 8, 8 }, { "eflags", 9, 9 },
+	{ "cs", 10, 41 }, { "ss", 11, 42 }, { "ds", 12, 43 }, { "es", 13, 40 }, { "fs", 14, 44 },
+	{ "gs", 15, 45 }, ROWS_8(N_ST), { "fctrl", 24, 37 }, { "fstat", 25, 38 }, { "fop", 31, -1 },
+	ROWS_8(N_XMM), { "mxcsr", 40, 39 },
+};
+/* clang-format on */
+
 static const struct note_layout notes[] = {
-	{ "CORE", NT_PRSTATUS_TYPE, 144, 24, prstatus_regs, ARRAY_SIZE(prstatus_regs), true },
-	{ "QEMU", 0, 432, -1, qemu_regs, ARRAY_SIZE(qemu_regs), false },
-	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 48, -1, control_regs, ARRAY_SIZE(control_regs), true },
-	{ NULL, 0, 0, 0, NULL, 0, false },
+	{ "CORE", NT_PRSTATUS_TYPE, 144, 24, REGS_OF(prstatus_regs), NOTE_MADE },
+	{ "QEMU", 0, 432, -1, REGS_OF(qemu_regs), 0 },
+	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 48, -1, REGS_OF(control_regs), NOTE_MADE },
+	{ "LINUX", NT_PRXFPREG, 512, -1, REGS_OF(fp_regs), NOTE_EXTRA },
+	{ .owner = NULL },
+};
+
+/* What the user may say: no VMCOREINFO of i386 has PAGE_OFFSET. */
+static const struct arch_fact facts[] = {
+	{ "page-offset", "NUMBER(PAGE_OFFSET)", SPLIT_STEP, SPLIT_LOWEST, TOP - SPLIT_STEP },
+	{ "kaslr-offset", "KERNELOFFSET", 1 << 20, 0, TOP - 1 },
+	{ NULL, NULL, 0, 0, 0 },
 };
 
 /* struct inactive_task_frame (arch/x86/include/asm/switch_to.h), since 4.9. */
@@ -170,6 +205,13 @@ static bool find_table(struct xlat *x, const struct dump *d, const struct kernel
 	kernel_text(k, "CONFIG_X86_PAE", says_pae, sizeof(says_pae));
 	for (i = 0; i < 2; i++) {
 		x->paging = (says_pae[0] == 'y') == (i == 0) ? &pae : &plain;
+		if (!xlat_allows(x, x->paging))
+			continue;
+		if (kernel_fact(k, FACT_NUMBER, "PAGE_OFFSET", &offset)) {
+			if (fits(x, d, k, root, offset))
+				return true;
+			continue;
+		}
 		/* The lowest part of memory is where the kernel mostly is: from the top. */
 		for (offset = root & -SPLIT_STEP; offset >= SPLIT_LOWEST; offset -= SPLIT_STEP)
 			if (fits(x, d, k, root, offset))
@@ -222,7 +264,10 @@ const struct arch i386_arch = {
 	.align64 = 4,
 	.uname_pattern = "i?86",
 	.paging = layouts,
+	.facts = facts,
 	.notes = notes,
+	.numbers = numbers,
+	.nr_numbers = ARRAY_SIZE(numbers),
 	.sp = "esp",
 	.pc = "eip",
 	.tasks = tasks,

@@ -95,38 +95,7 @@ static const struct paging *const layouts[] = {
 	}
 
 static const struct reg_place prstatus_regs[] = {
-	R(0),
-	R(1),
-	R(2),
-	R(3),
-	R(4),
-	R(5),
-	R(6),
-	R(7),
-	R(8),
-	R(9),
-	R(10),
-	R(11),
-	R(12),
-	R(13),
-	R(14),
-	R(15),
-	R(16),
-	R(17),
-	R(18),
-	R(19),
-	R(20),
-	R(21),
-	R(22),
-	R(23),
-	R(24),
-	R(25),
-	R(26),
-	R(27),
-	R(28),
-	R(29),
-	R(30),
-	R(31),
+	ROWS_32(R),
 	{ "orig_a0", 368, 8 },
 	{ "pc", 376, 8 },
 	{ "badv", 384, 8 },
@@ -139,10 +108,33 @@ static const struct reg_place control_regs[] = {
 	{ "dmw1", 48, 8 }, { "dmw2", 56, 8 }, { "dmw3", 64, 8 },
 };
 
+/* struct user_fp_state (arch/loongarch/include/uapi/asm/ptrace.h). */
+#define NT_PRFPREG 2
+/* clang-format off */
+#define F(n) { "f" #n, 8 * (n), 8 }
+#define FCC(n) { "fcc" #n, 256 + (n), 1 }
+
+static const struct reg_place fp_regs[] = { ROWS_32(F), ROWS_8(FCC), { "fcsr", 264, 4 } };
+
+/*
+ * gdb/features/loongarch/base64.xml, fpu.xml; ELF for the LoongArch Architecture, DWARF register
+ * numbers.
+ */
+#define N_R(n) { "r" #n, n, n }
+#define N_F(n) { "f" #n, 35 + (n), 32 + (n) }
+#define N_FCC(n) { "fcc" #n, 67 + (n), -1 }
+
+static const struct reg_number numbers[] = {
+	ROWS_32(N_R), { "orig_a0", 32, -1 }, { "pc", 33, -1 }, { "badv", 34, -1 }, ROWS_32(N_F),
+	ROWS_8(N_FCC), { "fcsr", 75, -1 },
+};
+/* clang-format on */
+
 static const struct note_layout notes[] = {
-	{ "CORE", NT_PRSTATUS_TYPE, 480, 32, prstatus_regs, ARRAY_SIZE(prstatus_regs), true },
-	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 72, -1, control_regs, ARRAY_SIZE(control_regs), true },
-	{ NULL, 0, 0, 0, NULL, 0, false },
+	{ "CORE", NT_PRSTATUS_TYPE, 480, 32, REGS_OF(prstatus_regs), NOTE_MADE },
+	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 72, -1, REGS_OF(control_regs), NOTE_MADE },
+	{ "CORE", NT_PRFPREG, 268, -1, REGS_OF(fp_regs), NOTE_EXTRA },
+	{ .owner = NULL },
 };
 
 /* struct thread_struct (arch/loongarch/include/asm/processor.h). */
@@ -325,6 +317,8 @@ const struct arch loongarch64_arch = {
 	.align64 = 8,
 	.paging = layouts,
 	.notes = notes,
+	.numbers = numbers,
+	.nr_numbers = ARRAY_SIZE(numbers),
 	.sp = "r3",
 	.pc = "pc",
 	.tasks = tasks,

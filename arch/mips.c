@@ -184,22 +184,34 @@ static const struct reg_place control_regs[] = {
 };
 /* clang-format on */
 
-#define OWN_NOTE                                                                                 \
-	{                                                                                        \
-		TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 48, -1, control_regs, ARRAY_SIZE(control_regs), \
-			true                                                                     \
+/*
+ * gdb/features/mips64-cpu.xml, mips64-cp0.xml; DWARF: what gcc has for all ABIs of MIPS
+ * (gcc/config/mips/mips.cc, mips_dwarf_regno).
+ */
+/* clang-format off */
+#define N_R(n) { "r" #n, n, n }
+
+static const struct reg_number numbers[] = {
+	ROWS_32(N_R), { "status", 32, -1 }, { "lo", 33, 65 }, { "hi", 34, 64 },
+	{ "badvaddr", 35, -1 }, { "cause", 36, -1 }, { "pc", 37, -1 },
+};
+/* clang-format on */
+
+#define OWN_NOTE                                                                          \
+	{                                                                                 \
+		TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 48, -1, REGS_OF(control_regs), NOTE_MADE \
 	}
 
 static const struct note_layout notes_32[] = {
-	{ "CORE", NT_PRSTATUS_TYPE, 256, 24, prstatus_32, ARRAY_SIZE(prstatus_32), true },
+	{ "CORE", NT_PRSTATUS_TYPE, 256, 24, REGS_OF(prstatus_32), NOTE_MADE },
 	OWN_NOTE,
-	{ NULL, 0, 0, 0, NULL, 0, false },
+	{ .owner = NULL },
 };
 
 static const struct note_layout notes_64[] = {
-	{ "CORE", NT_PRSTATUS_TYPE, 480, 32, prstatus_64, ARRAY_SIZE(prstatus_64), true },
+	{ "CORE", NT_PRSTATUS_TYPE, 480, 32, REGS_OF(prstatus_64), NOTE_MADE },
 	OWN_NOTE,
-	{ NULL, 0, 0, 0, NULL, 0, false },
+	{ .owner = NULL },
 };
 
 /* struct thread_struct (arch/mips/include/asm/processor.h). */
@@ -301,7 +313,7 @@ static int choose_paging(const struct dump *d, struct xlat *x, struct reader *r,
 		const struct paging *p = &paging[0][shape];
 
 		if (p->level[p->nr_levels - 1].shift != dump_page_shift(d) ||
-		    p->entry_size != d->id.word)
+		    p->entry_size != d->id.word || !xlat_allows(x, p))
 			continue;
 		find_entries(&s, p);
 		for (pfn = 0; pfn < NR_PFN; pfn++) {
@@ -339,8 +351,6 @@ static int mips_setup(const struct dump *d, const struct kernel *k, struct xlat 
 	uint64_t root;
 	int failed;
 
-	x->paging = NULL;
-	x->phys_base = 0;
 	if (add_segments(x, d->id.word == 8 ? COMPAT : 0, e) ||
 	    kernel_need(k, FACT_SYMBOL, "swapper_pg_dir", &root, e))
 		return -1;
@@ -349,7 +359,7 @@ static int mips_setup(const struct dump *d, const struct kernel *k, struct xlat 
 	if (failed) {
 		err_add(e, "SYMBOL(swapper_pg_dir)");
 	} else {
-		x->root = m.paddr + (root - m.vaddr);
+		x->root = x->forced.has_root ? x->forced.root : m.paddr + (root - m.vaddr);
 		failed = choose_paging(d, x, &r, e);
 	}
 	reader_fini(&r);
@@ -375,6 +385,8 @@ static int mips_setup(const struct dump *d, const struct kernel *k, struct xlat 
 		.uname_pattern = pattern,                                                   \
 		.paging = layouts_##bits,                                                   \
 		.notes = notes_##bits,                                                      \
+		.numbers = numbers,                                                         \
+		.nr_numbers = ARRAY_SIZE(numbers),                                          \
 		.sp = "r29",                                                                \
 		.pc = "pc",                                                                 \
 		.tasks = tasks,                    \

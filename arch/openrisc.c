@@ -71,10 +71,17 @@ static const struct reg_place prstatus_regs[] = {
 };
 /* clang-format on */
 
+/* gdb/features/or1k-core.xml; DWARF: gcc/config/or1k/or1k.h. */
+/* clang-format off */
+#define N_R(n) { "r" #n, n, n }
+
+static const struct reg_number numbers[] = { ROWS_32(N_R), { "npc", 33, -1 }, { "sr", 34, -1 } };
+/* clang-format on */
+
 /* No note of our own: no register says where a table is, or how it is to be read. */
 static const struct note_layout notes[] = {
-	{ "CORE", NT_PRSTATUS_TYPE, 212, 24, prstatus_regs, ARRAY_SIZE(prstatus_regs), true },
-	{ NULL, 0, 0, 0, NULL, 0, false },
+	{ "CORE", NT_PRSTATUS_TYPE, 212, 24, REGS_OF(prstatus_regs), NOTE_MADE },
+	{ .owner = NULL },
 };
 
 /*
@@ -135,6 +142,8 @@ const struct arch openrisc_arch = {
 	.uname_pattern = "or1k",
 	.paging = layouts,
 	.notes = notes,
+	.numbers = numbers,
+	.nr_numbers = ARRAY_SIZE(numbers),
 	.sp = "r1",
 	.pc = "npc",
 	/* No sparse memory model (arch/openrisc/Kconfig). */

@@ -214,11 +214,56 @@ static const struct reg_place control_regs[] = {
 };
 /* clang-format on */
 
-static const struct note_layout notes[] = {
-	{ "CORE", NT_PRSTATUS_TYPE, 504, 32, prstatus_regs, ARRAY_SIZE(prstatus_regs), true },
-	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 40, -1, control_regs, ARRAY_SIZE(control_regs), true },
-	{ NULL, 0, 0, 0, NULL, 0, false },
+/*
+ * Regsets of arch/powerpc/kernel/ptrace/ptrace-view.c: fpr_get(), vr_get(), vsr_get(). What VSX
+ * adds to f0 to f31 is their other half.
+ */
+#define NT_PRFPREG 2
+#define NT_PPC_VMX 0x100
+#define NT_PPC_VSX 0x102
+/* clang-format off */
+#define F(n) { "f" #n, 8 * (n), 8 }
+#define VR(n) { "vr" #n, 16 * (n), 16 }
+#define VS_H(n) { "vs" #n "h", 8 * (n), 8 }
+
+static const struct reg_place fp_regs[] = { ROWS_32(F), { "fpscr", 256, 8 } };
+/* vscr is one word of its 16 bytes, always the lowest one. */
+static const struct reg_place vmx_regs[] = {
+	ROWS_32(VR), { "vscr", 512, 16 }, { "vrsave", 528, 4 },
 };
+static const struct reg_place vsx_regs[] = { ROWS_32(VS_H) };
+
+/*
+ * gdb/features/rs6000/power64-core.xml, power-fpu.xml, power64-linux.xml, power-altivec.xml,
+ * power-vsx.xml; 64-Bit ELF V2 ABI Specification, "DWARF Definition": as in .eh_frame. (gcc has
+ * other numbers in .debug_info: 64 and from 100 on.)
+ */
+#define N_R(n) { "r" #n, n, n }
+#define N_F(n) { "f" #n, 32 + (n), 32 + (n) }
+#define N_VR(n) { "vr" #n, 73 + (n), 77 + (n) }
+#define N_VS_H(n) { "vs" #n "h", 107 + (n), -1 }
+
+static const struct reg_number numbers[] = {
+	ROWS_32(N_R), ROWS_32(N_F), { "pc", 64, -1 }, { "msr", 65, -1 }, { "cr", 66, -1 },
+	{ "lr", 67, 65 }, { "ctr", 68, 66 }, { "xer", 69, 76 }, { "fpscr", 70, -1 },
+	{ "orig_r3", 71, -1 }, { "trap", 72, -1 }, ROWS_32(N_VR), { "vscr", 105, 110 },
+	{ "vrsave", 106, 109 }, ROWS_32(N_VS_H),
+};
+
+/* The owner is CORE in QEMU's notes. */
+#define NOTES_OF(owner) \
+	{ owner, NT_PPC_VMX, 532, -1, REGS_OF(vmx_regs), NOTE_EXTRA }, \
+	{ owner, NT_PPC_VSX, 256, -1, REGS_OF(vsx_regs), NOTE_EXTRA }
+
+static const struct note_layout notes[] = {
+	{ "CORE", NT_PRSTATUS_TYPE, 504, 32, REGS_OF(prstatus_regs), NOTE_MADE },
+	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 40, -1, REGS_OF(control_regs), NOTE_MADE },
+	{ "CORE", NT_PRFPREG, 264, -1, REGS_OF(fp_regs), NOTE_EXTRA },
+	NOTES_OF("CORE"),
+	NOTES_OF("LINUX"),
+	{ .owner = NULL },
+};
+/* clang-format on */
 
 /* _switch (arch/powerpc/kernel/switch.S) makes a frame that ends with a struct pt_regs. */
 /* clang-format off */
@@ -579,6 +624,8 @@ static bool ppc64_is_little(const struct dump *d, const struct kernel *k)
 		.align64 = 8,                                                            \
 		.paging = layouts,                                                       \
 		.notes = notes,                                                          \
+		.numbers = numbers,                                                      \
+		.nr_numbers = ARRAY_SIZE(numbers),                                       \
 		.sp = "r1",                                                              \
 		.pc = "pc",                                                              \
 		.tasks = tasks,                    \

@@ -123,10 +123,54 @@ static const struct reg_place control_regs[] = {
 	{ "sepc", 32, 8 }, { "scause", 40, 8 }, { "stval", 48, 8 }, { "priv", 56, 8 },
 };
 
+/* struct __riscv_d_ext_state (arch/riscv/include/uapi/asm/ptrace.h). */
+#define NT_PRFPREG 2
+/* clang-format off */
+#define F(name, index) { name, 8 * (index), 8 }
+
+static const struct reg_place fp_regs[] = {
+	F("ft0", 0), F("ft1", 1), F("ft2", 2), F("ft3", 3), F("ft4", 4), F("ft5", 5),
+	F("ft6", 6), F("ft7", 7), F("fs0", 8), F("fs1", 9), F("fa0", 10), F("fa1", 11),
+	F("fa2", 12), F("fa3", 13), F("fa4", 14), F("fa5", 15), F("fa6", 16), F("fa7", 17),
+	F("fs2", 18), F("fs3", 19), F("fs4", 20), F("fs5", 21), F("fs6", 22), F("fs7", 23),
+	F("fs8", 24), F("fs9", 25), F("fs10", 26), F("fs11", 27), F("ft8", 28), F("ft9", 29),
+	F("ft10", 30), F("ft11", 31),
+	{ "fcsr", 256, 4 },
+};
+
+/*
+ * gdb/features/riscv/64bit-cpu.xml, 64bit-fpu.xml; RISC-V ELF psABI, "DWARF Register Numbers": CSRs
+ * are at 4096 plus their own number.
+ */
+#define N_X(name, index) { name, index, index }
+#define N_F(name, index) { name, 33 + (index), 32 + (index) }
+#define N_CSR(name, csr) { name, -1, 4096 + (csr) }
+
+static const struct reg_number numbers[] = {
+	N_X("zero", 0), N_X("ra", 1), N_X("sp", 2), N_X("gp", 3), N_X("tp", 4), N_X("t0", 5),
+	N_X("t1", 6), N_X("t2", 7), N_X("fp", 8), N_X("s1", 9), N_X("a0", 10), N_X("a1", 11),
+	N_X("a2", 12), N_X("a3", 13), N_X("a4", 14), N_X("a5", 15), N_X("a6", 16), N_X("a7", 17),
+	N_X("s2", 18), N_X("s3", 19), N_X("s4", 20), N_X("s5", 21), N_X("s6", 22), N_X("s7", 23),
+	N_X("s8", 24), N_X("s9", 25), N_X("s10", 26), N_X("s11", 27), N_X("t3", 28), N_X("t4", 29),
+	N_X("t5", 30), N_X("t6", 31),
+	{ "pc", 32, -1 },
+	N_F("ft0", 0), N_F("ft1", 1), N_F("ft2", 2), N_F("ft3", 3), N_F("ft4", 4), N_F("ft5", 5),
+	N_F("ft6", 6), N_F("ft7", 7), N_F("fs0", 8), N_F("fs1", 9), N_F("fa0", 10), N_F("fa1", 11),
+	N_F("fa2", 12), N_F("fa3", 13), N_F("fa4", 14), N_F("fa5", 15), N_F("fa6", 16), N_F("fa7", 17),
+	N_F("fs2", 18), N_F("fs3", 19), N_F("fs4", 20), N_F("fs5", 21), N_F("fs6", 22), N_F("fs7", 23),
+	N_F("fs8", 24), N_F("fs9", 25), N_F("fs10", 26), N_F("fs11", 27), N_F("ft8", 28), N_F("ft9", 29),
+	N_F("ft10", 30), N_F("ft11", 31),
+	{ "fcsr", 68, 4096 + 3 }, N_CSR("sstatus", 0x100), N_CSR("stvec", 0x105),
+	N_CSR("sscratch", 0x140), N_CSR("sepc", 0x141), N_CSR("scause", 0x142),
+	N_CSR("stval", 0x143), N_CSR("satp", 0x180),
+};
+/* clang-format on */
+
 static const struct note_layout notes[] = {
-	{ "CORE", NT_PRSTATUS_TYPE, 376, 32, prstatus_regs, ARRAY_SIZE(prstatus_regs), true },
-	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 64, -1, control_regs, ARRAY_SIZE(control_regs), true },
-	{ NULL, 0, 0, 0, NULL, 0, false },
+	{ "CORE", NT_PRSTATUS_TYPE, 376, 32, REGS_OF(prstatus_regs), NOTE_MADE },
+	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 64, -1, REGS_OF(control_regs), NOTE_MADE },
+	{ "CORE", NT_PRFPREG, 260, -1, REGS_OF(fp_regs), NOTE_EXTRA },
+	{ .owner = NULL },
 };
 
 /* struct thread_struct (arch/riscv/include/asm/processor.h); user mode: struct pt_regs. */
@@ -197,6 +241,13 @@ static const struct task_layout user[] = {
 
 /* ---- which table ---- */
 
+static const struct arch_fact facts[] = {
+	{ "phys-base", "NUMBER(phys_ram_base)", 4096, 0, (1ULL << 56) - 1 },
+	{ "kaslr-offset", "KERNELOFFSET", IMAGE_ALIGN, 0, 1ULL << 31 },
+	{ "page-offset", "NUMBER(PAGE_OFFSET)", IMAGE_ALIGN, 1ULL << 63, UINT64_MAX },
+	{ NULL, NULL, 0, 0, 0 },
+};
+
 /* Where swapper_pg_dir at SWAPPER is in physical memory; 0: not known. */
 static uint64_t find_root(const struct dump *d, const struct kernel *k, uint64_t swapper)
 {
@@ -220,7 +271,8 @@ static bool choose(const struct dump *d, const struct kernel *k, uint64_t swappe
 	size_t i;
 
 	for (i = 0; layouts[i]; i++) {
-		if (bits && layouts[i]->va_bits != bits)
+		if (xlat_layout_forced(x) ? !xlat_allows(x, layouts[i])
+					  : bits && layouts[i]->va_bits != bits)
 			continue;
 		x->paging = layouts[i];
 		x->root = root;
@@ -232,6 +284,29 @@ static bool choose(const struct dump *d, const struct kernel *k, uint64_t swappe
 	}
 	x->paging = first;
 	x->root = root;
+	return false;
+}
+
+/* Of a table that cannot be read: was there ever memory? */
+static bool table_is_memory(const struct dump *d, uint64_t root)
+{
+	return dump_page_state(d, SPACE_PHYS, root >> dump_page_shift(d)) != PAGE_ABSENT;
+}
+
+/* KASLR put the image elsewhere than VMCOREINFO says, but behind KERNEL_LINK_ADDR (v6.6). */
+static bool find_moved(const struct dump *d, uint64_t swapper, struct xlat *x)
+{
+	uint64_t vaddr;
+	size_t i;
+
+	for (i = 0; swapper >= LINK_ADDR && layouts[i]; i++) {
+		x->paging = layouts[i];
+		if (!xlat_allows(x, x->paging) ||
+		    !xlat_find_moved(x, d, swapper, IMAGE_ALIGN, LINK_ADDR, UINT64_MAX, &vaddr))
+			continue;
+		x->symbol_shift = vaddr - swapper;
+		return true;
+	}
 	return false;
 }
 
@@ -276,6 +351,7 @@ static bool use_registers(const struct dump *d, struct xlat *x)
 static int riscv64_setup(const struct dump *d, const struct kernel *k, struct xlat *x,
 			 struct err *e)
 {
+	const struct paging *paging;
 	uint64_t swapper, root;
 	bool lost;
 
@@ -292,6 +368,12 @@ static int riscv64_setup(const struct dump *d, const struct kernel *k, struct xl
 		return 0;
 	lost = root && x->paging && kernel_or(k, FACT_NUMBER, "VA_BITS", 0) &&
 	       xlat_lost(x, d, swapper);
+	paging = x->paging;
+	if (!(lost && table_is_memory(d, root)) &&
+	    find_moved(d, swapper, x))
+		return 0;
+	x->paging = paging;
+	x->root = root;
 	if (add_windows(k, swapper, root, x, e))
 		return -1;
 	/*
@@ -317,7 +399,10 @@ const struct arch riscv64_arch = {
 	.page_shift = 12,
 	.align64 = 8,
 	.paging = layouts,
+	.facts = facts,
 	.notes = notes,
+	.numbers = numbers,
+	.nr_numbers = ARRAY_SIZE(numbers),
 	.sp = "sp",
 	.pc = "pc",
 	.tasks = tasks,

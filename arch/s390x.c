@@ -120,6 +120,9 @@ static const struct paging *const layouts[] = {
 #define NT_S390_TODPREG 0x303
 #define NT_S390_CTRS 0x304
 #define NT_S390_PREFIX 0x305
+#define NT_S390_VXRS_LOW 0x309
+#define NT_S390_VXRS_HIGH 0x30a
+#define NT_S390_GS_CB 0x30b
 
 /* struct elf_prstatus: pr_reg, a s390_regs (arch/s390/include/uapi/asm/ptrace.h), is at 112. */
 #define PSW 112
@@ -139,37 +142,109 @@ static const struct paging *const layouts[] = {
 	{                              \
 		"f" #n, 8 + 8 * (n), 8 \
 	}
-#define SIXTEEN(R)                                                                              \
-	R(0), R(1), R(2), R(3), R(4), R(5), R(6), R(7), R(8), R(9), R(10), R(11), R(12), R(13), \
-		R(14), R(15)
-
 static const struct reg_place prstatus_regs[] = {
-	{ "pswm", PSW, 8 }, { "pswa", PSW + 8, 8 },	 SIXTEEN(GPR),
-	SIXTEEN(ACR),	    { "orig_r2", PSW + 208, 8 },
+	{ "pswm", PSW, 8 }, { "pswa", PSW + 8, 8 },	 ROWS_16(GPR),
+	ROWS_16(ACR),	    { "orig_r2", PSW + 208, 8 },
 };
-static const struct reg_place fp_regs[] = { { "fpc", 0, 4 }, SIXTEEN(FPR) };
-static const struct reg_place control_regs[] = { SIXTEEN(CR) };
+static const struct reg_place fp_regs[] = { { "fpc", 0, 4 }, ROWS_16(FPR) };
+static const struct reg_place control_regs[] = { ROWS_16(CR) };
 static const struct reg_place prefix_reg[] = { { "prefix", 0, 4 } };
 static const struct reg_place timer_reg[] = { { "timer", 0, 8 } };
 static const struct reg_place todcmp_reg[] = { { "todcmp", 0, 8 } };
 /* The kernel's note is 8 bytes long, with the register in the first 4. */
 static const struct reg_place todpreg_reg[] = { { "todpreg", 0, 4 } };
 
-/* The owner is LINUX in QEMU's notes and those of newer kernels. */
 /* clang-format off */
-#define NOTES_OF(owner, made) \
-	{ owner, NT_S390_PREFIX, 4, -1, prefix_reg, 1, made }, \
-	{ owner, NT_S390_CTRS, 128, -1, control_regs, ARRAY_SIZE(control_regs), made }, \
-	{ owner, NT_S390_TIMER, 8, -1, timer_reg, 1, made }, \
-	{ owner, NT_S390_TODCMP, 8, -1, todcmp_reg, 1, made }, \
-	{ owner, NT_S390_TODPREG, 4, -1, todpreg_reg, 1, made }
+/* Vectors: v0 to v15 are f0 to f15 and these. */
+#define V_LOW(n) { "v" #n "l", 8 * (n), 8 }
+#define V_HIGH(n) { "v" #n, 16 * ((n) - 16), 16 }
+#define ROWS_FROM_16(R) \
+	R(16), R(17), R(18), R(19), R(20), R(21), R(22), R(23), R(24), R(25), R(26), R(27), \
+	R(28), R(29), R(30), R(31)
+
+static const struct reg_place vector_low[] = { ROWS_16(V_LOW) };
+static const struct reg_place vector_high[] = { ROWS_FROM_16(V_HIGH) };
+/* Guarded storage: struct gs_cb (arch/s390/include/uapi/asm/guarded_storage.h). */
+static const struct reg_place guarded_storage[] = {
+	{ "gsd", 8, 8 }, { "gssm", 16, 8 }, { "gsepla", 24, 8 },
+};
+
+/* The owner is LINUX in QEMU's notes and those of newer kernels. */
+#define NOTES_OF(owner, flags) \
+	{ owner, NT_S390_PREFIX, 4, -1, prefix_reg, 1, flags }, \
+	{ owner, NT_S390_CTRS, 128, -1, REGS_OF(control_regs), flags }, \
+	{ owner, NT_S390_TIMER, 8, -1, timer_reg, 1, flags }, \
+	{ owner, NT_S390_TODCMP, 8, -1, todcmp_reg, 1, flags }, \
+	{ owner, NT_S390_TODPREG, 4, -1, todpreg_reg, 1, flags }
 
 static const struct note_layout notes[] = {
-	{ "CORE", NT_PRSTATUS_TYPE, 336, 32, prstatus_regs, ARRAY_SIZE(prstatus_regs), true },
-	{ "CORE", NT_FPREGSET, 136, -1, fp_regs, ARRAY_SIZE(fp_regs), true },
-	NOTES_OF("LINUX", true),
-	NOTES_OF("CORE", false),
-	{ NULL, 0, 0, 0, NULL, 0, false },
+	{ "CORE", NT_PRSTATUS_TYPE, 336, 32, REGS_OF(prstatus_regs), NOTE_MADE },
+	{ "CORE", NT_FPREGSET, 136, -1, REGS_OF(fp_regs), NOTE_MADE | NOTE_EXTRA },
+	NOTES_OF("LINUX", NOTE_MADE),
+	NOTES_OF("CORE", 0),
+	{ "LINUX", NT_S390_VXRS_LOW, 128, -1, REGS_OF(vector_low), NOTE_MADE | NOTE_EXTRA },
+	{ "LINUX", NT_S390_VXRS_HIGH, 256, -1, REGS_OF(vector_high), NOTE_MADE | NOTE_EXTRA },
+	{ "LINUX", NT_S390_GS_CB, 32, -1, REGS_OF(guarded_storage), NOTE_EXTRA },
+	{ .owner = NULL },
+};
+
+/*
+ * What a CPU stores in its prefix area when it is told to (SIGP store status): struct lowcore,
+ * fpregs_save_area and what follows; vectors are where mcesad points (arch/s390/include/asm/
+ * lowcore.h, nmi.h MCESA_ORIGIN_MASK).
+ */
+#define SAVE_AREA 0x1200u
+#define SAVE_SIZE 0x200u
+#define MCESAD 0x11b0u
+#define MCESA_ORIGIN (~0x3ffULL)
+#define VECTORS_SIZE 512u
+#define SAVED(at) ((at) - SAVE_AREA)
+#define SAVED_FPR(n) { "f" #n, 8 * (n), 8 }
+#define SAVED_GPR(n) { "r" #n, SAVED(0x1280) + 8 * (n), 8 }
+#define SAVED_ACR(n) { "acr" #n, SAVED(0x1340) + 4 * (n), 4 }
+#define SAVED_CR(n) { "cr" #n, SAVED(0x1380) + 8 * (n), 8 }
+#define SAVED_V_LOW(n) { "v" #n "l", 16 * (n) + 8, 8 }
+#define SAVED_V(n) { "v" #n, 16 * (n), 16 }
+
+static const struct reg_place saved_regs[] = {
+	{ "pswm", SAVED(0x1300), 8 }, { "pswa", SAVED(0x1308), 8 },
+	ROWS_16(SAVED_GPR), ROWS_16(SAVED_ACR),
+	{ "prefix", SAVED(0x1318), 4 },
+	ROWS_16(SAVED_CR),
+	{ "timer", SAVED(0x1328), 8 }, { "todcmp", SAVED(0x1330), 8 }, { "todpreg", SAVED(0x1324), 4 },
+};
+static const struct reg_place saved_fp[] = { { "fpc", SAVED(0x131c), 4 }, ROWS_16(SAVED_FPR) };
+static const struct reg_place saved_vectors[] = { ROWS_16(SAVED_V_LOW), ROWS_FROM_16(SAVED_V) };
+
+static const struct save_layout saved[] = {
+	{ REGS_OF(saved_regs), SAVE_AREA, SAVE_SIZE, 0, 0, false },
+	{ REGS_OF(saved_fp), SAVE_AREA, SAVE_SIZE, 0, 0, true },
+	{ REGS_OF(saved_vectors), 0, VECTORS_SIZE, MCESAD, MCESA_ORIGIN, true },
+	{ .regs = NULL },
+};
+
+/*
+ * gdb/features/s390x-gs-linux64.xml, where what is missing here are last_break, system_call and the
+ * registers of transactions; DWARF: ELF Application Binary Interface, s390x Supplement, 1.6, "DWARF
+ * Register Number Mapping". A floating point register and its vector have one number.
+ */
+#define N_GPR(n) { "r" #n, 2 + (n), (n) }
+#define N_ACR(n) { "acr" #n, 18 + (n), 48 + (n) }
+#define N_CR(n) { "cr" #n, -1, 32 + (n) }
+#define N_V_LOW(n) { "v" #n "l", 74 + (n), -1 }
+#define N_F(n, dwarf) { "f" #n, 35 + (n), dwarf }
+#define N_V(n, dwarf) { "v" #n, 74 + (n), dwarf }
+
+static const struct reg_number numbers[] = {
+	{ "pswm", 0, 64 }, { "pswa", 1, 65 }, ROWS_16(N_GPR), ROWS_16(N_ACR), { "fpc", 34, -1 },
+	N_F(0, 16), N_F(2, 17), N_F(4, 18), N_F(6, 19), N_F(1, 20), N_F(3, 21), N_F(5, 22),
+	N_F(7, 23), N_F(8, 24), N_F(10, 25), N_F(12, 26), N_F(14, 27), N_F(9, 28), N_F(11, 29),
+	N_F(13, 30), N_F(15, 31),
+	{ "orig_r2", 51, -1 }, ROWS_16(N_CR), ROWS_16(N_V_LOW),
+	N_V(16, 68), N_V(18, 69), N_V(20, 70), N_V(22, 71), N_V(17, 72), N_V(19, 73), N_V(21, 74),
+	N_V(23, 75), N_V(24, 76), N_V(26, 77), N_V(28, 78), N_V(30, 79), N_V(25, 80), N_V(27, 81),
+	N_V(29, 82), N_V(31, 83),
+	{ "gsd", 106, -1 }, { "gssm", 107, -1 }, { "gsepla", 108, -1 },
 };
 /* clang-format on */
 
@@ -199,6 +274,13 @@ static const struct task_layout tasks[] = {
 };
 
 /* ---- where the kernel lies ---- */
+
+static const struct arch_fact facts[] = {
+	{ "phys-base", "KERNELOFFPHYS", 4096, 0, 1ULL << 53 },
+	{ "kaslr-offset", "KERNELOFFSET", 4096, 0, UINT64_MAX },
+	{ "page-offset", "IDENTITYBASE", 1ULL << 31, 0, UINT64_MAX },
+	{ NULL, NULL, 0, 0, 0 },
+};
 
 #define LOWCORE_SIZE 0x2000ULL
 #define LOWCORE_OS_INFO 0xe18ULL
@@ -411,7 +493,11 @@ const struct arch s390x_arch = {
 	.page_shift = 12,
 	.align64 = 8,
 	.paging = layouts,
+	.facts = facts,
 	.notes = notes,
+	.saved = saved,
+	.numbers = numbers,
+	.nr_numbers = ARRAY_SIZE(numbers),
 	.sp = "r15",
 	.pc = "pswa",
 	.tasks = tasks,

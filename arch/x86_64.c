@@ -5,6 +5,7 @@
  * Sources: arch/x86/include/asm/pgtable_64_types.h, page_64_types.h,
  * arch/x86/kernel/machine_kexec_64.c (arch_crash_save_vmcoreinfo), Intel SDM 3A 4.5.
  */
+#include <inttypes.h>
 #include <stddef.h>
 
 #include "archs.h"
@@ -12,7 +13,9 @@
 #include "note.h"
 
 #define EM_X86_64 62
+#define DIRECT_FIRST 0xff00000000000000ULL /* the lowest kernel address of 5 levels */
 #define KERNEL_MAP 0xffffffff80000000ULL /* __START_KERNEL_map */
+#define IMAGE_ALIGN (2ULL << 20)	 /* MIN_KERNEL_ALIGN, in both kinds of address */
 #define KERNEL_IMAGE_SIZE (1ULL << 30)	 /* at most; NUMBER(KERNEL_IMAGE_SIZE) since v5.1 */
 
 #define ENTRY_PRESENT 1ULL
@@ -62,6 +65,12 @@ static const struct paging five_levels = {
 
 static const struct paging *const layouts[] = { &four_levels, &five_levels, NULL };
 
+static const struct arch_fact facts[] = {
+	{ "phys-base", "NUMBER(phys_base)", 2 << 20, 0, UINT64_MAX }, /* below 0: a wrap */
+	{ "kaslr-offset", "KERNELOFFSET", 2 << 20, 0, 1 << 30 },
+	{ NULL, NULL, 0, 0, 0 },
+};
+
 /*
  * struct user_regs_struct inside struct elf_prstatus (include/uapi/linux/elfcore.h): pr_reg is at
  * 112.
@@ -88,6 +97,7 @@ static const struct reg_place qemu_regs[] = {
 	{ "cr2", 408, 8 },
 	{ "cr3", 416, 8 },
 	{ "cr4", 424, 8 },
+	{ "k_gs_base", 432, 8 }, /* in newer ones: swapped with gs_base in user mode */
 };
 
 /* Our own note. */
@@ -96,11 +106,41 @@ static const struct reg_place control_regs[] = {
 	{ "dr1", 40, 8 }, { "dr2", 48, 8 }, { "dr3", 56, 8 }, { "dr6", 64, 8 }, { "dr7", 72, 8 },
 };
 
+/* struct fxregs_state (arch/x86/include/asm/fpu/types.h). */
+#define NT_PRFPREG 2
+/* clang-format off */
+#define ST(n) { "st" #n, 32 + 16 * (n), 10 }
+#define XMM(n) { "xmm" #n, 160 + 16 * (n), 16 }
+
+static const struct reg_place fp_regs[] = {
+	ROWS_8(ST), { "fctrl", 0, 2 }, { "fstat", 2, 2 }, { "fop", 6, 2 },
+	ROWS_16(XMM), { "mxcsr", 24, 4 },
+};
+
+/*
+ * gdb/features/i386/64bit-core.xml, 64bit-sse.xml, 64bit-linux.xml, 64bit-segments.xml; System V
+ * ABI, AMD64 Architecture Processor Supplement, "DWARF Register Number Mapping".
+ */
+#define N_R(n) { "r" #n, n, n }
+#define N_ST(n) { "st" #n, 24 + (n), 33 + (n) }
+#define N_XMM(n) { "xmm" #n, 40 + (n), 17 + (n) }
+
+static const struct reg_number numbers[] = {
+	{ "rax", 0, 0 }, { "rbx", 1, 3 }, { "rcx", 2, 2 }, { "rdx", 3, 1 }, { "rsi", 4, 4 },
+	{ "rdi", 5, 5 }, { "rbp", 6, 6 }, { "rsp", 7, 7 }, N_R(8), N_R(9), N_R(10), N_R(11),
+	N_R(12), N_R(13), N_R(14), N_R(15), { "rip", 16, 16 }, { "eflags", 17, 49 },
+	{ "cs", 18, 51 }, { "ss", 19, 52 }, { "ds", 20, 53 }, { "es", 21, 50 }, { "fs", 22, 54 },
+	{ "gs", 23, 55 }, ROWS_8(N_ST), { "fctrl", 32, 65 }, { "fstat", 33, 66 }, { "fop", 39, -1 },
+	ROWS_16(N_XMM), { "mxcsr", 56, 64 }, { "fs_base", 58, 58 }, { "gs_base", 59, 59 },
+};
+/* clang-format on */
+
 static const struct note_layout notes[] = {
-	{ "CORE", NT_PRSTATUS_TYPE, 336, 32, prstatus_regs, ARRAY_SIZE(prstatus_regs), true },
-	{ "QEMU", 0, 432, -1, qemu_regs, ARRAY_SIZE(qemu_regs), false },
-	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 80, -1, control_regs, ARRAY_SIZE(control_regs), true },
-	{ NULL, 0, 0, 0, NULL, 0, false },
+	{ "CORE", NT_PRSTATUS_TYPE, 336, 32, REGS_OF(prstatus_regs), NOTE_MADE },
+	{ "QEMU", 0, 432, -1, REGS_OF(qemu_regs), 0 },
+	{ TOOL_NOTE_OWNER, TOOL_NOTE_REGS, 80, -1, REGS_OF(control_regs), NOTE_MADE },
+	{ "CORE", NT_PRFPREG, 512, -1, REGS_OF(fp_regs), NOTE_EXTRA },
+	{ .owner = NULL },
 };
 
 /* struct inactive_task_frame (arch/x86/include/asm/switch_to.h), since 4.9; user mode: struct pt_regs. */
@@ -187,50 +227,166 @@ static bool find_root(const struct kernel *k, uint64_t *ret)
 	return false;
 }
 
-/*
- * 4 or 5 levels: VMCOREINFO says it since v4.17; where it does not, the one that maps the kernel.
- */
-static const struct paging *choose_levels(const struct dump *d, const struct kernel *k,
-					  struct xlat *x, uint64_t probe)
+/* Is P what is known of the levels? VMCOREINFO says it since v4.17. */
+static bool fits(const struct kernel *k, const struct xlat *x, const struct paging *p)
 {
 	uint64_t five;
 
-	if (kernel_fact(k, FACT_NUMBER, "pgtable_l5_enabled", &five))
-		return five ? &five_levels : &four_levels;
-	x->paging = &five_levels;
-	/* Does it map the kernel to where phys_base says? */
-	return xlat_maps(x, d, probe, probe - KERNEL_MAP + x->phys_base) ? &five_levels
-									  : &four_levels;
+	if (xlat_layout_forced(x))
+		return xlat_allows(x, p);
+	return !kernel_fact(k, FACT_NUMBER, "pgtable_l5_enabled", &five) ||
+	       (five != 0) == (p == &five_levels);
+}
+
+/* The layout by which the table at x->root maps itself, at address SYMBOL. */
+static bool choose_levels(const struct dump *d, const struct kernel *k, struct xlat *x,
+			  uint64_t symbol)
+{
+	size_t i;
+
+	for (i = 0; layouts[i]; i++) {
+		x->paging = layouts[i];
+		if (fits(k, x, layouts[i]) && xlat_maps(x, d, symbol, x->root))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * All of memory is looked through for the table, in steps that the image is aligned to: first for one
+ * at the address SYMBOL, then for one elsewhere in the image's part of the address space.
+ */
+static bool search(const struct dump *d, const struct kernel *k, struct xlat *x, uint64_t symbol)
+{
+	uint64_t vaddr = symbol;
+	size_t i;
+
+	for (i = 0; i < 2 * (ARRAY_SIZE(layouts) - 1); i++) {
+		x->paging = layouts[i / 2];
+		if (!fits(k, x, x->paging))
+			continue;
+		if (i % 2 == 0 ? !xlat_find_root(x, d, symbol, IMAGE_ALIGN)
+			       : !xlat_find_moved(x, d, symbol, IMAGE_ALIGN, KERNEL_MAP,
+						  KERNEL_MAP + KERNEL_IMAGE_SIZE - 1, &vaddr))
+			continue;
+		x->phys_base = x->root - (vaddr - KERNEL_MAP);
+		x->symbol_shift = vaddr - symbol;
+		return true;
+	}
+	return false;
+}
+
+/* ---- registers, where there is no VMCOREINFO ---- */
+
+#define CR3_ADDR 0x000ffffffffff000ULL
+#define CR4_LA57 (1ULL << 12)
+
+static int see_first(void *priv, const struct mapping *m)
+{
+	*(struct mapping *)priv = *m;
+	return 1;
+}
+
+/* The table of a CPU that is in the kernel: that of a process has all of the kernel, too. */
+static bool use_registers(const struct dump *d, struct xlat *x, bool based)
+{
+	struct mapping image = { .len = 0 };
+	struct xlat_visitor v = { .mapping = see_first, .priv = &image };
+	uint64_t rip, cr3, cr4;
+	struct reader r;
+	unsigned int i;
+
+	for (i = 0; i < d->nr_cpus && !image.len; i++) {
+		if (!cpu_reg(&d->cpus[i], "rip", &rip) || !(rip >> 63) ||
+		    !cpu_reg(&d->cpus[i], "cr3", &cr3) || !cpu_reg(&d->cpus[i], "cr4", &cr4))
+			continue;
+		x->root = cr3 & CR3_ADDR & ~x->clear_mask;
+		x->paging = cr4 & CR4_LA57 ? &five_levels : &four_levels;
+		reader_init(&r, (struct dump *)d);
+		xlat_walk(x, &r, KERNEL_MAP, KERNEL_MAP + KERNEL_IMAGE_SIZE - 1, 1u << 16, &v);
+		reader_fini(&r);
+	}
+	if (!image.len)
+		x->paging = NULL;
+	else if (!based)
+		x->phys_base = image.paddr - (image.vaddr - KERNEL_MAP);
+	return image.len != 0;
+}
+
+/* ---- setup ---- */
+
+static uint64_t image_size(const struct kernel *k)
+{
+	uint64_t size = kernel_or(k, FACT_NUMBER, "KERNEL_IMAGE_SIZE", KERNEL_IMAGE_SIZE);
+
+	return size && size <= KERNEL_IMAGE_SIZE ? size : KERNEL_IMAGE_SIZE;
+}
+
+/* Is it that the table at x->root cannot be had? Of memory that never was there that is no excuse. */
+static bool is_lost(const struct dump *d, const struct kernel *k, struct xlat *x, uint64_t symbol)
+{
+	x->paging = fits(k, x, &four_levels) ? &four_levels : &five_levels;
+	return dump_page_state(d, SPACE_PHYS, x->root >> dump_page_shift(d)) != PAGE_ABSENT &&
+	       xlat_lost(x, d, symbol);
+}
+
+/*
+ * The table is nowhere. Of a damaged dump the rest of it is of use still; else what is known without
+ * one: the image, and what PT_LOADs say of the direct map.
+ */
+static int do_without(const struct dump *d, const struct kernel *k, struct xlat *x, uint64_t symbol,
+		      bool based, struct err *e)
+{
+	uint64_t base = x->phys_base;
+
+	x->root = symbol - KERNEL_MAP + base;
+	if (based && is_lost(d, k, x, symbol))
+		return 0;
+	x->paging = NULL;
+	if (based && xlat_add_window(x, KERNEL_MAP, base, image_size(k), e))
+		return -1;
+	if (xlat_add_segments(x, d, DIRECT_FIRST, KERNEL_MAP, e))
+		return -1;
+	if (based)
+		return err_set(e, ERR_MISSING,
+			       "there is no kernel page table at 0x%" PRIx64
+			       ", where phys_base 0x%" PRIx64 " has it, nor anywhere else",
+			       x->root, base);
+	return err_set(e, ERR_MISSING,
+		       "phys_base is not known: no NUMBER(phys_base), no PT_LOAD of the kernel image, "
+		       "and no memory that looks like its page table");
 }
 
 static int x86_64_setup(const struct dump *d, const struct kernel *k, struct xlat *x, struct err *e)
 {
-	uint64_t root;
+	uint64_t symbol, base;
+	bool based;
 
-	x->paging = NULL;
 	x->clear_mask = kernel_or(k, FACT_NUMBER, "sme_mask", 0);
-	if (!find_phys_base(d, k, &x->phys_base)) {
-		x->phys_base = 0;
-		return err_set(
-			e, ERR_MISSING,
-			"phys_base is not known: no NUMBER(phys_base) and no PT_LOAD of the kernel image");
-	}
-	if (!find_root(k, &root))
+	based = find_phys_base(d, k, &x->phys_base);
+	base = x->phys_base;
+	if (!find_root(k, &symbol)) {
+		if (use_registers(d, x, based))
+			return 0;
 		return err_set(e, ERR_MISSING,
-			       "the kernel page table is not known: no SYMBOL(swapper_pg_dir)");
-	x->root = root - KERNEL_MAP + x->phys_base;
-	x->paging = choose_levels(d, k, x, root);
-	return 0;
+			       "the kernel page table is not known: no SYMBOL(swapper_pg_dir), and no "
+			       "CPU in the kernel that tells");
+	}
+	x->root = symbol - KERNEL_MAP + base;
+	if (based && choose_levels(d, k, x, symbol))
+		return 0;
+	if (!(based && is_lost(d, k, x, symbol)) && search(d, k, x, symbol))
+		return 0;
+	x->phys_base = base;
+	return do_without(d, k, x, symbol, based, e);
 }
 
 static bool x86_64_image_range(const struct xlat *x, const struct kernel *k, uint64_t *start,
 			       uint64_t *end)
 {
-	uint64_t size = kernel_or(k, FACT_NUMBER, "KERNEL_IMAGE_SIZE", KERNEL_IMAGE_SIZE);
-
 	(void)x;
 	*start = KERNEL_MAP;
-	*end = KERNEL_MAP + (size && size <= KERNEL_IMAGE_SIZE ? size : KERNEL_IMAGE_SIZE);
+	*end = KERNEL_MAP + image_size(k);
 	return true;
 }
 
@@ -242,7 +398,10 @@ const struct arch x86_64_arch = {
 	.word = 8,
 	.page_shift = 12,
 	.paging = layouts,
+	.facts = facts,
 	.notes = notes,
+	.numbers = numbers,
+	.nr_numbers = ARRAY_SIZE(numbers),
 	.sp = "rsp",
 	.pc = "rip",
 	.tasks = tasks,

@@ -5,7 +5,7 @@ _dumptool()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local command=${COMP_WORDS[0]##*/} kind=$prev options='' i
-	local input='--arch --page-size --vmcoreinfo --spool-dir --spool-limit'
+	local input='--arch --page-size --assume --vmcoreinfo --spool-dir --spool-limit'
 	local codec='--compress -c -l -p -z'
 
 	# --name=value is three words here.
@@ -118,6 +118,7 @@ _dumptool()
 	--format) i='kdump elf raw flattened' ;;
 	--arch) i='x86_64 i686 aarch64 aarch64_be armv7l ppc ppc64 ppc64le s390x riscv64 loongarch64 mips mipsel mipseb mips64 mips64el mips64eb openrisc sparc64 ia64 alpha' ;;
 	--page-size) i='4K 8K 16K 64K' ;;
+	--assume) i='arch= page-size= word= byte-order= layout= va-bits= levels= page-table= phys-base= kaslr-offset= page-offset=' ;;
 	--spool-dir)
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		compopt -o filenames 2>/dev/null

@@ -4,10 +4,13 @@
  * the library does not survive, and the list of pages of an LKCD dump. It makes one, but does not
  * show it, and takes the end of the file for the end of the pages.
  *
+ * Neither does it show the registers of an S390DUMP, nor where they are.
+ *
  * Sources: LKCD <linux/dump.h>, dump_header and dump_page; lkcdutils; gabi; libkdumpfile lkcd.c,
- * elfdump.c.
+ * elfdump.c; s390-tools include/dump/s390_dump.h, zdump/dfi_s390.c.
  */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bytes.h"
@@ -138,4 +141,36 @@ int lkcd_list(struct source *s, enum byte_order order, uint64_t page_size,
 			return err_add(e, "offset 0x%" PRIx64, off);
 		off += sizeof(raw) + size;
 	}
+}
+
+/* ---- S390DUMP ---- */
+
+#define S390_MAGIC 0xa8190173618f23fdULL
+#define S390_HEADER 4096u
+#define S390_CPU_COUNT 0x5du /* 2 bytes; of those in the vector */
+#define S390_LOWCORES 0x800u /* absolute addresses of the CPUs' prefix areas, 4 bytes each */
+#define S390_MAX_CPUS 512u
+
+int s390dump_list_cpus(struct source *s, uint64_t **ret, unsigned int *nr, struct err *e)
+{
+	struct err ignored = ERR_INIT;
+	uint8_t raw[S390_HEADER];
+	unsigned int i, count;
+
+	*ret = NULL;
+	*nr = 0;
+	if (source_read(s, 0, raw, sizeof(raw), &ignored) || load_u64(raw, ORDER_BE) != S390_MAGIC)
+		return 0;
+	count = load_u16(raw + S390_CPU_COUNT, ORDER_BE);
+	count = count < S390_MAX_CPUS ? count : S390_MAX_CPUS;
+	*ret = calloc(count + 1, sizeof(**ret));
+	if (!*ret)
+		return err_set(e, ERR_NOMEM, "no memory for %u CPUs", count);
+	for (i = 0; i < count; i++) {
+		uint32_t lowcore = load_u32(raw + S390_LOWCORES + 4 * i, ORDER_BE);
+
+		if (lowcore)
+			(*ret)[(*nr)++] = lowcore;
+	}
+	return 0;
 }

@@ -21,4 +21,11 @@ int lastresort_check(struct source *s, struct err *e);
 int lkcd_list(struct source *s, enum byte_order order, uint64_t page_size,
 	      int (*found)(void *priv, uint64_t pfn, struct err *e), void *priv, struct err *e);
 
+/*
+ * Where in memory the CPUs of an S390DUMP stored their registers: *RET, *NR of them, freed with
+ * free(); none where S is another dump, or one that does not tell. ERR_NOMEM; a header that cannot
+ * be read tells nothing.
+ */
+int s390dump_list_cpus(struct source *s, uint64_t **ret, unsigned int *nr, struct err *e);
+
 #endif

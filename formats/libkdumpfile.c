@@ -579,19 +579,21 @@ static const char *reg_name(struct lastresort *x, const char *name)
 static void read_regs(struct lastresort *x, uint64_t cpu, struct cpu *ret)
 {
 	kdump_attr_iter_t it;
+	unsigned int nr = 0;
 	char dir[48];
 
 	snprintf(dir, sizeof(dir), "cpu.%" PRIu64 ".reg", cpu);
 	if (kdump_attr_iter_start(x->ctx, dir, &it) != KDUMP_OK)
 		return;
-	while (it.key && ret->nr_regs < CPU_MAX_REGS) {
+	while (it.key && nr++ < CPU_MAX_REGS) {
 		const char *name = reg_name(x, it.key);
 		kdump_attr_t value;
 
 		if (name && kdump_attr_ref_get(x->ctx, &it.pos, &value) == KDUMP_OK &&
 		    value.type == KDUMP_NUMBER)
-			ret->regs[ret->nr_regs++] =
-				(struct reg){ .name = name, .width = 8, .value = value.val.number };
+			cpu_add_reg(ret, &(struct reg){ .name = name,
+							.width = 8,
+							.value = value.val.number });
 		if (kdump_attr_iter_next(x->ctx, &it) != KDUMP_OK)
 			break;
 	}
@@ -714,7 +716,8 @@ static int libkdumpfile_open(struct dump *d, struct err *e)
 	if (get_number(x, KDUMP_ATTR_NUM_CPUS, &nr_cpus))
 		nr_cpus = MIN(nr_cpus, MAX_CPUS);
 	return read_notes(d, x, nr_cpus, e) || read_eraseinfo(d, x, e) ||
-			       read_cpus(d, x, nr_cpus, e)
+			       read_cpus(d, x, nr_cpus, e) ||
+			       s390dump_list_cpus(d->source, &d->saved, &d->nr_saved, e)
 		       ? -1
 		       : 0;
 }

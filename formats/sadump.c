@@ -154,11 +154,12 @@ static void read_regs(struct cpu *cpu, const uint8_t *state, bool wide)
 		else if (!wide && name[0] == 'r')
 			name = strcmp(name, "rip") ? NULL : "eip";
 		if (name)
-			cpu->regs[cpu->nr_regs++] = (struct reg){
-				.name = name,
-				.width = width,
-				.value = load_uint(state + state_regs[i].off, width, ORDER_LE),
-			};
+			cpu_add_reg(cpu, &(struct reg){
+						 .name = name,
+						 .width = width,
+						 .value = load_uint(state + state_regs[i].off,
+								    width, ORDER_LE),
+					 });
 	}
 }
 

@@ -30,7 +30,47 @@ struct note_layout {
 	int16_t pid_off;   /* of a 4-byte pid, or -1 */
 	const struct reg_place *regs;
 	unsigned int nr_regs;
-	bool made; /* by lib/cpunotes.h, for a dump that has these registers in no note */
+	uint8_t flags; /* NOTE_ */
+};
+
+/* Made by lib/cpunotes.h, for a dump that has these registers in no note. */
+#define NOTE_MADE 1u
+/* Floating point, vectors: told to who asks for all registers. */
+#define NOTE_EXTRA 2u
+
+/* For rows: a table and how long it is. */
+#define REGS_OF(table) table, ARRAY_SIZE(table)
+
+#define SAVE_MAX_SIZE 1024u
+
+/*
+ * Registers that a CPU stored in memory, where the format tells its address (struct dump.saved):
+ * SIZE bytes at START behind that address, or behind another one that stands at POINTER_OFF there
+ * (8 bytes, 0: nothing was stored).
+ */
+struct save_layout {
+	const struct reg_place *regs; /* offsets from START; NULL ends an array */
+	unsigned int nr_regs;
+	uint16_t start, size; /* at most SAVE_MAX_SIZE */
+	uint16_t pointer_off; /* 0: no pointer */
+	uint64_t pointer_mask;
+	bool extra;
+};
+
+/* What others call a register; -1: they have no number for it. */
+struct reg_number {
+	const char *name; /* as in reg_place */
+	int16_t gdb;	  /* place in gdb's target description of Linux: "Rmt Nr", order of 'g' */
+	int16_t dwarf;	  /* by the psABI of the architecture: .debug_frame, .eh_frame */
+};
+
+/*
+ * How VMCOREINFO calls what the user may know better. KEY is that of tools/assume.c, "phys-base"; LINE
+ * the fact, NUMBER(x), or a key whose value is hexadecimal. Values are multiples of ALIGN in [MIN, MAX].
+ */
+struct arch_fact {
+	const char *key, *line;
+	uint64_t align, min, max;
 };
 
 /* Where a register of a task that does not run was saved. */
@@ -78,8 +118,18 @@ struct arch {
 	 * translated.
 	 */
 	const struct paging *const *paging;
+	/*
+	 * What setup() takes from the user, NULL key last: VMCOREINFO of that kernel need not have it,
+	 * setup() asks for it as for any fact. NULL: nothing.
+	 */
+	const struct arch_fact *facts;
 	/* Notes with registers, NULL owner last. NULL: not known. */
 	const struct note_layout *notes;
+	/* What CPUs store in memory. NULL: nothing, or not known. */
+	const struct save_layout *saved;
+	/* gdb's and DWARF's numbers of registers, in any order: see arch_reg_by_name(). */
+	const struct reg_number *numbers;
+	unsigned int nr_numbers;
 	/* Name of the stack pointer and of the instruction pointer in those notes. */
 	const char *sp, *pc;
 	/*
@@ -121,5 +171,9 @@ struct arch {
 	bool (*image_range)(const struct xlat *x, const struct kernel *k, uint64_t *start,
 			    uint64_t *end);
 };
+
+/* Numbers of a register by its name, or NULL; of the register with that DWARF number, or NULL. */
+const struct reg_number *arch_reg_by_name(const struct arch *a, const char *name);
+const struct reg_number *arch_reg_by_dwarf(const struct arch *a, unsigned int dwarf);
 
 #endif

@@ -94,3 +94,12 @@ void out_uint(struct bytes_out *o, uint64_t v, unsigned int size)
 		raw[o->order == ORDER_LE ? i : size - 1 - i] = (uint8_t)(v >> (8 * i));
 	out_bytes(o, raw, size);
 }
+
+void out_wide(struct bytes_out *o, uint64_t v, uint64_t high, unsigned int size)
+{
+	if (size > 8 && o->order == ORDER_BE)
+		out_uint(o, high, size - 8);
+	out_uint(o, v, size > 8 ? 8 : size);
+	if (size > 8 && o->order == ORDER_LE)
+		out_uint(o, high, size - 8);
+}

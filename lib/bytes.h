@@ -65,6 +65,19 @@ static inline uint64_t load_uint(const void *p, unsigned int size, enum byte_ord
 	}
 }
 
+/* A number of SIZE bytes: 1, 2, 4, 8, or one of these more than 8. Bits from 64 on go to *high. */
+static inline uint64_t load_wide(const void *p, unsigned int size, enum byte_order order,
+				 uint64_t *high)
+{
+	const uint8_t *b = p;
+
+	*high = 0;
+	if (size <= 8)
+		return load_uint(b, size, order);
+	*high = load_uint(order == ORDER_LE ? b + 8 : b, size - 8, order);
+	return load_u64(order == ORDER_LE ? b : b + size - 8, order);
+}
+
 struct bytes {
 	const uint8_t *data;
 	size_t size, pos;
@@ -119,5 +132,7 @@ void out_bytes(struct bytes_out *o, const void *p, size_t len);
 void out_zero(struct bytes_out *o, size_t len);
 /* The lowest SIZE bytes (1, 2, 4, 8) of V in the encoder's order. */
 void out_uint(struct bytes_out *o, uint64_t v, unsigned int size);
+/* The same for up to 16 bytes, of which HIGH is what is above 64 bits. */
+void out_wide(struct bytes_out *o, uint64_t v, uint64_t high, unsigned int size);
 
 #endif

@@ -8,57 +8,7 @@
 #include "cleanup.h"
 #include "guard.h"
 #include "scan.h"
-
-#define MAX_NODES 1024
-#define MAX_ZONES 8
-
-/* Sum of vm_stat[NR_FREE_PAGES] over the zones of one node. False when it cannot be read. */
-static bool node_free(const struct classify *c, struct reader *r, uint64_t pgdat, uint64_t *sum)
-{
-	const struct kernel *k = c->kernel;
-	uint64_t zones, zone_size, nr_zones_off, stat,
-		nr_free = kernel_or(k, FACT_NUMBER, "NR_FREE_PAGES", 0);
-	unsigned int word = c->dump->id.word, i;
-	struct err ignored = ERR_INIT;
-	uint64_t nr;
-
-	if (!kernel_fact(k, FACT_OFFSET, "pglist_data.node_zones", &zones) ||
-	    !kernel_fact(k, FACT_OFFSET, "pglist_data.nr_zones", &nr_zones_off) ||
-	    !kernel_fact(k, FACT_SIZE, "zone", &zone_size) ||
-	    !kernel_fact(k, FACT_OFFSET, "zone.vm_stat", &stat) ||
-	    xlat_read_uint(c->xlat, r, pgdat + nr_zones_off, 4, &nr, &ignored) || nr > MAX_ZONES)
-		return false;
-	for (i = 0; i < nr; i++) {
-		uint64_t v, at = pgdat + zones + i * zone_size + stat + nr_free * word;
-
-		if (xlat_read_uint(c->xlat, r, at, word, &v, &ignored))
-			return false;
-		*sum += v;
-	}
-	return true;
-}
-
-/* Free pages by the kernel's own count; UINT64_MAX when it cannot be had. */
-static uint64_t zone_free_pages(const struct classify *c)
-{
-	unsigned int word = c->dump->id.word;
-	uint64_t array, nr = kernel_or(c->kernel, FACT_LENGTH, "node_data", 0), pgdat, sum = 0, i;
-	struct err ignored = ERR_INIT;
-	struct reader r;
-	bool any = false;
-
-	reader_init(&r, c->dump);
-	if (kernel_fact(c->kernel, FACT_SYMBOL, "contig_page_data", &pgdat))
-		any = node_free(c, &r, pgdat, &sum);
-	else if (kernel_fact(c->kernel, FACT_SYMBOL, "node_data", &array))
-		for (i = 0; i < MIN(nr, MAX_NODES); i++)
-			if (!xlat_read_uint(c->xlat, &r, array + i * word, word, &pgdat,
-					    &ignored) &&
-			    pgdat)
-				any = node_free(c, &r, pgdat, &sum) || any;
-	reader_fini(&r);
-	return any ? sum : UINT64_MAX;
-}
+#include "zones.h"
 
 /* Does the dump say that somebody left pages of that level bit out of it? */
 static bool already_without(const struct dump *d, int bit)
@@ -74,22 +24,24 @@ static bool already_without(const struct dump *d, int bit)
 static bool free_count_plausible(const struct classify *c)
 {
 	uint64_t found = c->dropped[KIND_FREE], told = c->zone_free;
+	const char *who = c->rules.by_lists ? "the free lists show" : "the memory map shows";
+	const char *why = c->rules.by_lists ? "they are" : "page types are";
 
 	if (told == UINT64_MAX || !(c->rules.level & LEVEL_FREE))
 		return true;
 	if (found > told + told / 8 + 8192) {
 		log_warn(c->log,
-			 "the memory map shows %" PRIu64 " free pages, the kernel counted %" PRIu64
-			 ": page types are not understood, free pages are kept",
-			 found, told);
+			 "%s %" PRIu64 " free pages, the kernel counted %" PRIu64
+			 ": %s not understood, free pages are kept",
+			 who, found, told, why);
 		return false;
 	}
 	/* Of a dump that was filtered before they are gone already. */
 	if (found < told / 2 && told > 8192 && !already_without(c->dump, LEVEL_FREE))
 		log_warn(c->log,
-			 "the memory map shows %" PRIu64 " free pages, the kernel counted %" PRIu64
-			 ": page types are not understood, the dump will be larger than it need be",
-			 found, told);
+			 "%s %" PRIu64 " free pages, the kernel counted %" PRIu64
+			 ": %s not understood, the dump will be larger than it need be",
+			 who, found, told, why);
 	return true;
 }
 
@@ -97,7 +49,9 @@ static int scan(struct classify *c, struct err *e)
 {
 	memset(c->dropped, 0, sizeof(c->dropped));
 	c->unjudged = c->heads = c->lone_heads = 0;
-	return scan_run(c, e);
+	if (scan_run(c, e))
+		return -1;
+	return c->rules.by_lists && (c->rules.level & LEVEL_FREE) ? zones_drop_free(c, e) : 0;
 }
 
 static void keep_everything(struct classify *c, const struct err *e)
@@ -112,7 +66,7 @@ static int scan_checked(struct classify *c, struct err *e)
 {
 	if (scan(c, e))
 		return -1;
-	c->zone_free = zone_free_pages(c);
+	c->zone_free = zones_free_pages(c);
 	if (!free_count_plausible(c)) {
 		c->rules.level &= ~LEVEL_FREE;
 		pfnset_fill(c->keep);

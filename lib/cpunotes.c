@@ -21,11 +21,10 @@ static bool has_note(const struct dump *d, const struct note_layout *layout)
 static bool has_register(const struct dump *d, const struct note_layout *layout)
 {
 	unsigned int i, k;
-	uint64_t value;
 
 	for (i = 0; i < d->nr_cpus; i++)
 		for (k = 0; k < layout->nr_regs; k++)
-			if (cpu_reg(&d->cpus[i], layout->regs[k].name, &value))
+			if (cpu_find_reg(&d->cpus[i], layout->regs[k].name))
 				return true;
 	return false;
 }
@@ -36,7 +35,7 @@ static void fill(const struct dump *d, unsigned int n, const struct note_layout 
 {
 	struct bytes_out o = { .data = desc, .size = layout->min_size, .order = d->id.order };
 	const struct cpu *cpu = &d->cpus[n];
-	uint64_t value;
+	const struct reg *reg;
 	unsigned int i;
 
 	out_zero(&o, o.size);
@@ -45,9 +44,9 @@ static void fill(const struct dump *d, unsigned int n, const struct note_layout 
 		out_uint(&o, cpu->pid ? (uint32_t)cpu->pid : n + 1, 4);
 	}
 	for (i = 0; i < layout->nr_regs; i++)
-		if (cpu_reg(cpu, layout->regs[i].name, &value)) {
+		if ((reg = cpu_find_reg(cpu, layout->regs[i].name))) {
 			o.pos = layout->regs[i].off;
-			out_uint(&o, value, layout->regs[i].width);
+			out_wide(&o, reg->value, reg->high, layout->regs[i].width);
 		}
 }
 
@@ -59,7 +58,7 @@ int cpunotes_append(const struct dump *d, uint8_t **buf, size_t *len, struct err
 	for (; layout && layout->owner; layout++) {
 		_cleanup_free_ uint8_t *desc = NULL;
 
-		if (!layout->made || has_note(d, layout) || !has_register(d, layout))
+		if (!(layout->flags & NOTE_MADE) || has_note(d, layout) || !has_register(d, layout))
 			continue;
 		desc = malloc(layout->min_size);
 		for (i = 0; desc && i < d->nr_cpus; i++) {

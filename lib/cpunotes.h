@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Registers as notes, where a dump has them otherwise: in a SADUMP header, in a table of a Xen
- * dump-core.
+ * dump-core, in memory (S390DUMP).
  */
 #ifndef CPUNOTES_H
 #define CPUNOTES_H

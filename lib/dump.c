@@ -8,6 +8,7 @@
 
 #include "arch.h"
 #include "cleanup.h"
+#include "cpus.h"
 #include "format.h"
 #include "note.h"
 #include "noteorder.h"
@@ -147,7 +148,8 @@ void dump_close(struct dump *d)
 	free(d->segments);
 	free(d->ram);
 	free(d->history);
-	free(d->cpus);
+	cpus_free(d);
+	free(d->saved);
 	free(d->notes_made);
 	free(d);
 }
@@ -223,107 +225,84 @@ uint64_t dump_count_content(const struct dump *d)
 
 /* ---- binding to an architecture ---- */
 
-/*
- * No pid is larger (PID_MAX_LIMIT, include/linux/threads.h): QEMU writes that of S/390 in the byte
- * order of its host (target/s390x/arch_dump.c).
- */
-#define MAX_PID (4u << 20)
-
-static int32_t load_pid(const uint8_t *p, enum byte_order order)
+/* Is A what was forced of the word and the byte order? */
+static bool is_allowed(const struct arch *a, const struct bind_force *force)
 {
-	uint32_t pid = load_u32(p, order), swapped = __builtin_bswap32(pid);
-
-	return (int32_t)(pid > MAX_PID && swapped <= MAX_PID ? swapped : pid);
-}
-
-static void fill_regs(struct cpu *cpu, const struct note_layout *layout, const struct note *n,
-		      enum byte_order order)
-{
-	unsigned int i;
-
-	if (layout->pid_off >= 0)
-		cpu->pid = load_pid(n->desc + layout->pid_off, order);
-	for (i = 0; i < layout->nr_regs && cpu->nr_regs < CPU_MAX_REGS; i++) {
-		const struct reg_place *p = &layout->regs[i];
-
-		if (p->off + p->width <= n->desc_len)
-			cpu->regs[cpu->nr_regs++] =
-				(struct reg){ .name = p->name,
-					      .width = p->width,
-					      .value = load_uint(n->desc + p->off, p->width,
-								 order) };
-	}
-}
-
-/* CPU number N, made when it is the next one. No machine has more (NR_CPUS of any architecture). */
-static struct cpu *cpu_at(struct dump *d, unsigned int n)
-{
-	struct cpu *more;
-
-	if (n < d->nr_cpus)
-		return &d->cpus[n];
-	if (n >= 8192)
-		return NULL;
-	if ((d->nr_cpus & (d->nr_cpus - 1)) == 0) {
-		more = realloc(d->cpus, (d->nr_cpus ? 2u * d->nr_cpus : 1) * sizeof(*more));
-		if (!more)
-			return NULL;
-		d->cpus = more;
-	}
-	d->cpus[d->nr_cpus] = (struct cpu){ .pid = 0 };
-	return &d->cpus[d->nr_cpus++];
-}
-
-static void fill_cpus(struct dump *d, enum byte_order order)
-{
-	const struct note_layout *layout;
-
-	for (layout = d->arch->notes; layout && layout->owner; layout++) {
-		struct bytes b = bytes_init(d->notes, d->notes_len, order, "notes", d->notes_off);
-		unsigned int index = 0;
-		struct note n;
-
-		while (note_next(&b, &n)) {
-			struct cpu *cpu;
-
-			if (n.type != layout->type || n.desc_len < layout->min_size ||
-			    !note_owner_is(&n, layout->owner))
-				continue;
-			cpu = cpu_at(d, index++);
-			if (!cpu)
-				return;
-			fill_regs(cpu, layout, &n, order);
-		}
-	}
+	return !force || ((!force->word || a->word == force->word) &&
+			  (!force->has_order || a->order == force->order));
 }
 
 /*
  * The family of that ELF machine number, in that byte order. The word decides between two of them
  * only: QEMU writes a 64-bit file of i386, too.
  */
-static const struct arch *find_arch(const struct arch *const *archs, const struct ident *id)
+static const struct arch *find_arch(const struct arch *const *archs, const struct ident *id,
+				    const struct bind_force *force)
 {
+	enum byte_order order = force && force->has_order ? force->order : id->order;
 	const struct arch *found = NULL;
 
 	for (; *archs; archs++)
-		if ((*archs)->e_machine == id->e_machine && (*archs)->order == id->order &&
-		    (!found || (*archs)->word == id->word))
+		if ((*archs)->e_machine == id->e_machine && (*archs)->order == order &&
+		    is_allowed(*archs, force) && (!found || (*archs)->word == id->word))
 			found = *archs;
 	return found;
 }
 
 /* The family of that machine name, as utsname has it: MIPS has one name in both byte orders. */
 static const struct arch *find_arch_by_name(const struct arch *const *archs, const char *name,
-					    enum byte_order order)
+					    enum byte_order order, const struct bind_force *force)
 {
 	const struct arch *found = NULL;
 
 	for (; name && name[0] && *archs; archs++)
-		if ((!strcmp((*archs)->name, name) ||
+		if (is_allowed(*archs, force) &&
+		    (!strcmp((*archs)->name, name) ||
 		     ((*archs)->uname_pattern && !fnmatch((*archs)->uname_pattern, name, 0))) &&
 		    (!found || (found->order != order && (*archs)->order == order)))
 			found = *archs;
 	return found;
+}
+
+static const struct arch *told_arch(const struct dump *d, const struct arch *const *archs,
+				    const struct bind_force *force)
+{
+	const struct arch *a = find_arch(archs, &d->id, force);
+
+	return a || d->id.e_machine ? a : find_arch_by_name(archs, d->id.uname, d->id.order, force);
+}
+
+const struct arch *dump_told_arch(const struct dump *d, const struct arch *const *archs)
+{
+	return told_arch(d, archs, NULL);
+}
+
+/* A word or a byte order that no kind of NAME has. */
+static int refuse_kind(const char *name, const struct bind_force *force, struct err *e)
+{
+	return err_set(e, ERR_USAGE, "there is no %s%s%s%s", name,
+		       force->word ? force->word == 8 ? " of 64 bits" : " of 32 bits" : "",
+		       force->word && force->has_order ? " and" : "",
+		       !force->has_order	  ? ""
+		       : force->order == ORDER_LE ? " that is little-endian"
+						  : " that is big-endian");
+}
+
+/* The architecture for D; NULL where it is not known. ERR_USAGE. */
+static int choose_arch(const struct dump *d, const struct arch *const *archs,
+		       const struct bind_force *force, const struct arch **ret, struct err *e)
+{
+	const char *name = force ? force->arch : NULL;
+	const struct arch *told;
+
+	*ret = name ? find_arch_by_name(archs, name, d->id.order, force)
+		    : told_arch(d, archs, force);
+	if (*ret || !force)
+		return 0;
+	if (name && !find_arch_by_name(archs, name, d->id.order, NULL))
+		return err_set(e, ERR_USAGE, "'%s' is no architecture known here", name);
+	told = dump_told_arch(d, archs);
+	return name || told ? refuse_kind(name ? name : told->name, force, e) : 0;
 }
 
 static int bind_arch(struct dump *d, const struct arch *const *archs,
@@ -331,16 +310,12 @@ static int bind_arch(struct dump *d, const struct arch *const *archs,
 {
 	const struct arch *a;
 
-	if (force && force->arch) {
-		a = find_arch_by_name(archs, force->arch, d->id.order);
-		if (!a)
-			return err_set(e, ERR_USAGE, "'%s' is no architecture known here",
-				       force->arch);
-	} else {
-		a = find_arch(archs, &d->id);
-		if (!a && !d->id.e_machine)
-			a = find_arch_by_name(archs, d->id.uname, d->id.order);
-	}
+	if (choose_arch(d, archs, force, &a, e))
+		return -1;
+	if (force && force->has_order)
+		d->id.order = force->order;
+	if (force && force->word)
+		d->id.word = force->word;
 	if (!a)
 		return 0;
 	d->arch = a;
@@ -465,28 +440,18 @@ int dump_bind(struct dump *d, const struct arch *const *archs, const struct bind
 		d->id.pfn_bias = d->told.phys_base >> dump_page_shift(d);
 	if (d->map && d->map->set_page_size && d->map->set_page_size(d, e))
 		return err_add(e, "%s", source_name(d->source));
+	if (d->arch && cpus_from_memory(d, e))
+		return -1;
 	d->cpus_told = d->nr_cpus > 0;
 	if (d->arch) {
-		fill_cpus(d, notes_order);
-		if ((!force || !force->arch) && d->id.order == ORDER_BE && cpus_run_little(d))
+		cpus_from_notes(d, notes_order);
+		if ((!force || (!force->arch && !force->has_order)) && d->id.order == ORDER_BE &&
+		    cpus_run_little(d))
 			make_little(d, archs);
 		if (d->notes && d->id.order != notes_order && notes_turn(d, notes_order, e))
 			return -1;
 	}
 	return d->format->complete ? d->format->complete(d, e) : 0;
-}
-
-bool cpu_reg(const struct cpu *cpu, const char *name, uint64_t *ret)
-{
-	unsigned int i;
-
-	for (i = 0; name && i < cpu->nr_regs; i++) {
-		if (strcmp(cpu->regs[i].name, name))
-			continue;
-		*ret = cpu->regs[i].value;
-		return true;
-	}
-	return false;
 }
 
 /* ---- readers ---- */

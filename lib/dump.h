@@ -169,16 +169,17 @@ struct damage {
 /* A register: the name is the one gdb uses. */
 struct reg {
 	const char *name;
-	uint8_t width; /* bytes, at most 8 */
-	uint64_t value;
+	uint8_t width;	      /* bytes, at most 16 */
+	bool extra;	      /* of floating point or vectors: told to who asks for all */
+	uint64_t value, high; /* bits 0 to 63, those above */
 };
 
-#define CPU_MAX_REGS 80
+#define CPU_MAX_REGS 256
 
 struct cpu {
 	int32_t pid; /* of the task that ran, 0 for idle and where unknown */
-	unsigned int nr_regs;
-	struct reg regs[CPU_MAX_REGS];
+	unsigned int nr_regs, room;
+	struct reg *regs; /* freed by dump_close() */
 };
 
 struct dump {
@@ -214,6 +215,12 @@ struct dump {
 	struct cpu *cpus;
 	unsigned int nr_cpus;
 	bool cpus_told; /* by the format, beside the notes */
+	/*
+	 * Physical addresses where CPUs stored their registers, by the format; the arch says what
+	 * lies there (struct save_layout). Freed by dump_close().
+	 */
+	uint64_t *saved;
+	unsigned int nr_saved;
 	bool incomplete; /* the dump says so itself (ELF: e_flags bit 0 of makedumpfile -E) */
 	struct damage damage;
 };
@@ -250,17 +257,23 @@ void dump_close(struct dump *d);
 struct bind_force {
 	const char *arch;   /* struct arch.name */
 	uint32_t page_size; /* bytes, a power of two */
+	uint8_t word;	    /* bytes in a long */
+	bool has_order;
+	enum byte_order order;
 };
 
 /*
  * Decide the architecture (ARCHS, NULL terminated: forced, by e_machine, or by the utsname machine),
  * complete the identity, take the page size from VMCOREINFO's PAGESIZE, the format or the arch,
  * build the page map, and fill the CPUs from the notes. An architecture that is not in the table is
- * no error unless it was forced (ERR_USAGE): d->arch stays NULL and the page size 4096. FORCE may be
- * NULL.
+ * no error unless it was forced, as a whole or its word or byte order (ERR_USAGE): d->arch stays NULL
+ * and the page size 4096. FORCE may be NULL.
  */
 int dump_bind(struct dump *d, const struct arch *const *archs, const struct bind_force *force,
 	      struct err *e);
+
+/* The architecture that D itself says it is of, or NULL. Before dump_bind(). */
+const struct arch *dump_told_arch(const struct dump *d, const struct arch *const *archs);
 
 /*
  * LEN bytes at TEXT become the VMCOREINFO note of D, in place of one that it has. Before or after
@@ -291,7 +304,13 @@ uint64_t dump_max_pfn(const struct dump *d);
 /* Number of pages whose content the dump has, zero pages included: what there is to read. */
 uint64_t dump_count_content(const struct dump *d);
 
-/* Value of a register by name, or false. */
+/* One more register; false when out of memory, or when there are CPU_MAX_REGS. */
+bool cpu_add_reg(struct cpu *cpu, const struct reg *reg);
+
+/* A register by name, or NULL. */
+const struct reg *cpu_find_reg(const struct cpu *cpu, const char *name);
+
+/* Value of a register by name, or false; of a wide one its lower 64 bits. */
 bool cpu_reg(const struct cpu *cpu, const char *name, uint64_t *ret);
 
 /*

@@ -42,6 +42,8 @@ static void uncount(struct guard *g, uint64_t pfn)
 		g->block_pages = v.kind == KIND_KEPT ? 0 : v.nr;
 	}
 	k = g->kind;
+	if (k == KIND_KEPT && g->c->rules.by_lists) /* no struct page tells */
+		k = KIND_FREE;
 	/* Blocks that overlap: it was counted, as whatever came first. */
 	if (!dropped[k])
 		for (k = 0; k < NR_KINDS - 1 && !dropped[k]; k++)

@@ -36,9 +36,15 @@ static const struct fact_provider *who_knows(const struct kernel *k, enum fact_k
 {
 	unsigned int i;
 
-	for (i = 0; i < k->nr_providers; i++)
-		if (k->providers[i]->fact(k->providers[i], kind, name, ret))
-			return k->providers[i];
+	for (i = 0; i < k->nr_providers; i++) {
+		const struct fact_provider *p = k->providers[i];
+
+		if (!p->fact(p, kind, name, ret))
+			continue;
+		if (kind == FACT_SYMBOL)
+			*ret += p->symbol_shift;
+		return p;
+	}
 	return NULL;
 }
 
@@ -206,6 +212,26 @@ struct fact_provider *vmcoreinfo_provider(const char *text, size_t len)
 	v->text = text;
 	v->len = len;
 	return &v->base;
+}
+
+bool vmcoreinfo_is_fact(const char *key)
+{
+	size_t kind = strcspn(key, "("), name, i;
+
+	for (i = 0; i < ARRAY_SIZE(kind_name); i++)
+		if (strlen(kind_name[i]) == kind && !strncmp(key, kind_name[i], kind))
+			break;
+	if (i == ARRAY_SIZE(kind_name) || !key[kind])
+		return false;
+	name = strcspn(key + kind + 1, "()=\n");
+	return name && name < 100 && !strcmp(key + kind + 1 + name, ")");
+}
+
+bool vmcoreinfo_number(const char *key, const char *text, uint64_t *ret)
+{
+	bool hex = !strchr(key, '(') || !strncmp(key, "SYMBOL(", 7);
+
+	return parse_number(text, strlen(text), hex ? 16 : 10, ret);
 }
 
 uint32_t vmcoreinfo_page_size(const char *text, size_t len)

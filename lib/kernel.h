@@ -21,6 +21,8 @@ enum fact_kind { FACT_SYMBOL, FACT_SIZE, FACT_OFFSET, FACT_LENGTH, FACT_NUMBER, 
 
 struct fact_provider {
 	const char *name; /* origin, for messages: "VMCOREINFO" */
+	/* What is added to each SYMBOL: the kernel ran elsewhere than this provider says. */
+	uint64_t symbol_shift;
 	/* Is the fact known? A negative NUMBER is returned as its 64-bit two's complement. */
 	bool (*fact)(const struct fact_provider *p, enum fact_kind kind, const char *name,
 		     uint64_t *ret);
@@ -75,6 +77,14 @@ bool kernel_text_hex(const struct kernel *k, const char *key, uint64_t *ret);
  * must outlive the provider. NULL when out of memory.
  */
 struct fact_provider *vmcoreinfo_provider(const char *text, size_t len);
+
+/* Is KEY one of KIND(name), with a name? */
+bool vmcoreinfo_is_fact(const char *key);
+
+/*
+ * The number that TEXT is as the value of KEY: of SYMBOL(x), and of keys without a kind, hexadecimal.
+ */
+bool vmcoreinfo_number(const char *key, const char *text, uint64_t *ret);
 
 /*
  * VMCOREINFO's PAGESIZE, before there is a kernel; 0 when missing or not a power of two from 4096

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "cleanup.h"
+#include "zones.h"
 
 #define MAPPING_ANON \
 	1ULL /* PAGE_MAPPING_ANON, FOLIO_MAPPING_ANON: bit 0 of mapping, KSM included */
@@ -45,15 +46,18 @@ static struct maybe member(const struct rules *r, const struct kernel *k, const 
 }
 
 /*
- * The width of the compound order and destructor: a byte each, but u16 until f9ae0f4a4b46 (v4.16),
- * which shows in how far apart they are.
+ * The width of the compound order and destructor, which shows in how far apart they are: a byte
+ * each, but until f9ae0f4a4b46 (v4.16) two of them, or four in a 64-bit kernel (f1e61557f023).
  */
 static uint8_t compound_width(const struct kernel *k)
 {
 	struct maybe order = fact(k, FACT_OFFSET, "page.compound_order");
 	struct maybe dtor = fact(k, FACT_OFFSET, "page.compound_dtor");
 
-	return order.known && dtor.known && order.value == dtor.value + 2 ? 2 : 1;
+	return order.known && dtor.known &&
+			       (order.value == dtor.value + 2 || order.value == dtor.value + 4)
+		       ? (uint8_t)(order.value - dtor.value)
+		       : 1;
 }
 
 /* A page type: since v2.6.38 each is less than -1, which is "none, and not mapped". */
@@ -180,13 +184,11 @@ static void init_flags(struct rules *r, const struct kernel *k)
 	r->private_flag = flag(k, "PG_private");
 	r->swapcache = flag(k, "PG_swapcache");
 	r->swapbacked = flag(k, "PG_swapbacked");
-	/*
-	 * page._refcount has its name since v4.6: without it, the kernel is older than v4.10 for
-	 * sure.
-	 */
-	r->swapcache_alone = !r->swapbacked && !fact(k, FACT_OFFSET, "page._refcount").known;
+	/* page._refcount had that name until v4.6: the kernel is older than v4.10 for sure. */
+	r->swapcache_alone = !r->swapbacked && fact(k, FACT_OFFSET, "page._count").known;
 	r->slab_flag = flag(k, "PG_slab");
 	r->hwpoison = flag(k, "PG_hwpoison");
+	r->buddy_flag = r->buddy.known ? 0 : flag(k, "PG_buddy");
 	r->head = mask.known ? mask.value : flag(k, "PG_head");
 	if (__builtin_popcountll(r->head) > 2)
 		r->head = 0; /* one flag; two of them where head and tail once shared one */
@@ -201,6 +203,33 @@ static void keep_instead(struct rules *r, int bits, const char *what, const char
 	log_warn(log, "%s are kept: %s", what, missing);
 }
 
+/*
+ * OFFSET(page.private), OFFSET(page._mapcount), NUMBER(PG_slab) and PAGE_BUDDY_MAPCOUNT_VALUE came
+ * together (v3.9). In older kernels the mapping of a slab page is not odd: it is its own until
+ * SLAB's s_mem shares it (8456a648cf44, v3.13).
+ */
+static bool is_before_39(const struct rules *r)
+{
+	return !r->mapcount.known && !r->private_off.known && !r->compound_head.known &&
+	       r->encoding == TYPE_NONE;
+}
+
+/* Free pages are known by struct page, or else by the lists that they are on. */
+static void distrust_free(struct rules *r, const struct kernel *k, struct log *log)
+{
+	const char *missing = NULL;
+
+	if (!r->buddy_flag && !r->mapcount.known)
+		missing = "OFFSET(page._mapcount) is not known";
+	else if (!r->buddy_flag && !r->buddy.known)
+		missing = "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE) is not known";
+	else if (!r->private_off.known)
+		missing = "OFFSET(page.private) is not known";
+	r->by_lists = missing && zones_have_lists(k);
+	if (missing && !r->by_lists)
+		keep_instead(r, LEVEL_FREE, "free pages", missing, log);
+}
+
 /* Take out what cannot be decided with the facts there are. */
 static void distrust(struct rules *r, const struct kernel *k, struct log *log)
 {
@@ -212,19 +241,12 @@ static void distrust(struct rules *r, const struct kernel *k, struct log *log)
 		keep_instead(r, cache, "cache pages", "NUMBER(PG_lru) is not known", log);
 	if (!r->private_flag && (r->level & cache) == LEVEL_CACHE)
 		keep_instead(r, LEVEL_CACHE, "cache pages", "NUMBER(PG_private) is not known", log);
-	if (!r->slab_flag && !r->slab_type.known)
+	if (!r->slab_flag && !r->slab_type.known && !is_before_39(r))
 		keep_instead(
 			r, LEVEL_USER, "user pages",
 			"neither NUMBER(PG_slab) nor NUMBER(PAGE_SLAB_MAPCOUNT_VALUE) is known",
 			log);
-	if (!r->mapcount.known)
-		keep_instead(r, LEVEL_FREE, "free pages", "OFFSET(page._mapcount) is not known",
-			     log);
-	if (!r->buddy.known)
-		keep_instead(r, LEVEL_FREE, "free pages",
-			     "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE) is not known", log);
-	if (!r->private_off.known)
-		keep_instead(r, LEVEL_FREE, "free pages", "OFFSET(page.private) is not known", log);
+	distrust_free(r, k, log);
 	if (!r->max_free_order)
 		keep_instead(r, LEVEL_FREE, "free pages", "LENGTH(zone.free_area) is not known",
 			     log);
@@ -414,7 +436,8 @@ static bool is_cache(const struct rules *r, uint64_t flags)
 	 * Since v4.10 (6326fec1122c) PG_swapcache shares its bit and means what it says together
 	 * with PG_swapbacked, which is exported since then.
 	 */
-	return (flags & r->lru) || ((flags & r->swapcache) && (flags & r->swapbacked));
+	return (flags & r->lru) ||
+	       ((flags & r->swapcache) && (r->swapcache_alone || (flags & r->swapbacked)));
 }
 
 /* A buddy block begins at a multiple of its size. */
@@ -434,7 +457,8 @@ static struct verdict judge_fields(const struct rules *r, uint64_t pfn, struct p
 		return keep("tail of a compound page: goes with its head");
 	slab = r->slab_type.known ? has_type(r, f.mapcount, &r->slab_type)
 				  : (f.flags & r->slab_flag) != 0;
-	if ((r->level & LEVEL_FREE) && !slab && has_type(r, f.mapcount, &r->buddy))
+	if ((r->level & LEVEL_FREE) && !r->by_lists && !slab &&
+	    (has_type(r, f.mapcount, &r->buddy) || (f.flags & r->buddy_flag)))
 		return f.private_value < r->max_free_order
 			       ? drop_free(pfn, f.private_value, "in the buddy allocator")
 			       : keep("free, but of an order that does not exist");

@@ -81,6 +81,8 @@ struct rules {
 	/* masks of flags; 0 where not known */
 	uint64_t lru, private_flag, swapcache, swapbacked, slab_flag, hwpoison, head;
 	bool swapcache_alone; /* PG_swapcache needs no PG_swapbacked beside it */
+	uint64_t buddy_flag;  /* PG_buddy, v2.6.17 to v2.6.37; what is on free lists has it */
+	bool by_lists;	      /* struct pages do not tell what is free, the lists do: see zones.h */
 	enum type_encoding encoding;
 	struct maybe buddy, offline, slab_type, unaccepted;
 	enum order_place order_place;

@@ -56,7 +56,7 @@ uint64_t xlat_kernel_start(const struct xlat *x)
 
 /* ---- entries ---- */
 
-static const struct entry_form *form_of(const struct paging_level *l, uint64_t entry)
+const struct entry_form *xlat_entry_form(const struct paging_level *l, uint64_t entry)
 {
 	const struct entry_form *f = l->forms;
 
@@ -65,7 +65,7 @@ static const struct entry_form *form_of(const struct paging_level *l, uint64_t e
 	return f;
 }
 
-static uint64_t entry_target(const struct xlat *x, const struct entry_form *f, uint64_t entry)
+uint64_t xlat_entry_target(const struct xlat *x, const struct entry_form *f, uint64_t entry)
 {
 	uint64_t addr = 0;
 	unsigned int i;
@@ -87,7 +87,7 @@ static struct mapping leaf_mapping(const struct xlat *x, unsigned int level,
 	uint64_t mask = (1ULL << shift) - 1;
 
 	return (struct mapping){ .vaddr = vaddr & ~mask,
-				 .paddr = entry_target(x, f, entry) & ~mask,
+				 .paddr = xlat_entry_target(x, f, entry) & ~mask,
 				 .len = mask + 1 };
 }
 
@@ -206,7 +206,7 @@ int xlat_trace(const struct xlat *x, struct reader *r, uint64_t vaddr, struct ma
 		if (read_entry(p, r, at, &entry, e))
 			return err_add(e, "page table of 0x%" PRIx64 ", level %u", vaddr, i);
 		steps[(*nr)++] = (struct xlat_step){ .level = i, .at = at, .entry = entry };
-		f = form_of(&p->level[i], entry);
+		f = xlat_entry_form(&p->level[i], entry);
 		if (f->kind == ENTRY_NONE)
 			return err_set(e, ERR_MISSING, "0x%" PRIx64 " is not mapped (level %u)",
 				       vaddr, i);
@@ -214,7 +214,7 @@ int xlat_trace(const struct xlat *x, struct reader *r, uint64_t vaddr, struct ma
 			*ret = leaf_mapping(x, i, f, vaddr, entry);
 			return 0;
 		}
-		table = entry_target(x, f, entry);
+		table = xlat_entry_target(x, f, entry);
 	}
 	return err_set(e, ERR_CORRUPT, "page table of 0x%" PRIx64 " has no last level", vaddr);
 }
@@ -273,33 +273,6 @@ bool xlat_segment(const struct dump *d, uint64_t vaddr, uint64_t *ret)
 		return true;
 	}
 	return false;
-}
-
-/* Places that are looked at for a top table: those of 8 TiB in steps of 2 MiB. */
-#define MAX_CANDIDATES (4ULL << 20)
-
-bool xlat_find_root(struct xlat *x, const struct dump *d, uint64_t vaddr, uint64_t align)
-{
-	unsigned int shift = dump_page_shift(d);
-	uint64_t pfn = 0, tries = 0;
-	struct run run;
-	struct reader r;
-	bool found = false;
-
-	reader_init(&r, (struct dump *)d);
-	while (!found && tries < MAX_CANDIDATES && dump_next_run(d, SPACE_PHYS, pfn, &run)) {
-		uint64_t start = run.pfn << shift, len = run.nr << shift;
-		uint64_t off = (vaddr - start) & (align - 1);
-
-		for (; run.state == PAGE_DATA && !found && off < len && tries < MAX_CANDIDATES;
-		     off += align, tries++) {
-			x->root = start + off;
-			found = is_at(x, &r, vaddr, x->root);
-		}
-		pfn = run.pfn + run.nr;
-	}
-	reader_fini(&r);
-	return found;
 }
 
 /* ---- all of them ---- */
@@ -376,7 +349,7 @@ static uint64_t walk_down(struct walk *w, unsigned int *level, uint64_t vaddr, i
 			w->stats.unreadable++;
 			return next;
 		}
-		f = form_of(l, entry);
+		f = xlat_entry_form(l, entry);
 		if (f->kind == ENTRY_LEAF) {
 			struct mapping m = leaf_mapping(w->x, *level, f, vaddr, entry);
 
@@ -384,7 +357,7 @@ static uint64_t walk_down(struct walk *w, unsigned int *level, uint64_t vaddr, i
 			*stop = w->v->mapping ? w->v->mapping(w->v->priv, &m) : 0;
 			return m.vaddr + m.len;
 		}
-		table = entry_target(w->x, f, entry);
+		table = xlat_entry_target(w->x, f, entry);
 		if (f->kind == ENTRY_NONE || *level + 1u == p->nr_levels ||
 		    table == w->dull[*level + 1] || entered_enough(w, *level + 1, table))
 			return next;

@@ -77,14 +77,32 @@ struct mapping {
 	uint64_t vaddr, paddr, len;
 };
 
+/* What the user knows of the page table; zero or NULL: nothing. */
+struct xlat_forced {
+	const char *layout;	 /* struct paging.name */
+	unsigned int va_bits, levels; /* of it */
+	bool has_root, scan; /* scan: xlat_force() looks for one where setup() found none */
+	uint64_t root;	     /* physical address */
+};
+
 /* How kernel addresses of one dump translate; filled by arch->setup(). Undo with xlat_fini(). */
 struct xlat {
+	/*
+	 * There before setup(), which tries no layout that xlat_allows() forbids. The root is no
+	 * concern of most: xlat_force() is called afterwards.
+	 */
+	struct xlat_forced forced;
 	const struct paging *paging; /* NULL: no page table is known */
 	uint64_t root;		     /* physical address of the top table */
 	uint64_t clear_mask;	     /* bits of an entry that are not address: memory encryption */
 	uint64_t phys_base;	     /* what kdump headers and crash call phys_base */
 	/* The page frame that FLATMEM's mem_map begins with (ARCH_PFN_OFFSET). */
 	uint64_t flat_pfn;
+	/*
+	 * The kernel was found so far above where the symbols of VMCOREINFO say: it is of another boot.
+	 * Setup() sets it; whoever owns the facts moves them.
+	 */
+	uint64_t symbol_shift;
 	/* Of the sparse memory model, where the layout decides; 0: those of struct arch. */
 	uint8_t section_size_bits, max_physmem_bits;
 	/* What needs no table, ascending, no two overlap: they come before the table. */
@@ -93,6 +111,10 @@ struct xlat {
 };
 
 void xlat_fini(struct xlat *x);
+
+/* The form of ENTRY of level L; what it leads to, as the parts of the form say. */
+const struct entry_form *xlat_entry_form(const struct paging_level *l, uint64_t entry);
+uint64_t xlat_entry_target(const struct xlat *x, const struct entry_form *f, uint64_t entry);
 
 /* Is anything known? */
 static inline bool xlat_works(const struct xlat *x)
@@ -129,6 +151,29 @@ bool xlat_segment(const struct dump *d, uint64_t vaddr, uint64_t *ret);
  * differs from VADDR by a multiple of ALIGN (a power of two), by x->paging. Sets x->root when found.
  */
 bool xlat_find_root(struct xlat *x, const struct dump *d, uint64_t vaddr, uint64_t align);
+
+/*
+ * The same where the virtual address is not known either, as of a kernel that KASLR put elsewhere than
+ * VADDR says: it differs by a multiple of ALIGN, and lies in [START, END]. *RET is what it is.
+ */
+bool xlat_find_moved(struct xlat *x, const struct dump *d, uint64_t vaddr, uint64_t align,
+		     uint64_t start, uint64_t end, uint64_t *ret);
+
+/* Is layout P one that the user's word leaves? */
+bool xlat_allows(const struct xlat *x, const struct paging *p);
+
+/* Does the user's word say anything of the layout? Then what the dump says of it does not count. */
+static inline bool xlat_layout_forced(const struct xlat *x)
+{
+	return x->forced.layout || x->forced.va_bits || x->forced.levels;
+}
+
+/*
+ * After setup(), which succeeded or not: X becomes what the user said. Where that leaves several
+ * layouts, the one that setup() chose, else one that the table makes sense by. ERR_MISSING: none does,
+ * or there is no root.
+ */
+int xlat_force(struct xlat *x, const struct dump *d, struct err *e);
 
 /*
  * The mapping that holds VADDR. ERR_MISSING: no translation set up, or not mapped; ERR_UNREADABLE:

@@ -59,8 +59,8 @@ void inspect_format_text(const struct source *s, const char *title, char *ret, s
 struct json;
 /* The same as an array "wrapped_in", outermost first. */
 void inspect_json_wrapping(struct json *j, const struct source *s);
-/* The array "cpus". */
-void inspect_json_cpus(struct json *j, const struct dump *d);
+/* The array "cpus"; ALL: with registers of floating point and vectors. */
+void inspect_json_cpus(struct json *j, const struct dump *d, bool all);
 
 /*
  * inspect_kernel.c. Print where the addresses that it is about lie, "-" for those on standard input.

@@ -569,8 +569,8 @@ static int open_both(struct compare *c, struct err *e)
 
 	if (session_open(&c->s[0], in->files, in->nr_files, &in->in, &in->talk.log, e))
 		return -1;
-	if (!second.force.page_size)
-		second.force.page_size = c->s[0].dump->id.page_size;
+	if (!second.assume.value[ASSUME_PAGE_SIZE])
+		second.assume.value[ASSUME_PAGE_SIZE] = c->s[0].dump->id.page_size;
 	if (!session_open(&c->s[1], in->second, in->nr_second, &second, &in->talk.log, e))
 		return 0;
 	session_close(&c->s[0]);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch.h"
 #include "cleanup.h"
 #include "inspect.h"
 #include "json.h"
@@ -182,10 +183,72 @@ int inspect_vtop(struct inspect *in, struct err *e)
 
 /* ---- registers ---- */
 
+/* "0x" and all digits, into RET, room for 16 bytes of them. */
+static const char *reg_text(const struct reg *r, char ret[2 + 32 + 1])
+{
+	int low = r->width > 8 ? 16 : 2 * r->width;
+
+	if (r->width > 8)
+		snprintf(ret, 35, "0x%0*" PRIx64 "%0*" PRIx64, 2 * r->width - 16, r->high, low,
+			 r->value);
+	else
+		snprintf(ret, 35, "0x%0*" PRIx64, low, r->value);
+	return ret;
+}
+
+/* One register to a line, and what others call it. */
+static void print_all_regs(const struct arch *a, const struct cpu *cpu)
+{
+	unsigned int i;
+	char text[35];
+
+	for (i = 0; i < cpu->nr_regs; i++) {
+		const struct reg_number *n = a ? arch_reg_by_name(a, cpu->regs[i].name) : NULL;
+
+		char gdb[8] = "-", dwarf[8] = "-";
+
+		if (n && n->gdb >= 0)
+			snprintf(gdb, sizeof(gdb), "%d", n->gdb);
+		if (n && n->dwarf >= 0)
+			snprintf(dwarf, sizeof(dwarf), "%d", n->dwarf);
+		printf("%10s %-34s  gdb %-4s  DWARF %s\n", cpu->regs[i].name,
+		       reg_text(&cpu->regs[i], text), gdb, dwarf);
+	}
+}
+
+/* Three to a line, without those of floating point and vectors. */
+static void print_regs(const struct cpu *cpu)
+{
+	unsigned int i, nr = 0;
+	char text[35];
+
+	for (i = 0; i < cpu->nr_regs; i++)
+		if (!cpu->regs[i].extra)
+			printf("%s%10s %s", nr++ % 3 || nr == 1 ? "" : "\n", cpu->regs[i].name,
+			       reg_text(&cpu->regs[i], text));
+	if (nr)
+		putchar('\n');
+}
+
+/* Each that a CPU has, by its name. */
+static void json_numbers(struct json *j, const struct arch *a)
+{
+	unsigned int i;
+
+	json_object(j, "numbers");
+	for (i = 0; a && i < a->nr_numbers; i++) {
+		json_object(j, a->numbers[i].name);
+		json_int(j, "gdb", a->numbers[i].gdb);
+		json_int(j, "dwarf", a->numbers[i].dwarf);
+		json_end(j);
+	}
+	json_end(j);
+}
+
 int inspect_regs(struct inspect *in, struct err *e)
 {
 	const struct dump *d = in->session.dump;
-	unsigned int i, k;
+	unsigned int i;
 	struct json j;
 
 	if (!d->nr_cpus)
@@ -194,16 +257,17 @@ int inspect_regs(struct inspect *in, struct err *e)
 	if (in->json) {
 		json_begin(&j, stdout);
 		json_document(&j, "regs", 1);
-		inspect_json_cpus(&j, d);
+		inspect_json_cpus(&j, d, true);
+		json_numbers(&j, d->arch);
 		json_finish(&j);
 		return 0;
 	}
 	for (i = 0; i < d->nr_cpus; i++) {
 		printf("CPU %u, pid %d\n", i, d->cpus[i].pid);
-		for (k = 0; k < d->cpus[i].nr_regs; k++)
-			printf("%10s 0x%0*" PRIx64 "%s", d->cpus[i].regs[k].name,
-			       2 * d->cpus[i].regs[k].width, d->cpus[i].regs[k].value,
-			       k % 3 == 2 || k + 1 == d->cpus[i].nr_regs ? "\n" : "");
+		if (in->verbose)
+			print_all_regs(d->arch, &d->cpus[i]);
+		else
+			print_regs(&d->cpus[i]);
 	}
 	return 0;
 }

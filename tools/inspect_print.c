@@ -260,7 +260,17 @@ void inspect_print_text(const struct inspect *in)
 	print_bad(in);
 }
 
-void inspect_json_cpus(struct json *j, const struct dump *d)
+static void json_reg(struct json *j, const struct reg *r)
+{
+	char text[2 + 32 + 1];
+
+	if (!r->high)
+		return json_hex(j, r->name, r->value);
+	snprintf(text, sizeof(text), "0x%" PRIx64 "%016" PRIx64, r->high, r->value);
+	json_string(j, r->name, text);
+}
+
+void inspect_json_cpus(struct json *j, const struct dump *d, bool all)
 {
 	unsigned int i, k;
 
@@ -270,7 +280,8 @@ void inspect_json_cpus(struct json *j, const struct dump *d)
 		json_int(j, "pid", d->cpus[i].pid);
 		json_object(j, "registers");
 		for (k = 0; k < d->cpus[i].nr_regs; k++)
-			json_hex(j, d->cpus[i].regs[k].name, d->cpus[i].regs[k].value);
+			if (all || !d->cpus[i].regs[k].extra)
+				json_reg(j, &d->cpus[i].regs[k]);
 		json_end(j);
 		json_end(j);
 	}
@@ -394,7 +405,7 @@ void inspect_print_json(const struct inspect *in)
 	json_uint(&j, "bad_structures", d->damage.bad_structures);
 	json_told(&j, d);
 	json_kernel(&j, in);
-	inspect_json_cpus(&j, d);
+	inspect_json_cpus(&j, d, false);
 	json_memory(&j, d);
 	json_object(&j, "pages");
 	json_uint(&j, "present", in->pages[PAGE_DATA]);

@@ -23,6 +23,7 @@ static const struct {
 } input_options[NR_INPUT_OPTIONS] = {
 	{ "arch", INPUT_OPT_ARCH, "NAME", "the dump is of that architecture" },
 	{ "page-size", INPUT_OPT_PAGE_SIZE, "N", "its pages have N bytes (4K, 64K)" },
+	{ "assume", INPUT_OPT_ASSUME, "KEY=VALUE", "it is so, whatever it says:" },
 	{ "vmcoreinfo", INPUT_OPT_VMCOREINFO, "FILE", "VMCOREINFO; scan: look in memory; none" },
 	{ "spool-dir", INPUT_OPT_SPOOL_DIR, "DIR", "unpack compressed or piped input there" },
 	{ "spool-limit", INPUT_OPT_SPOOL_LIMIT, "SIZE", "use at most SIZE there" },
@@ -48,6 +49,8 @@ void input_options_help(FILE *f, int column)
 		snprintf(left, sizeof(left), "      --%s %s", input_options[i].name,
 			 input_options[i].arg);
 		fprintf(f, "%-*s%s\n", column, left, input_options[i].help);
+		if (input_options[i].id == INPUT_OPT_ASSUME)
+			assume_help(f, column);
 	}
 }
 
@@ -74,27 +77,23 @@ bool parse_size(const char *text, uint64_t *ret)
 
 int input_option(struct input_opts *o, int id, const char *arg, struct err *e)
 {
-	uint64_t size;
-
 	switch (id) {
 	case INPUT_OPT_ARCH:
-		o->force.arch = arg;
-		return 0;
+		return assume_set(&o->assume, "arch", arg, e);
+	case INPUT_OPT_PAGE_SIZE:
+		return assume_set(&o->assume, "page-size", arg, e);
+	case INPUT_OPT_ASSUME:
+		return assume_parse(&o->assume, arg, e);
 	case INPUT_OPT_VMCOREINFO:
 		o->vmcoreinfo = arg;
 		return 0;
 	case INPUT_OPT_SPOOL_DIR:
 		o->spool.dir = arg;
 		return 0;
-	case INPUT_OPT_SPOOL_LIMIT:
+	default:
 		return parse_size(arg, &o->spool.limit)
 			       ? 0
 			       : err_set(e, ERR_USAGE, "'%s' is not a size", arg);
-	default:
-		if (!parse_size(arg, &size) || size < 4096 || size > 65536 || size & (size - 1))
-			return err_set(e, ERR_USAGE, "page size '%s': expected 4K to 64K", arg);
-		o->force.page_size = (uint32_t)size;
-		return 0;
 	}
 }
 
@@ -243,6 +242,8 @@ int session_open(struct session *s, char *const *names, unsigned int nr,
 void session_close(struct session *s)
 {
 	kernel_fini(&s->kernel);
+	free(s->assumed);
+	s->assumed = NULL;
 	xlat_fini(&s->xlat);
 	free(s->extra);
 	s->extra = NULL;

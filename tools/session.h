@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <stdio.h>
 
+#include "assume.h"
 #include "dump.h"
 #include "format.h"
 #include "kernel.h"
@@ -20,6 +21,7 @@ struct session {
 	struct dump *dump;
 	struct kernel kernel;
 	struct xlat xlat;
+	char *assumed; /* facts that the user gave, which KERNEL points into; or NULL */
 	char *extra; /* what input_opts.extra has */
 	struct err
 		no_xlat; /* why kernel addresses cannot be translated, when xlat.paging is NULL */
@@ -29,7 +31,7 @@ struct session {
 struct input_opts {
 	unsigned int source_flags; /* for source_open() */
 	struct spool_opts spool;
-	struct bind_force force;
+	struct assume assume;
 	struct progress *progress; /* of the search for VMCOREINFO; NULL: nobody looks */
 	const char *extra; /* a file of lines as of VMCOREINFO, which count before it; NULL: none */
 	const char *vmcoreinfo; /* a file, "scan", "none"; NULL: the note, else memory */
@@ -37,7 +39,7 @@ struct input_opts {
 
 /* getopt values of the options that every command which reads dumps takes. */
 enum { INPUT_OPT_FIRST = 0x1000, INPUT_OPT_ARCH = INPUT_OPT_FIRST, INPUT_OPT_PAGE_SIZE,
-       INPUT_OPT_VMCOREINFO, INPUT_OPT_SPOOL_DIR, INPUT_OPT_SPOOL_LIMIT, INPUT_OPT_LAST };
+       INPUT_OPT_ASSUME, INPUT_OPT_VMCOREINFO, INPUT_OPT_SPOOL_DIR, INPUT_OPT_SPOOL_LIMIT, INPUT_OPT_LAST };
 
 #define NR_INPUT_OPTIONS (INPUT_OPT_LAST - INPUT_OPT_FIRST)
 

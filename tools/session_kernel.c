@@ -19,28 +19,89 @@
 #include "session.h"
 #include "talk.h"
 
-static void setup_kernel(struct session *s, struct log *log)
+/* A provider for VMCOREINFO; where the user knows another KASLR offset, its symbols are moved
+ * there. */
+static void add_vmcoreinfo(struct session *s, const struct assume *a)
+{
+	struct fact_provider *p = vmcoreinfo_provider(s->dump->vmcoreinfo, s->dump->vmcoreinfo_len);
+	uint64_t here = 0;
+
+	if (p && a && a->set[ASSUME_KASLR]) {
+		struct kernel k = { .providers = { p }, .nr_providers = 1 };
+
+		kernel_text_hex(&k, "KERNELOFFSET", &here);
+		p->symbol_shift = a->value[ASSUME_KASLR] - here;
+	}
+	kernel_add(&s->kernel, p);
+}
+
+/* Who knows what of the kernel: the user first. */
+static int add_facts(struct session *s, const struct assume *a, struct err *e)
+{
+	if (a && assume_kernel(a)) {
+		s->assumed = assume_text(a, s->dump);
+		if (!s->assumed)
+			return err_set(e, ERR_NOMEM, "out of memory");
+		kernel_add(&s->kernel, vmcoreinfo_provider(s->assumed, strlen(s->assumed)));
+		s->xlat.forced = assume_paging(a);
+	}
+	if (s->dump->vmcoreinfo)
+		add_vmcoreinfo(s, a);
+	return 0;
+}
+
+/* Setup() found the kernel elsewhere than its VMCOREINFO says: so did everything move. */
+static void move_symbols(struct session *s, struct log *log)
+{
+	uint64_t shift = s->xlat.symbol_shift;
+	unsigned int i;
+
+	for (i = 0; i < s->kernel.nr_providers; i++)
+		s->kernel.providers[i]->symbol_shift += shift;
+	if (shift)
+		log_warn(log,
+			 "%s: its kernel lies 0x%" PRIx64
+			 " bytes %s what VMCOREINFO says: that is of another boot",
+			 source_name(s->dump->source), (int64_t)shift < 0 ? -shift : shift,
+			 (int64_t)shift < 0 ? "below" : "above");
+}
+
+/* What is known of the kernel becomes facts and a translation; A, what the user knows, may be NULL.
+ */
+static void setup_kernel(struct session *s, const struct assume *a, struct log *log)
 {
 	struct dump *d = s->dump;
+	bool scanned;
+	int failed;
 
 	if (s->extra)
 		kernel_add(&s->kernel, vmcoreinfo_provider(s->extra, strlen(s->extra)));
-	if (d->vmcoreinfo)
-		kernel_add(&s->kernel, vmcoreinfo_provider(d->vmcoreinfo, d->vmcoreinfo_len));
-	else
+	if (!d->vmcoreinfo)
 		log_debug(log, "%s: has no VMCOREINFO note", source_name(d->source));
+	if (add_facts(s, a, &s->no_xlat))
+		return;
 	if (!d->arch || !d->arch->setup) {
 		err_set(&s->no_xlat, ERR_UNSUPPORTED,
 			"addresses of %s (ELF machine %u) cannot be translated yet",
 			d->arch ? d->arch->title : "this architecture", d->id.e_machine);
 		return;
 	}
-	if (!d->arch->setup(d, &s->kernel, &s->xlat, &s->no_xlat))
+	failed = d->arch->setup(d, &s->kernel, &s->xlat, &s->no_xlat);
+	move_symbols(s, log);
+	scanned = s->xlat.forced.scan && !s->xlat.paging;
+	if (xlat_layout_forced(&s->xlat) || s->xlat.forced.has_root || s->xlat.forced.scan)
+		failed = xlat_force(&s->xlat, d, &s->no_xlat);
+	if (!failed && scanned)
+		log_warn(log, "%s: the page table at 0x%" PRIx64 " is used, found in memory",
+			 source_name(d->source), s->xlat.root);
+	if (!failed) {
+		s->no_xlat = (struct err)ERR_INIT;
 		return;
-	if (!d->vmcoreinfo)
+	}
+	if (!d->vmcoreinfo && !s->assumed)
 		err_set(&s->no_xlat, ERR_MISSING,
 			"there is no VMCOREINFO, neither as a note nor in memory (--vmcoreinfo FILE "
-			"gives one)");
+			"gives one; --assume layout=NAME,page-table=scan looks for the page table alone)");
 	log_debug(log, "%s: %s", source_name(d->source), s->no_xlat.text);
 }
 
@@ -148,8 +209,10 @@ static int read_text(const char *path, char **ret, size_t *ret_len, struct err *
 	return text ? 0 : -1;
 }
 
-/* A file with the text, as /sys/kernel/vmcoreinfo tells where it lies, or makedumpfile -g writes. */
-static int use_file(struct session *s, const struct input_opts *o, struct err *e)
+/* A file with the text, as /sys/kernel/vmcoreinfo tells where it lies, or makedumpfile -g writes.
+ */
+static int use_file(struct session *s, const struct input_opts *o, const struct bind_force *force,
+		    struct err *e)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t len;
@@ -161,21 +224,21 @@ static int use_file(struct session *s, const struct input_opts *o, struct err *e
 			       "%s: is no VMCOREINFO: expected at most %u bytes of text that begin "
 			       "with OSRELEASE=",
 			       o->vmcoreinfo, MAX_FILE);
-	return dump_set_vmcoreinfo(s->dump, text, len, &o->force, e);
+	return dump_set_vmcoreinfo(s->dump, text, len, force, e);
 }
 
 /*
  * How well what the dump says now goes with its memory: with it, addresses can be translated; the
  * kernel at them has the release that it names; it says much.
  */
-static unsigned int weigh(struct dump *d)
+static unsigned int weigh(struct dump *d, const struct assume *a)
 {
 	struct session s = { .dump = d, .no_xlat = ERR_INIT };
 	char names[UTS_FIELDS][UTS_LEN], release[UTS_LEN];
 	unsigned int weight = 0;
 	size_t i;
 
-	setup_kernel(&s, NULL);
+	setup_kernel(&s, a, NULL);
 	if (xlat_works(&s.xlat))
 		weight += s.no_xlat.code == ERR_NONE ? 1u << 30 : 1u << 28;
 	if (kernel_text(&s.kernel, "OSRELEASE", release, sizeof(release)) &&
@@ -184,6 +247,7 @@ static unsigned int weigh(struct dump *d)
 	for (i = 0; i < d->vmcoreinfo_len; i++)
 		weight += d->vmcoreinfo[i] == '\n';
 	kernel_fini(&s.kernel);
+	free(s.assumed);
 	xlat_fini(&s.xlat);
 	return weight;
 }
@@ -208,6 +272,7 @@ bool session_is_vmcoreinfo(const char *arg)
 static int choose(struct session *s, struct infoscan *scan, const struct input_opts *o,
 		  struct log *log, struct err *e)
 {
+	struct bind_force force = assume_force(&o->assume);
 	unsigned int i, best = 0, best_weight = 0;
 	bool noted = s->dump->vmcoreinfo != NULL;
 	char release[UTS_LEN] = "";
@@ -216,9 +281,9 @@ static int choose(struct session *s, struct infoscan *scan, const struct input_o
 		const struct infoscan_found *f = &scan->found[i];
 		unsigned int weight;
 
-		if (dump_set_vmcoreinfo(s->dump, f->text, f->len, &o->force, e))
+		if (dump_set_vmcoreinfo(s->dump, f->text, f->len, &force, e))
 			return -1;
-		weight = weigh(s->dump);
+		weight = weigh(s->dump, &o->assume);
 		log_debug(log, "VMCOREINFO of %zu bytes at 0x%" PRIx64 ", weight 0x%x", f->len,
 			  f->paddr, weight);
 		if (i && weight <= best_weight)
@@ -232,12 +297,11 @@ static int choose(struct session *s, struct infoscan *scan, const struct input_o
 		 ", is used (%u found)",
 		 source_name(s->dump->source), noted ? "" : "has no note for it; ", release,
 		 scan->found[best].paddr, scan->nr);
-	return dump_set_vmcoreinfo(s->dump, scan->found[best].text, scan->found[best].len,
-				   &o->force, e);
+	return dump_set_vmcoreinfo(s->dump, scan->found[best].text, scan->found[best].len, &force,
+				   e);
 }
 
-static int use_memory(struct session *s, const struct input_opts *o, struct log *log,
-		      struct err *e)
+static int use_memory(struct session *s, const struct input_opts *o, struct log *log, struct err *e)
 {
 	struct infoscan scan = { .threads = budget_threads(0, budget_available(), 4 << 20, 2 << 20),
 				 .interrupted = &interrupted,
@@ -270,23 +334,70 @@ static int settle_order(struct dump *d, struct err *e)
 	return failed;
 }
 
+/* What the dump says itself, of what the user says otherwise: tell the differences. */
+static void tell_assumed(struct session *s, const struct assume *a, struct assume_told *told)
+{
+	struct session alone = { .dump = s->dump, .no_xlat = ERR_INIT };
+
+	if (assume_kernel(a) && s->dump->arch && s->dump->arch->setup) {
+		setup_kernel(&alone, NULL, NULL);
+		told->works = alone.no_xlat.code == ERR_NONE;
+		told->xlat = alone.xlat;
+	}
+	assume_tell(a, s->dump, told, s->assumed ? s->assumed : "");
+	kernel_fini(&alone.kernel);
+	xlat_fini(&alone.xlat);
+}
+
+/* Where memory itself tells phys_base, the user's word may not stand. */
+static void tell_found(const struct session *s, const struct assume *a)
+{
+	uint64_t base = a->value[ASSUME_PHYS_BASE];
+
+	if (a->set[ASSUME_PHYS_BASE] && s->xlat.paging && s->xlat.phys_base &&
+	    s->xlat.phys_base != base)
+		log_warn(s->dump->log,
+			 "%s: no page table is where phys-base 0x%" PRIx64
+			 " has it, but where 0x%" PRIx64 " does: that is used",
+			 source_name(s->dump->source), base, s->xlat.phys_base);
+}
+
+/* A dump that is bound: the kernel, by what A adds to it. ERR_USAGE. */
+static int bind_kernel(struct session *s, const struct assume *a, struct assume_told *told,
+		       struct log *log, struct err *e)
+{
+	struct dump *d = s->dump;
+
+	if (assume_check(a, d, e))
+		return err_add(e, "%s", source_name(d->source));
+	setup_kernel(s, a, log);
+	tell_assumed(s, a, told);
+	tell_found(s, a);
+	/* What a kdump header says of it goes on into others; the bitmaps of Arm's depend on it. */
+	if (a->set[ASSUME_PHYS_BASE] && !d->arch->pfn_from_phys_base)
+		d->told.phys_base = s->xlat.phys_base;
+	return 0;
+}
+
 int session_bind(struct session *s, const struct input_opts *o, struct log *log, struct err *e)
 {
+	struct bind_force force = assume_force(&o->assume);
 	const char *from = o->vmcoreinfo;
 	struct dump *d = s->dump;
+	struct assume_told told = { .arch = dump_told_arch(d, archs),
+				    .page_size = d->id.page_size };
 	bool scan = from && !strcmp(from, "scan"), none = from && !strcmp(from, "none");
 
-	if (from && !scan && !none && use_file(s, o, e))
+	if (from && !scan && !none && use_file(s, o, &force, e))
 		return -1;
 	if (o->extra && read_text(o->extra, &s->extra, &(size_t){ 0 }, e))
 		return -1;
-	if (dump_bind(d, archs, &o->force, e))
+	if (dump_bind(d, archs, &force, e))
 		return -1;
 	if (scan || (!none && !d->vmcoreinfo && d->arch && d->arch->setup))
 		if (use_memory(s, o, log, e))
 			return -1;
-	if (!o->force.arch && settle_order(d, e))
+	if (!force.arch && !force.has_order && settle_order(d, e))
 		return -1;
-	setup_kernel(s, log);
-	return 0;
+	return bind_kernel(s, &o->assume, &told, log, e);
 }

@@ -198,6 +198,42 @@ def check_s390dump(tap, tool, folder):
               "S390DUMP, cut off: is told", run)
 
 
+def s390_regs(tool, path):
+    run = tool.run("inspect", "--json", "--regs", path)
+    return run, [c["registers"] for c in json.loads(run.out)["cpus"]] if run.out else []
+
+
+def check_s390_registers(tap, tool, folder):
+    gprs, vector = [0x1111 * n for n in range(16)], bytes(range(16, 32)) * 32
+    pages = {**foreigngen.lowcore(0xabcdef, gprs, 0x10000, 0x20000 | 0x3ff), 0x20: vector.ljust(4096, b"\0"),
+             **foreigngen.lowcore(0x1234, gprs[::-1], 0x30000)}
+    path, out = write(folder, "s390", foreigngen.s390dump(100, pages, (0x10000, 0, 0x30000))), \
+        os.path.join(folder, "out")
+    run, cpus = s390_regs(tool, path)
+    tap.equal([(c["pswa"], c["r3"], c["r15"], c["prefix"], c.get("v16"), c.get("v3l")) for c in cpus],
+              [("0xabcdef", "0x3333", "0xffff", "0x10000", "0x101112131415161718191a1b1c1d1e1f",
+                "0x18191a1b1c1d1e1f"), ("0x1234", "0xcccc", "0x0", "0x30000", None, None)],
+              "S390DUMP: registers of its CPUs", run)
+    for form in ("elf", "kdump"):
+        tool.run("convert", "-f", "-q", "--format", form, path, out)
+        again, told = s390_regs(tool, out)
+        tap.equal([{n: c[n] for n in c if n in have} for c, have in zip(told, cpus)], cpus,
+                  f"S390DUMP: they are notes of the {form} dump", again)
+        run = tool.run("inspect", "--compare", path, out)
+        tap.equal(run.status, harness.OK, f"S390DUMP: the {form} dump is the same", run)
+    for what, where, count in (("outside of memory", [0xfffff000, 0x10000], None),
+                               ("at the end of memory", [100 * 4096 - 0x1300, 0x10000], None),
+                               ("without end", [0x10000] * 512, 65535)):
+        run, cpus = s390_regs(tool, write(folder, "bad", foreigngen.s390dump(100, pages, where, count)))
+        tap.check(not run.faults() and len(cpus) == len(where) and cpus[-1].get("pswa") == "0xabcdef",
+                  f"S390DUMP: prefix areas {what}", run)
+        tap.equal(run.status, harness.OK if count else harness.DAMAGED, f"S390DUMP: {what}: is told", run)
+    bad = {**pages, **foreigngen.lowcore(0xabcdef, gprs, 0x10000, 0x7fffffffffffffff)}
+    run, cpus = s390_regs(tool, write(folder, "bad", foreigngen.s390dump(100, bad, (0x10000,))))
+    tap.check(run.status == harness.DAMAGED and not run.faults() and cpus[0].get("r3") == "0x3333" and
+              "v16" not in cpus[0], "S390DUMP: vectors outside of memory", run)
+
+
 def check_xencore(tap, tool, folder):
     data = foreigngen.xencore({p: PAGES[p] for p in (*PFNS[4:], *PFNS[:4])})
     report = check_memory(tap, tool, folder, "Xen dump-core", [write(folder, "xen", data)], PAGES)
@@ -234,7 +270,7 @@ def test(tap, tool, folder):
     if not has_library(tool, write(folder, "lkcd", foreigngen.lkcd(PAGES))):
         tap.skip("LKCD, S390DUMP, Xen dump-core", "built without libkdumpfile")
         return
-    for check in (check_lkcd, check_s390dump, check_xencore, check_not_a_file):
+    for check in (check_lkcd, check_s390dump, check_s390_registers, check_xencore, check_not_a_file):
         check(tap, tool, folder)
 
 

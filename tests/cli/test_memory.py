@@ -175,6 +175,8 @@ def test(tap, tool, folder):
         instrumented = b"__tsan_init" in f.read()
     if tool.sanitized or instrumented:
         raise harness.Skip("sanitizers take memory of their own")
+    if tool.emulated:
+        raise harness.Skip("the emulator takes memory of its own")
     bench = Bench(tap, tool, folder)
     for name in harness.selected(CHECKS):
         CHECKS[name](bench)

@@ -124,7 +124,7 @@ class Suite:
         text = kimage.Text(os.path.join(harness.DATA, "mem-small.txt"))
         self.image = kimage.Image(text, era, vmemmap="4k", **form)
         self.wanted = set(self.image.kept(31))
-        for i in range(2):
+        for i in range(harness.WORKERS):
             own = os.path.join(folder, f"worker{i}")
             shutil.rmtree(own, ignore_errors=True)
             os.makedirs(own)
@@ -158,4 +158,4 @@ def test(tap, tool, folder):
             suite.check(disorder(lines), "lines in disorder")
 
 
-harness.main(test)
+harness.main(test, harness.SmallTool)

@@ -263,7 +263,7 @@ def check_closed_pipe(lab):
         process.stdout.close()
         err = process.stderr.read().decode()
         process.stderr.close()
-        run = harness.Run(process.args[3:], process.wait(30), b"", err, 0)
+        run = harness.Run(process.args, process.wait(30), b"", err, 0)
         bad += [f"after {take} bytes: {b}" for b in
                 stump_problems(run, lab.path("no file"), None)]
     lab.tap.none(bad, "the reader of a stream goes away")
@@ -364,7 +364,7 @@ def check_shrinking(lab):
         time.sleep(0.05 + 0.05 * (i // 2))
         os.truncate(source, 4096 + noise.COUNT * 2048 + 100)
         err = process.communicate(timeout=60)[1].decode()
-        run = harness.Run(process.args[3:], process.returncode, b"", err, 0)
+        run = harness.Run(process.args, process.returncode, b"", err, 0)
         seen.add(run.status)
         bad += [f"moment {i}: {b}" for b in run.faults()]
         if run.status in (harness.OK, harness.DAMAGED):
@@ -584,4 +584,4 @@ def test(tap, tool, folder):
         checks[name](lab)
 
 
-harness.main(test)
+harness.main(test, harness.SmallTool)

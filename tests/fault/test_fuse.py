@@ -299,4 +299,4 @@ def test(tap, tool, folder):
             CHECKS[name](bench, which)
 
 
-harness.main(test)
+harness.main(test, harness.SmallTool)

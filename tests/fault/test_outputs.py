@@ -114,7 +114,7 @@ class Bench:
             err, status = process.communicate()[1], None
         if cat:
             cat.wait(SECONDS)
-        return harness.Run(process.args[3:], status, b"", err.decode(errors="replace"),
+        return harness.Run(process.args, status, b"", err.decode(errors="replace"),
                            time.monotonic() - began)
 
     def run(self, kind, **shim):
@@ -333,8 +333,8 @@ def on_a_disk(bench, kind, size):
     place = bench.path("disk")
     os.makedirs(place, exist_ok=True)
     with open(bench.stream if kind.stdin else os.devnull, "rb") as stdin:
-        run = bench.tool.run("-m", "sh", "-c", ON_A_DISK, bench.tool.path, size, place, bench.folder,
-                             *bench.command(kind, bench.outs(kind, place)), name="unshare",
+        run = bench.tool.run("-m", "sh", "-c", ON_A_DISK, bench.tool.program(kind.args[0]),
+                             size, place, bench.folder, *bench.command(kind, bench.outs(kind, place)), name="unshare",
                              stdin=stdin, seconds=SECONDS)
     if run.status in (77, 127) or "unshare:" in run.err:
         raise harness.Skip(run.err.strip().split("\n")[-1])
@@ -376,4 +376,4 @@ def test(tap, tool, folder):
         check(bench, name)
 
 
-harness.main(test)
+harness.main(test, harness.SmallTool)

@@ -122,9 +122,10 @@ def report(tap, name, judges, expected=NO_INCOMPLETE):
 
 
 def judged(tool, folder, items, examine):
-    """EXAMINE(judge, path, item) for each item, some at a time; all the judges."""
+    """EXAMINE(judge, path, item) for each item, some at a time; all the judges. TOOL may be a function
+    that tells the program for an item."""
     def one(item, own):
-        judge = Judge(tool, own)
+        judge = Judge(tool(item) if callable(tool) else tool, own)
         examine(judge, os.path.join(own, "in"), item)
         return judge
     return harness.parallel(one, items, folder)

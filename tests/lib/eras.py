@@ -319,8 +319,4 @@ def dropped(era, kind, level):
         bits = 8
     elif kind.name == "cache":
         bits = 4 if kind.has("private") else 2 | 4
-        # Without PG_swapbacked nobody knows whether PG_swapcache shares its bit (v4.10): kept, unlike
-        # makedumpfile.
-        if kind.has("swap") and "swapbacked" in era.private_flags:
-            bits = 0
     return bool(level & bits)

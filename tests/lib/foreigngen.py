@@ -63,13 +63,26 @@ def lkcd(pages, order="<", machine="x86_64", compression=NONE, end=True, version
 
 # ---- S390DUMP ----
 
-def s390dump(nr_pages, pages):
-    """All of NR_PAGES from 0 on; those that are not in PAGES are zero."""
+def lowcore(pswa=0, gprs=(), prefix=0, vectors=0):
+    """The two pages of a CPU that stored its registers, and the address of its vectors."""
+    raw = bytearray(2 * PAGE)
+    for at, form, values in ((0x11b0, ">Q", [vectors]), (0x1280, ">Q", gprs), (0x1308, ">Q", [pswa]),
+                             (0x1318, ">I", [prefix])):
+        for n, value in enumerate(values):
+            struct.pack_into(form, raw, at + n * struct.calcsize(form), value)
+    return {prefix // PAGE: bytes(raw[:PAGE]), prefix // PAGE + 1: bytes(raw[PAGE:])}
+
+
+def s390dump(nr_pages, pages, cpus=(), count=None):
+    """All of NR_PAGES from 0 on; those that are not in PAGES are zero. CPUS: where their prefix areas are."""
     header = struct.pack(">QIIIIQQQI4xQQIIIQ", 0xa8190173618f23fd, 5, PAGE, 4, PAGE,
                          nr_pages * PAGE, 0, nr_pages * PAGE - 1, nr_pages, 1, 0, 2, 0, 2,
                          nr_pages * PAGE)
     body = b"".join(pages.get(i, bytes(PAGE)) for i in range(nr_pages))
-    return header.ljust(PAGE, b"\0") + body + b"DUMP_END" + struct.pack(">Q", 2)
+    header = bytearray(header.ljust(PAGE, b"\0"))
+    struct.pack_into(">H", header, 0x5d, len(cpus) if count is None else count)
+    struct.pack_into(f">{len(cpus)}I", header, 0x800, *cpus)
+    return bytes(header) + body + b"DUMP_END" + struct.pack(">Q", 2)
 
 
 # ---- SADUMP ----

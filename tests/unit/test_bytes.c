@@ -132,6 +132,28 @@ static void test_encoder(enum byte_order order)
 	ok(!memcmp(raw + 15, "abc\0\0\0\0\x55", 8), "bytes, zeros, and nothing behind them");
 }
 
+/* Registers are wider than a number: x87's by 2 bytes, vectors by 8. */
+static void test_wide(enum byte_order order)
+{
+	static const unsigned int sizes[] = { 2, 8, 10, 16 };
+	const uint64_t v = 0x8123456789abcdefULL, high = 0xfedcba9876543210ULL;
+	uint8_t raw[36];
+	struct bytes_out o = { .data = raw, .size = sizeof(raw), .order = order };
+	uint64_t got;
+	size_t i, at = 0;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++)
+		out_wide(&o, v, high, sizes[i]);
+	is_u64(o.pos, 36, "36 bytes were written");
+	for (i = 0; i < ARRAY_SIZE(sizes); at += sizes[i++]) {
+		is_u64(load_wide(raw + at, sizes[i], order, &got), i ? v : v & 0xffff,
+		       "64 bits of a wide number");
+		is_u64(got, sizes[i] == 16 ? high : sizes[i] == 10 ? high & 0xffff : 0,
+		       "what is above them");
+	}
+	ok(raw[20] == (order == ORDER_BE ? 0xfe : 0xef), "in the order that was asked for");
+}
+
 int main(void)
 {
 	test_loads();
@@ -145,5 +167,7 @@ int main(void)
 	test_moves();
 	test_encoder(ORDER_LE);
 	test_encoder(ORDER_BE);
+	test_wide(ORDER_LE);
+	test_wide(ORDER_BE);
 	return done_testing();
 }

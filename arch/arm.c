@@ -74,7 +74,7 @@ static const struct entry_form long_last[] = {
 
 static const struct paging short_descriptors = {
 	.name = "Arm (32 bit) with short descriptors",
-	.verified = "Debian 6.1",
+	.verified = { [ORDER_LE] = "Debian 6.1" },
 	.va_bits = 32,
 	.entry_size = 4,
 	.nr_levels = 2,
@@ -83,7 +83,7 @@ static const struct paging short_descriptors = {
 
 static const struct paging long_descriptors = {
 	.name = "Arm (32 bit) with LPAE",
-	.verified = "Debian 6.1",
+	.verified = { [ORDER_LE] = "Debian 6.1" },
 	.va_bits = 32,
 	.entry_size = 8,
 	.nr_levels = 3,

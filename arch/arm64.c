@@ -62,20 +62,16 @@ FORMS(block_64k, TABLE(ADDR_64K), BLOCK(ADDR_64K));
 FORMS(page_64k, PAGE(ADDR_64K));
 
 /* The kernel's half only (TTBR1): the bits above are ones. */
-#define LAYOUT(id, title, kernel, bits, nr, ...)          \
+#define PAGING(id, title, kernel, bits, nr, ...)          \
 	static const struct paging id = {                 \
 		.name = "arm64 with " title,              \
-		.verified = kernel,                       \
+		.verified = { [ORDER_LE] = kernel },      \
 		.va_bits = bits,                          \
 		.va_base = ~0ULL << (bits),               \
 		.entry_size = 8,                          \
 		.nr_levels = nr,                          \
 		.level = { __VA_ARGS__ },                 \
 	}
-/* Big-endian kernels (SCTLR_EL1.EE) have the same, but nobody checked. */
-#define PAGING(id, title, kernel, bits, nr, ...)              \
-	LAYOUT(id, title, kernel, bits, nr, __VA_ARGS__);     \
-	LAYOUT(id##_be, title, NULL, bits, nr, __VA_ARGS__)
 
 PAGING(p4k_39, "4 KiB pages, 39 bits", NULL, 39, 3,
        { 30, 9, block_4k }, { 21, 9, block_4k }, { 12, 9, page_4k });
@@ -105,12 +101,10 @@ PAGING(p64k_48_of_52, "64 KiB pages, 48 of 52 bits", NULL, 48, 3,
        { 42, 10, block_64k }, { 29, 13, block_64k }, { 16, 13, page_64k });
 
 /* Where several fit what is known, the first that the dump confirms counts. */
-#define LAYOUTS(be)                                                                         \
-	{ &p4k_48##be, &p4k_39##be, &p4k_52##be, &p16k_47##be, &p16k_48##be, &p16k_52##be, \
-	  &p16k_36##be, &p64k_48##be, &p64k_52##be, &p64k_42##be, &p64k_48_of_52##be, NULL }
-
-static const struct paging *const layouts[] = LAYOUTS();
-static const struct paging *const layouts_be[] = LAYOUTS(_be);
+static const struct paging *const layouts[] = {
+	&p4k_48, &p4k_39, &p4k_52, &p16k_47, &p16k_48, &p16k_52,
+	&p16k_36, &p64k_48, &p64k_52, &p64k_42, &p64k_48_of_52, NULL,
+};
 /* clang-format on */
 
 /* ---- registers ---- */
@@ -512,7 +506,7 @@ static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat
 }
 
 /* clang-format off */
-#define ARM64(id, name_, title_, order_, layouts_)                              \
+#define ARM64(id, name_, title_, order_)                                        \
 	const struct arch id = {                                                \
 		.name = name_,                                                  \
 		.title = title_,                                                \
@@ -521,7 +515,7 @@ static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat
 		.word = 8,                                                      \
 		.page_shift = 12,                                               \
 		.align64 = 8,                                                   \
-		.paging = layouts_,                                             \
+		.paging = layouts,                                              \
 		.facts = told,                                                  \
 		.notes = notes,                                                 \
 		.numbers = numbers,                                             \
@@ -540,5 +534,5 @@ static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat
 	}
 /* clang-format on */
 
-ARM64(arm64_arch, "aarch64", "Arm (64 bit)", ORDER_LE, layouts);
-ARM64(arm64be_arch, "aarch64_be", "Arm (64 bit, big-endian)", ORDER_BE, layouts_be);
+ARM64(arm64_arch, "aarch64", "Arm (64 bit)", ORDER_LE);
+ARM64(arm64be_arch, "aarch64_be", "Arm (64 bit, big-endian)", ORDER_BE);

@@ -77,7 +77,7 @@ static const struct entry_form pae_last[] = {
 
 static const struct paging plain = {
 	.name = "x86 (32 bit) with 2 levels",
-	.verified = "Debian 6.1",
+	.verified = { [ORDER_LE] = "Debian 6.1" },
 	.va_bits = 32,
 	.entry_size = 4,
 	.nr_levels = 2,
@@ -86,7 +86,7 @@ static const struct paging plain = {
 
 static const struct paging pae = {
 	.name = "x86 (32 bit) with PAE",
-	.verified = "Debian 6.1",
+	.verified = { [ORDER_LE] = "Debian 6.1" },
 	.va_bits = 32,
 	.entry_size = 8,
 	.nr_levels = 3,

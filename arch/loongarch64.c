@@ -74,7 +74,7 @@ LAYOUT(p4k_4, "LoongArch, 4 levels of 4 KiB", 48, ~0ULL << 48, FOUR(12, 9));
 LAYOUT(p16k_2, "LoongArch, 2 levels of 16 KiB", 36, BASE_47, TWO(14, 11));
 LAYOUT(p16k_2_39, "LoongArch, 2 levels of 16 KiB, VA 40", 36, BASE_39, TWO(14, 11));
 LAYOUT(p16k_3, "LoongArch, 3 levels of 16 KiB", 47, BASE_47, THREE(14, 11),
-       .verified = "Debian 7.2");
+       .verified = { [ORDER_LE] = "Debian 7.2" });
 LAYOUT(p64k_2, "LoongArch, 2 levels of 64 KiB", 42, BASE_47, TWO(16, 13));
 LAYOUT(p64k_2_39, "LoongArch, 2 levels of 64 KiB, VA 40", 42, ~0ULL << 42, TWO(16, 13));
 LAYOUT(p64k_3, "LoongArch, 3 levels of 64 KiB", 55, ~0ULL << 55, THREE(16, 13));

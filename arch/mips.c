@@ -118,10 +118,10 @@ enum shape {
 /* clang-format off */
 /* 64 bit: pgtable-64.h; _48: CONFIG_MIPS_VA_BITS_48 (1e321fa917fb, 3377e227af44). */
 #define SHAPES(pfn) {									\
-	[PAGES_4K_32] = { .name = "mips, 4K pages", .verified = "Debian 6.1", LEVELS_32(12, pfn) },		\
+	[PAGES_4K_32] = { .name = "mips, 4K pages", .verified = { [ORDER_LE] = "Debian 6.1" }, LEVELS_32(12, pfn) },		\
 	[PAGES_16K_32] = { .name = "mips, 16K pages", LEVELS_32(14, pfn) },		\
 	[PAGES_64K_32] = { .name = "mips, 64K pages", LEVELS_32(16, pfn) },		\
-	[PAGES_4K] = { .name = "mips64, 4K pages", .verified = "Debian 6.1", THREE_LEVELS(12, 10, pfn) },		\
+	[PAGES_4K] = { .name = "mips64, 4K pages", .verified = { [ORDER_LE] = "Debian 6.1" }, THREE_LEVELS(12, 10, pfn) },		\
 	[PAGES_4K_48] = { .name = "mips64, 4K pages, 48 bits",				\
 		LEVELS_64(48, 4, { 39, 9, pointer_64 }, { 30, 9, pointer_64 },		\
 			  MIDDLE(21, 9, pfn), LAST(12, 9, pfn)) },			\

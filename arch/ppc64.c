@@ -55,7 +55,7 @@ static const struct entry_form hash_middle[] = { LEAF_FORM, TABLE_FORM(0), ENTRY
 
 static const struct paging radix_64k = {
 	.name = "ppc64 radix, 64K pages",
-	.verified = "Debian 6.1",
+	.verified = { [ORDER_LE] = "Debian 6.1" },
 	.va_bits = 52,
 	.va_base = LINEAR,
 	.entry_size = 8,
@@ -69,6 +69,7 @@ static const struct paging radix_64k = {
 
 static const struct paging radix_4k = {
 	.name = "ppc64 radix, 4K pages",
+	.verified = { [ORDER_LE] = "Debian 6.12" },
 	.va_bits = 52,
 	.va_base = LINEAR,
 	.entry_size = 8,
@@ -84,7 +85,7 @@ static const struct paging radix_4k = {
 #define HASH_LAYOUT(id, title, kernel, base, page, pte, pmd, pud, pgd)        \
 	static const struct paging id = {                                     \
 		.name = title,                                                \
-		.verified = kernel,                                           \
+		.verified = { [ORDER_LE] = kernel },                          \
 		.va_bits = (page) + (pte) + (pmd) + (pud) + (pgd),            \
 		.va_base = base,                                              \
 		.entry_size = 8,                                              \
@@ -99,7 +100,7 @@ static const struct paging radix_4k = {
 /* v5.2 moved all into the region of the linear map (0034d395f89d). */
 HASH_LAYOUT(hash_64k, "ppc64 hash, 64K pages", "Debian 6.1", LINEAR, 16, 8, 10, 10,
 	    8);
-HASH_LAYOUT(hash_4k, "ppc64 hash, 4K pages", NULL, LINEAR, 12, 9, 7, 9, 9);
+HASH_LAYOUT(hash_4k, "ppc64 hash, 4K pages", "Debian 6.12", LINEAR, 12, 9, 7, 9, 9);
 /* v4.17 has four petabytes (c2b4d8b7417a), v4.12 512 TiB (f6eedbba7a26), v4.7 64 TiB. */
 HASH_LAYOUT(hash_64k_v4_17, "ppc64 hash of v4.17, 64K pages", NULL, VMALLOC_OLD, 16, 8, 10, 10, 8);
 HASH_LAYOUT(hash_64k_v4_12, "ppc64 hash of v4.12, 64K pages", NULL, VMALLOC_OLD, 16, 8, 10, 7, 8);

@@ -60,7 +60,7 @@ static const struct entry_form last[] = {
 
 static const struct paging sv39 = {
 	.name = "riscv64 with Sv39",
-	.verified = "Debian 6.12",
+	.verified = { [ORDER_LE] = "Debian 6.12" },
 	.va_bits = 39,
 	.sign_extended = true,
 	.entry_size = 8,
@@ -70,7 +70,7 @@ static const struct paging sv39 = {
 
 static const struct paging sv48 = {
 	.name = "riscv64 with Sv48",
-	.verified = "Debian 6.12",
+	.verified = { [ORDER_LE] = "Debian 6.12" },
 	.va_bits = 48,
 	.sign_extended = true,
 	.entry_size = 8,
@@ -80,7 +80,7 @@ static const struct paging sv48 = {
 
 static const struct paging sv57 = {
 	.name = "riscv64 with Sv57",
-	.verified = "Debian 6.12",
+	.verified = { [ORDER_LE] = "Debian 6.12" },
 	.va_bits = 57,
 	.sign_extended = true,
 	.entry_size = 8,

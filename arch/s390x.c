@@ -79,8 +79,7 @@ static const struct paging by_segment = {
 
 static const struct paging by_region_third = {
 	.name = "S/390 with a region third table",
-	.verified = "Debian 6.1",
-	.verified_order = ORDER_BE,
+	.verified = { [ORDER_BE] = "Debian 6.1, 6.12" },
 	.va_bits = 42,
 	.entry_size = 8,
 	.nr_levels = 3,
@@ -89,6 +88,7 @@ static const struct paging by_region_third = {
 
 static const struct paging by_region_second = {
 	.name = "S/390 with a region second table",
+	.verified = { [ORDER_BE] = "Debian 6.12" },
 	.va_bits = 53,
 	.entry_size = 8,
 	.nr_levels = 4,

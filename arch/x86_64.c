@@ -41,7 +41,7 @@ static const struct entry_form top[] = {
 
 static const struct paging four_levels = {
 	.name = "x86-64 with 4 levels",
-	.verified = "Debian 6.1",
+	.verified = { [ORDER_LE] = "Debian 6.1" },
 	.va_bits = 48,
 	.sign_extended = true,
 	.entry_size = 8,
@@ -51,7 +51,7 @@ static const struct paging four_levels = {
 
 static const struct paging five_levels = {
 	.name = "x86-64 with 5 levels",
-	.verified = "Debian 7.2",
+	.verified = { [ORDER_LE] = "Debian 7.2" },
 	.va_bits = 57,
 	.sign_extended = true,
 	.entry_size = 8,

@@ -54,9 +54,11 @@ struct paging_level {
 /* A page table layout as data. */
 struct paging {
 	const char *name;
-	/* A kernel that others built, and whose translation was checked; NULL: "untested". */
-	const char *verified;
-	enum byte_order verified_order; /* of that kernel: another one's table is as good as untested */
+	/*
+	 * A kernel that others wrote, and whose translation was checked, by its byte order: a table of
+	 * the other one is as good as untested. NULL: "untested".
+	 */
+	const char *verified[2];
 	/*
 	 * Addresses: bits from va_bits on are those of va_base; or all the same as the highest one
 	 * below, when sign_extended.

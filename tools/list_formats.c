@@ -109,8 +109,8 @@ static const char *verified_with(const struct paging *const *p, enum byte_order 
 	const char *name = (*p)->name;
 
 	for (; *p; p++)
-		if (!strcmp((*p)->name, name) && (*p)->verified && (*p)->verified_order == order)
-			return (*p)->verified;
+		if (!strcmp((*p)->name, name) && (*p)->verified[order])
+			return (*p)->verified[order];
 	return "untested";
 }
 

@@ -22,7 +22,6 @@ struct session {
 	struct kernel kernel;
 	struct xlat xlat;
 	char *assumed; /* facts that the user gave, which KERNEL points into; or NULL */
-	char *extra; /* what input_opts.extra has */
 	struct err
 		no_xlat; /* why kernel addresses cannot be translated, when xlat.paging is NULL */
 };
@@ -33,7 +32,6 @@ struct input_opts {
 	struct spool_opts spool;
 	struct assume assume;
 	struct progress *progress; /* of the search for VMCOREINFO; NULL: nobody looks */
-	const char *extra; /* a file of lines as of VMCOREINFO, which count before it; NULL: none */
 	const char *vmcoreinfo; /* a file, "scan", "none"; NULL: the note, else memory */
 };
 

@@ -27,7 +27,7 @@ _dumptool()
 
 	case $command in
 	filter)
-		options="-o --output --format -E --for -F --flattened --split -f --force -L --size-limit
+		options="-o --output --format -E -F --flattened --split -f --force -L --size-limit
 			-d --level --explain $codec -R --reassemble --dump-dmesg --partial-dmesg
 			$input --non-mmap --num-threads --dry-run --check-params --show-stats --json
 			--progress --message-level -D --debug -q --quiet -h --help -v --version"

@@ -50,8 +50,8 @@ static uint64_t count_memory(const struct dump *d, const struct mapping *m)
 }
 
 /*
- * More than an equal share of all pages, and a distance stays a candidate, however many others there
- * are: the direct map maps all of memory, the rest of a kernel's address space some of it.
+ * More than an equal share of all pages, and a distance stays a candidate, however many others
+ * there are: the direct map maps all of memory, the rest of a kernel's address space some of it.
  */
 static int weigh(void *priv, const struct mapping *mapping)
 {

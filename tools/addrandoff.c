@@ -34,7 +34,7 @@ struct addrandoff {
 	uint64_t entry; /* where the kernel's is */
 	/* The notes: which program header, where they are, where they may grow to. */
 	uint64_t index, off, len, room, nr_phdrs;
-	uint8_t *notes; /* new ones */
+	uint8_t *notes;		/* new ones */
 	size_t notes_len, kept; /* the latter is as it was */
 };
 
@@ -47,13 +47,14 @@ static int same_kernel(const struct session *s, const struct elf_file *vmlinux, 
 	if (!kernel_text(&s->kernel, "BUILD-ID", ran, sizeof(ran)) ||
 	    !elf_file_build_id(vmlinux, has) || !strcmp(ran, has))
 		return 0;
-	return err_set(e, ERR_MISMATCH, "%s: is not of the kernel that crashed: its build-id is %s, not %s",
+	return err_set(e, ERR_MISMATCH,
+		       "%s: is not of the kernel that crashed: its build-id is %s, not %s",
 		       source_name(vmlinux->source), has, ran);
 }
 
 /* How far from where it was linked to did the kernel run? */
-static int find_displacement(const struct session *s, const struct elf_file *vmlinux,
-			     uint64_t *ret, struct err *e)
+static int find_displacement(const struct session *s, const struct elf_file *vmlinux, uint64_t *ret,
+			     struct err *e)
 {
 	uint64_t ran, linked;
 
@@ -64,9 +65,10 @@ static int find_displacement(const struct session *s, const struct elf_file *vml
 	}
 	if (kernel_text_hex(&s->kernel, "KERNELOFFSET", ret))
 		return 0;
-	return err_set(e, ERR_MISSING,
-		       "%s: does not tell where the kernel ran: no SYMBOL(_stext) for that of %s, no KERNELOFFSET",
-		       source_name(s->dump->source), source_name(vmlinux->source));
+	return err_set(
+		e, ERR_MISSING,
+		"%s: does not tell where the kernel ran: no SYMBOL(_stext) for that of %s, no KERNELOFFSET",
+		source_name(s->dump->source), source_name(vmlinux->source));
 }
 
 static int find_entry(struct addrandoff *a, struct log *log, struct err *e)
@@ -220,7 +222,8 @@ static int put_headers(const struct addrandoff *a, struct sink *s, uint64_t gap,
 		    put_word(a, s, moved + elf_file_offset_at(f, i), p.offset + gap, e))
 			return -1;
 	}
-	return sink_write(s, moved + elf_file_filesz_at(f, a->index), size, encode_size(a, size), e);
+	return sink_write(s, moved + elf_file_filesz_at(f, a->index), size, encode_size(a, size),
+			  e);
 }
 
 static int put_file(const struct addrandoff *a, struct sink *s, struct err *e)
@@ -273,7 +276,8 @@ static int append(const struct addrandoff *a, struct err *e)
 	sizes = encode_size(a, size);
 	if (pwrite(fd, a->notes + a->kept, len, (off_t)(a->off + a->kept)) != (ssize_t)len ||
 	    fsync(fd) < 0 ||
-	    pwrite(fd, size, sizes, (off_t)elf_file_filesz_at(&a->core, a->index)) != (ssize_t)sizes ||
+	    pwrite(fd, size, sizes, (off_t)elf_file_filesz_at(&a->core, a->index)) !=
+		    (ssize_t)sizes ||
 	    fsync(fd) < 0)
 		failed = err_sys(e, errno, "%s", a->vmcore);
 	close(fd);
@@ -330,24 +334,30 @@ static int addrandoff_run(int argc, char **argv, struct err *e)
 		{ NULL, 0, NULL, 0 },
 	};
 	struct addrandoff a = { .in_place = elftool_manner(argv[0]) };
+	struct err why = ERR_INIT;
 	struct talk t;
 	int id;
 
 	talk_init(&t, argv[0], false);
 	while ((id = getopt_long(argc, argv, "v:m:o:fe:h", longs, NULL)) != -1) {
-		const char **texts[] = { ['v'] = &a.vmcore, ['m'] = &a.vmlinux,
-					 ['o'] = &a.output, ['e'] = &a.in.extra };
+		const char **texts[] = { ['v'] = &a.vmcore,
+					 ['m'] = &a.vmlinux,
+					 ['o'] = &a.output };
 
 		if (id == 'h')
 			return print_help(stdout), STATUS_OK;
 		if (id == '?')
 			return usage_error(e, "addrandoff", "wrong option");
-		if (id == 'f')
+		if (id == 'e') {
+			if (elftool_extra(&a.in, optarg, &why))
+				return usage_error(e, "addrandoff", "%s", why.text);
+		} else if (id == 'f') {
 			a.force = true;
-		else if (id == 'I')
+		} else if (id == 'I') {
 			a.in_place = true;
-		else
+		} else {
 			*texts[id] = optarg;
+		}
 	}
 	if (optind < argc)
 		return usage_error(e, "addrandoff", "'%s' is one file name too many", argv[optind]);

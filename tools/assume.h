@@ -35,7 +35,7 @@ struct assume {
 	bool set[NR_ASSUME_KEYS];
 	uint64_t value[NR_ASSUME_KEYS];
 	char arch[32], layout[64]; /* values of the keys that have text */
-	char lines[1024];	   /* of VMCOREINFO */
+	char lines[8192];	   /* of VMCOREINFO */
 	size_t len;
 	bool scan; /* ASSUME_ROOT: it is looked for */
 };

@@ -200,17 +200,20 @@ static const char help_virttophys[] =
 	"  -d, --debug             tell what is found and decided\n";
 
 #define COMMON_OPTIONS 5
-#define COMMON                                                 \
-	{ "infile", required_argument, NULL, 'i' },            \
-	{ "vmcore", required_argument, NULL, 'v' },            \
-	{ "intype", required_argument, NULL, 'I' },            \
-	{ "extravminfo", required_argument, NULL, 'e' },       \
-	{ "help", no_argument, NULL, 'h' }
+#define COMMON                                                                                  \
+	{ "infile", required_argument, NULL, 'i' }, { "vmcore", required_argument, NULL, 'v' }, \
+		{ "intype", required_argument, NULL, 'I' },                                     \
+		{ "extravminfo", required_argument, NULL, 'e' },                                \
+	{                                                                                       \
+		"help", no_argument, NULL, 'h'                                                  \
+	}
 
 static int take_option(struct memory *m, int id, const char *arg, struct err *e)
 {
-	const char **texts[] = { ['i'] = &m->input,  ['v'] = &m->vmcore, ['I'] = &m->kind,
-				 ['o'] = &m->output, ['e'] = &m->in.extra };
+	const char **texts[] = { ['i'] = &m->input,
+				 ['v'] = &m->vmcore,
+				 ['I'] = &m->kind,
+				 ['o'] = &m->output, };
 
 	switch (id) {
 	case 'p':
@@ -219,6 +222,8 @@ static int take_option(struct memory *m, int id, const char *arg, struct err *e)
 	case 'f':
 		m->force = true;
 		return 0;
+	case 'e':
+		return elftool_extra(&m->in, arg, e);
 	case 'd':
 		m->talk.level |= TALK_DEBUG;
 		return 0;
@@ -231,7 +236,6 @@ static int take_option(struct memory *m, int id, const char *arg, struct err *e)
 	case 'v':
 	case 'I':
 	case 'o':
-	case 'e':
 		*texts[id] = arg;
 		return id == 'I' ? elftool_kind(arg, e) : 0;
 	default:
@@ -240,12 +244,11 @@ static int take_option(struct memory *m, int id, const char *arg, struct err *e)
 }
 
 /*
- * Options, and NR numbers behind an input that no option named. Returns an exit status where that is
- * all, or -1 to go on.
+ * Options, and NR numbers behind an input that no option named. Returns an exit status where that
+ * is all, or -1 to go on.
  */
 static int parse(struct memory *m, int argc, char **argv, const char *shorts,
-		 const struct option *longs, const char *help, int nr, uint64_t *ret,
-		 struct err *e)
+		 const struct option *longs, const char *help, int nr, uint64_t *ret, struct err *e)
 {
 	struct err why = ERR_INIT;
 	int id, i;
@@ -269,8 +272,8 @@ static int parse(struct memory *m, int argc, char **argv, const char *shorts,
 	if (argc - optind == nr + 1 && !m->input)
 		m->input = argv[optind++];
 	if (argc - optind != nr)
-		return usage_error(e, m->command, nr > 1 ? "ADDRESS and SIZE are needed"
-							 : "an ADDRESS is needed");
+		return usage_error(e, m->command,
+				   nr > 1 ? "ADDRESS and SIZE are needed" : "an ADDRESS is needed");
 	for (i = 0; i < nr; i++)
 		if (!parse_hex(argv[optind + i], &ret[i]))
 			return usage_error(e, m->command, "'%s' is no hexadecimal number",

@@ -185,7 +185,8 @@ bool elf_file_build_id(const struct elf_file *f, char ret[65])
 			continue;
 		b = bytes_init(data, (size_t)s.size, f->order, "notes", s.offset);
 		while (note_next(&b, &n)) {
-			if (!note_owner_is(&n, "GNU") || n.type != NT_GNU_BUILD_ID || n.desc_len > 32)
+			if (!note_owner_is(&n, "GNU") || n.type != NT_GNU_BUILD_ID ||
+			    n.desc_len > 32)
 				continue;
 			for (k = 0; k < n.desc_len; k++) {
 				ret[2 * k] = "0123456789abcdef"[n.desc[k] >> 4];

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "elftool.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cleanup.h"
@@ -9,6 +11,30 @@
 bool elftool_manner(const char *argv0)
 {
 	return !strncmp(argv0, ELFTOOL " ", strlen(ELFTOOL " "));
+}
+
+int elftool_extra(struct input_opts *o, const char *path, struct err *e)
+{
+	FILE *f = fopen(path, "re");
+	char line[512], *value;
+	int failed = 0;
+
+	if (!f)
+		return err_sys(e, errno, "%s", path);
+	while (!failed && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\r\n")] = '\0';
+		value = strchr(line, '=');
+		if (!*line || *line == '#')
+			continue;
+		if (!value) {
+			failed = err_set(e, ERR_USAGE, "%s: '%s' is no KEY=VALUE", path, line);
+			break;
+		}
+		*value++ = '\0';
+		failed = assume_set(&o->assume, line, value, e);
+	}
+	fclose(f);
+	return failed;
 }
 
 /* Kinds of input by kdump-elftool's names (its --intype), and the formats that they may be. */

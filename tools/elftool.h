@@ -12,6 +12,9 @@
 /* Is the command, called ARGV0, one of kdump-elftool, whose letters mean other things? */
 bool elftool_manner(const char *argv0);
 
+/* -e: the lines of the file at PATH are assumed, as by --assume. ERR_USAGE, ERR_IO. */
+int elftool_extra(struct input_opts *o, const char *path, struct err *e);
+
 /* Is NAME a kind of input (-I)? ERR_USAGE with their names. */
 int elftool_kind(const char *name, struct err *e);
 

@@ -204,7 +204,6 @@ static void print_all_regs(const struct arch *a, const struct cpu *cpu)
 
 	for (i = 0; i < cpu->nr_regs; i++) {
 		const struct reg_number *n = a ? arch_reg_by_name(a, cpu->regs[i].name) : NULL;
-
 		char gdb[8] = "-", dwarf[8] = "-";
 
 		if (n && n->gdb >= 0)

@@ -86,7 +86,7 @@ static const struct option_row rows[] = {
 	{ "outfile", 'o', "FILE", KDUMP_ELFTOOL, "write to FILE, not to standard output" },
 	{ "format", OPT_FORMAT, "NAME", OURS | CONVERT, "kdump, elf, raw, or flattened (kdump)" },
 	{ NULL, 'E', NULL, OURS | THEIRS, "write an ELF core" },
-	{ "for", OPT_FOR, "READER", OURS | CONVERT | TOPELF,
+	{ "for", OPT_FOR, "READER", CONVERT | TOPELF,
 	  "an ELF core for crash, gdb, drgn or volatility" },
 	{ "elfclass", LETTER('c', OPT_CLASS), "32|64", TOPELF | KDUMP_ELFTOOL, "class of the file; default: the input's" },
 	{ "m32", LETTER('4', OPT_M32), NULL, TOPELF | KDUMP_ELFTOOL, "the same as -c 32" },
@@ -151,6 +151,7 @@ static const struct option_row rows[] = {
 	{ "quiet", 'q', NULL, OURS | CONVERT | TOPELF | TOVELF, "errors only" },
 	{ "help", 'h', NULL, OURS | THEIRS | CONVERT | TOPELF | TOVELF | KDUMP_ELFTOOL, "this text" },
 	{ "version", 'v', NULL, OURS | THEIRS, "version and compression support" },
+	{ "for", OPT_FOR, "READER", OURS, NULL }, /* there is no room for it */
 	{ NULL, 'b', "N", OURS | THEIRS, NULL },
 	{ "cyclic-buffer", OPT_CYCLIC, "N", OURS | THEIRS, NULL },
 	{ "work-dir", OPT_WORK_DIR, "DIR", OURS | THEIRS, NULL },
@@ -481,8 +482,7 @@ static int take_option(struct job_opts *o, int id, const char *arg, bool makedum
 		o->kind = arg;
 		return elftool_kind(arg, e);
 	case OPT_EXTRA:
-		o->in.extra = arg;
-		return 0;
+		return elftool_extra(&o->in, arg, e);
 	case 'E':
 		o->format = &elf_format;
 		return 0;

@@ -30,7 +30,8 @@ static const struct reader_rules readers[] = {
 	/* Segments of the kernel's image tell phys_base, where VMCOREINFO does not (netdump.c). */
 	{ "crash", FROM_SOURCE_OR_TABLES, false, 0, 0 },
 	/*
-	 * Finds memory by virtual address only. All it can find it gets; many segments make it slow.
+	 * Finds memory by virtual address only. All it can find it gets; many segments make it
+	 * slow.
 	 */
 	{ "gdb", FROM_TABLES, true, 0, 16384 },
 	/* Reads segments by virtual address before page tables: memory at 0 would hide a fault. */
@@ -98,8 +99,8 @@ static void limit_segments(struct job *job, uint64_t most)
 /* ---- addresses ---- */
 
 /*
- * QEMU without paging tells 0, or the physical address, and formats other than ELF tell nothing. Where
- * a kernel is mapped so, its tables say it.
+ * QEMU without paging tells 0, or the physical address, and formats other than ELF tell nothing.
+ * Where a kernel is mapped so, its tables say it.
  */
 static bool source_tells(const struct dump *d)
 {

@@ -74,8 +74,9 @@ static int make(const struct makedyn *m, const char *path, struct err *e)
 	if (elf_file_open(path, &f, e))
 		return -1;
 	if (f.type != ET_EXEC && f.type != ET_DYN)
-		failed = err_set(e, ERR_UNSUPPORTED, "%s: ELF file of type %u, expected an executable (%d)",
-				 path, f.type, ET_EXEC);
+		failed = err_set(e, ERR_UNSUPPORTED,
+				 "%s: ELF file of type %u, expected an executable (%d)", path,
+				 f.type, ET_EXEC);
 	else if (!m->in_place)
 		failed = copy(&f, m, path, e);
 	else if (f.type == ET_EXEC)

@@ -251,8 +251,6 @@ void session_close(struct session *s)
 	free(s->assumed);
 	s->assumed = NULL;
 	xlat_fini(&s->xlat);
-	free(s->extra);
-	s->extra = NULL;
 	dump_close(s->dump);
 	s->dump = NULL;
 }

@@ -26,7 +26,6 @@ struct session {
 	const char *vmlinux_path; /* that the user named */
 	bool vmlinux_added, deep, completed;
 	char *assumed; /* facts that the user gave, which KERNEL points into; or NULL */
-	char *extra; /* what input_opts.extra has */
 	struct err
 		no_xlat; /* why kernel addresses cannot be translated, when xlat.paging is NULL */
 };
@@ -37,7 +36,6 @@ struct input_opts {
 	struct spool_opts spool;
 	struct assume assume;
 	struct progress *progress; /* of the search for VMCOREINFO; NULL: nobody looks */
-	const char *extra; /* a file of lines as of VMCOREINFO, which count before it; NULL: none */
 	const char *vmlinux;	/* a file; NULL: the usual places, when types are asked for */
 	bool force_vmlinux;	/* another kernel's will do */
 	const char *vmcoreinfo; /* a file, "scan", "none"; NULL: the note, else memory */

@@ -22,11 +22,11 @@
 #include "session.h"
 #include "talk.h"
 
-/* A provider for VMCOREINFO; where the user knows another KASLR offset, its symbols are moved
- * there. */
+/* A provider for VMCOREINFO; where the user knows another KASLR offset, its symbols are moved there. */
 static void add_vmcoreinfo(struct session *s, const struct assume *a)
 {
-	struct fact_provider *p = vmcoreinfo_provider(s->dump->vmcoreinfo, s->dump->vmcoreinfo_len);
+	struct fact_provider *p =
+		vmcoreinfo_provider(s->dump->vmcoreinfo, s->dump->vmcoreinfo_len);
 	uint64_t here = 0;
 
 	if (p && a && a->set[ASSUME_KASLR]) {
@@ -77,16 +77,13 @@ static void add_vmlinux(struct session *s)
 	s->vmlinux_added = true;
 }
 
-/* What is known of the kernel becomes facts and a translation; A, what the user knows, may be NULL.
- */
+/* What is known of the kernel becomes facts and a translation; A, what the user knows, may be NULL. */
 static void setup_kernel(struct session *s, const struct assume *a, struct log *log)
 {
 	struct dump *d = s->dump;
 	bool scanned;
 	int failed;
 
-	if (s->extra)
-		kernel_add(&s->kernel, vmcoreinfo_provider(s->extra, strlen(s->extra)));
 	if (!d->vmcoreinfo)
 		log_debug(log, "%s: has no VMCOREINFO note", source_name(d->source));
 	if (add_facts(s, a, &s->no_xlat))
@@ -264,44 +261,28 @@ void session_utsname(struct session *s, char ret[UTS_FIELDS][UTS_LEN])
 /* No kernel's is longer than a page. */
 #define MAX_FILE 65536u
 
-/* All of the file at PATH, terminated; a longer one gives MAX_FILE bytes. Freed with free(). */
-static int read_text(const char *path, char **ret, size_t *ret_len, struct err *e)
+/* A file with the text, as /sys/kernel/vmcoreinfo tells where it lies, or makedumpfile -g writes. */
+static int use_file(struct session *s, const struct input_opts *o, const struct bind_force *force,
+		    struct err *e)
 {
-	char *text = calloc(1, MAX_FILE + 1);
+	_cleanup_free_ char *text = malloc(MAX_FILE);
 	size_t len = 0;
 	ssize_t n = 1;
 	int fd;
 
 	if (!text)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	while (fd >= 0 && n > 0 && len < MAX_FILE) {
+	fd = open(o->vmcoreinfo, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return err_sys(e, errno, "%s", o->vmcoreinfo);
+	while (n > 0 && len < MAX_FILE) {
 		n = read(fd, text + len, MAX_FILE - len);
 		len += n > 0 ? (size_t)n : 0;
 	}
-	if (fd < 0 || n < 0) {
-		err_sys(e, errno, "%s", path);
-		free(text);
-		text = NULL;
-	}
-	if (fd >= 0)
-		close(fd);
-	*ret = text;
-	*ret_len = len;
-	return text ? 0 : -1;
-}
-
-/* A file with the text, as /sys/kernel/vmcoreinfo tells where it lies, or makedumpfile -g writes.
- */
-static int use_file(struct session *s, const struct input_opts *o, const struct bind_force *force,
-		    struct err *e)
-{
-	_cleanup_free_ char *text = NULL;
-	size_t len;
-
-	if (read_text(o->vmcoreinfo, &text, &len, e))
-		return -1;
-	if (len == MAX_FILE || len < 10 || memcmp(text, "OSRELEASE=", 10))
+	close(fd);
+	if (n < 0)
+		return err_sys(e, errno, "%s", o->vmcoreinfo);
+	if (n || len < 10 || memcmp(text, "OSRELEASE=", 10))
 		return err_set(e, ERR_USAGE,
 			       "%s: is no VMCOREINFO: expected at most %u bytes of text that begin "
 			       "with OSRELEASE=",
@@ -379,11 +360,12 @@ static int choose(struct session *s, struct infoscan *scan, const struct input_o
 		 ", is used (%u found)",
 		 source_name(s->dump->source), noted ? "" : "has no note for it; ", release,
 		 scan->found[best].paddr, scan->nr);
-	return dump_set_vmcoreinfo(s->dump, scan->found[best].text, scan->found[best].len, &force,
-				   e);
+	return dump_set_vmcoreinfo(s->dump, scan->found[best].text, scan->found[best].len,
+				   &force, e);
 }
 
-static int use_memory(struct session *s, const struct input_opts *o, struct log *log, struct err *e)
+static int use_memory(struct session *s, const struct input_opts *o, struct log *log,
+		      struct err *e)
 {
 	struct infoscan scan = { .threads = budget_threads(0, budget_available(), 4 << 20, 2 << 20),
 				 .interrupted = &interrupted,
@@ -439,8 +421,8 @@ static void tell_found(const struct session *s, const struct assume *a)
 	if (a->set[ASSUME_PHYS_BASE] && s->xlat.paging && s->xlat.phys_base &&
 	    s->xlat.phys_base != base)
 		log_warn(s->dump->log,
-			 "%s: no page table is where phys-base 0x%" PRIx64
-			 " has it, but where 0x%" PRIx64 " does: that is used",
+			 "%s: no page table is where phys-base 0x%" PRIx64 " has it, but where 0x%" PRIx64
+			 " does: that is used",
 			 source_name(s->dump->source), base, s->xlat.phys_base);
 }
 
@@ -471,8 +453,6 @@ int session_bind(struct session *s, const struct input_opts *o, struct log *log,
 	bool scan = from && !strcmp(from, "scan"), none = from && !strcmp(from, "none");
 
 	if (from && !scan && !none && use_file(s, o, &force, e))
-		return -1;
-	if (o->extra && read_text(o->extra, &s->extra, &(size_t){ 0 }, e))
 		return -1;
 	if (dump_bind(d, archs, &force, e))
 		return -1;

@@ -23,7 +23,8 @@ static int topelf_run(int argc, char **argv, struct err *e)
 	if (job.opts.help)
 		return job_opts_help(stdout, manner), STATUS_OK;
 	if (job.opts.plain && !job.opts.dry_run && isatty(STDOUT_FILENO))
-		return usage_error(e, "topelf", "an ELF core is not for a terminal: -o FILE, or a pipe");
+		return usage_error(e, "topelf",
+				   "an ELF core is not for a terminal: -o FILE, or a pipe");
 	status = job_run(&job, argv[0], e);
 	job_fini(&job);
 	return status;

@@ -234,6 +234,8 @@ def check_commands(tap, tool, folder):
                          vmemmap="4k")
     lines = [line for line in image.vmcoreinfo() if not line.startswith("SYMBOL(init_top_pgt")
              and not line.startswith("SYMBOL(swapper") and "phys_base" not in line]
+    # What the direct map's pages of 1 GiB do not show: memory in many pieces, one after the other.
+    image.tables.map_range(0xffffc90000000000, 0x8000 * kimage.PAGE, 32 * kimage.HUGE, kimage.HUGE)
     image.write(core, lines)
     table = f"page-table={image.tables.root:#x}"
     log = tool.run("dmesg", "--assume", table, core)

@@ -198,4 +198,4 @@ def test(tap, tool, folder):
 
 
 if __name__ == "__main__":
-    harness.main(test)
+    harness.main(test, harness.SmallTool)

@@ -69,4 +69,4 @@ def test(tap, tool, folder):
 
 
 if __name__ == "__main__":
-    harness.main(test)
+    harness.main(test, harness.SmallTool)

@@ -463,6 +463,34 @@ static void test_null(void)
 	sink_close(s);
 }
 
+/* The bytes themselves: what is passed over is zeros, and nothing is written twice. */
+static void test_stream(void)
+{
+	struct err e = ERR_INIT;
+	uint8_t *got, *wanted = calloc(1, 2 << 20);
+	size_t len;
+	struct sink *s;
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+	ok(wanted && !sink_stream(fd, "STDOUT", &s, &e) && !sink_can_patch(s) && !sink_has_holes(s),
+	   "a plain stream");
+	memcpy(wanted + 100, pattern, 1000);
+	memcpy(wanted + 300000, pattern, 1 << 20);
+	ok(!sink_write(s, 100, pattern, 1000, &e) && !sink_write(s, 300000, pattern, 1 << 20, &e) &&
+		   !sink_commit(s, 2 << 20, &e),
+	   "stream: written with gaps");
+	got = slurp(path, &len);
+	ok(len == 2 << 20 && !memcmp(got, wanted, len), "stream: the gaps are zeros, to the end");
+	ok(sink_write(s, 5, pattern, 1 << 20, &e) && e.code == ERR_UNSUPPORTED,
+	   "stream: it cannot go back");
+	ok(sink_restart(s, &e) && e.code == ERR_UNSUPPORTED, "stream: nor begin anew");
+	sink_close(s);
+	close(fd);
+	unlink(path);
+	free(got);
+	free(wanted);
+}
+
 int main(void)
 {
 	size_t i;
@@ -484,6 +512,7 @@ int main(void)
 	test_rename_link();
 	test_flat();
 	test_flat_order();
+	test_stream();
 	test_pipe();
 	test_null();
 	rmdir(dir);

@@ -291,12 +291,20 @@ CHECKS = {check.__name__[6:]: check for check in (
     check_loses_end, check_stalls, check_dies)}
 
 
+# What a kdump dump keeps mapped is lost there, and an emulator tells the handler a wrong address
+# (tests/unit/sigbus.h).
+MAPPED = (("eio_headers", "kdump"), ("dies", "kdump"))
+
+
 def test(tap, tool, folder):
     fusefs.enter()
     bench = Bench(tap, tool, folder)
     for name in harness.selected(CHECKS):
         for which in bench.inputs:
-            CHECKS[name](bench, which)
+            if tool.emulated and (name, which.name) in MAPPED:
+                tap.skip(f"{which.name}: {name}", "a lost page cannot be replaced in an emulator")
+            else:
+                CHECKS[name](bench, which)
 
 
 harness.main(test, harness.SmallTool)

@@ -11,6 +11,7 @@
 
 #include "arch.h"
 #include "cleanup.h"
+#include "elf_file.h"
 #include "elftool.h"
 #include "job.h"
 #include "kmem.h"
@@ -163,13 +164,27 @@ out:
 
 /* ---- the command ---- */
 
-/* How far the kernel was moved from where its vmlinux says (KASLR). */
-static uint64_t kernel_offset(const struct tovelf *t)
+/* How far the kernel was moved from where its vmlinux says (KASLR); false when not known. */
+static bool kernel_offset(const struct tovelf *t, uint64_t *ret)
 {
-	uint64_t offset = 0;
+	const struct kernel *k = &t->job.session.kernel;
+	const char *vmlinux = t->job.opts.vmlinux;
+	struct err ignored = ERR_INIT;
+	uint64_t ran, linked;
+	struct elf_file f;
+	bool known;
 
-	kernel_text_hex(&t->job.session.kernel, "KERNELOFFSET", &offset);
-	return offset;
+	if (kernel_text_hex(k, "KERNELOFFSET", ret))
+		return true;
+	if (!vmlinux || !kernel_fact(k, FACT_SYMBOL, "_stext", &ran) ||
+	    elf_file_open(vmlinux, &f, &ignored))
+		return false;
+	known = !elf_file_symbol(&f, "_stext", &linked, &ignored);
+	elf_file_close(&f);
+	*ret = ran - linked;
+	if (t->job.session.dump->id.word == 4)
+		*ret = (uint32_t)*ret;
+	return known;
 }
 
 /*
@@ -182,10 +197,17 @@ static void tell_gdb(struct tovelf *t)
 	const struct job_opts *o = &t->job.opts;
 	const char *vmlinux = o->vmlinux ? o->vmlinux : "vmlinux",
 		   *core = o->nr_outputs ? o->outputs[0] : "FILE";
-	uint64_t offset = kernel_offset(t);
+	uint64_t offset = 0, stext;
+	bool known = kernel_offset(t, &offset);
 
 	if (t->user)
 		return talk_say(&t->job.talk, TALK_COMMON, "open it with: gdb PROGRAM %s\n", core);
+	if (!known && kernel_fact(&t->job.session.kernel, FACT_SYMBOL, "_stext", &stext))
+		talk_say(
+			&t->job.talk, TALK_COMMON,
+			"how far the kernel was moved (KASLR) is not told: its _stext is at 0x%" PRIx64
+			"; add-symbol-file -o takes what that is more than in vmlinux\n",
+			stext);
 	if (!offset)
 		talk_say(&t->job.talk, TALK_COMMON, "open it with: gdb %s %s\n", vmlinux, core);
 	else

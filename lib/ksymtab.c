@@ -241,12 +241,14 @@ static bool provide(struct provider *p)
 	uint64_t at;
 	size_t i;
 
-	for (i = 0; !p->tried && !p->nr && i < ARRAY_SIZE(anchors); i++) {
+	if (p->tried)
+		return p->nr;
+	p->tried = true; /* first: to look for them asks for facts */
+	for (i = 0; !p->nr && i < ARRAY_SIZE(anchors); i++) {
 		p->tries = 0;
 		(void)kmem_search(&p->mem, anchors[i], strlen(anchors[i]) + 1, 1, is_anchor, p,
 				  &at);
 	}
-	p->tried = true;
 	return p->nr;
 }
 

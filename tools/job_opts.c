@@ -786,5 +786,5 @@ void job_opts_help(FILE *f, enum manner manner)
 	for (i = 0; i < NR_ROWS; i++)
 		if (rows[i].help && rows[i].who & manner)
 			print_row(f, &rows[i], manner);
-	fprintf(f, "\nSizes take K, M, G, T, P, E. Manual: %s\n", helps[which].manual);
+	fprintf(f, "Sizes take K, M, G, T, P, E. Manual: %s\n", helps[which].manual);
 }

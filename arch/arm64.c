@@ -222,6 +222,12 @@ static const struct task_layout tasks[] = {
 	{ FRAME_NONE, NULL, NULL, 0 },
 };
 
+/*
+ * Which bits of return addresses on stacks are a signature (include/uapi/linux/elf.h, NT_ARM_PAC_MASK;
+ * HWCAP_PACA); VMCOREINFO says it since v5.7.
+ */
+static const struct mask_note pac_mask = { "LINUX", 0x406, "KERNELPACMASK", 2, 1ULL << 30 };
+
 static const struct task_layout user[] = {
 	{ FRAME_STACK_TOP, "pt_regs", user_regs, ARRAY_SIZE(user_regs) },
 	{ FRAME_NONE, NULL, NULL, 0 },
@@ -518,6 +524,7 @@ static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat
 		.pc = "pc",                                                     \
 		.tasks = tasks,                    \
 		.user = user,                    \
+		.mask_note = &pac_mask,             \
 		.section_size_bits = 30, /* until v5.12 (f0b13ee23241) */       \
 		.max_physmem_bits = 48, /* or 52 (PA_BITS), exported by v5.9 */ \
 		.stack_shift = 14, /* MIN_THREAD_SHIFT */                       \

@@ -101,6 +101,18 @@ struct task_layout {
 	unsigned int nr_regs;
 };
 
+/*
+ * A note that debuggers look for with each thread, made of words that are all one NUMBER of VMCOREINFO's,
+ * where that is not 0; and the bit of AT_HWCAP (NT_AUXV) without which they do not look.
+ */
+struct mask_note {
+	const char *owner;
+	uint32_t type;
+	const char *number;
+	unsigned int words;
+	uint64_t hwcap;
+};
+
 struct arch {
 	const char *name;  /* as in utsname.machine: what kdump headers carry */
 	const char *title; /* "x86-64" */
@@ -148,6 +160,7 @@ struct arch {
 	const struct task_layout *tasks;
 	/* The same of what a process had in user mode: struct pt_regs at the end of its stack. */
 	const struct task_layout *user;
+	const struct mask_note *mask_note; /* NULL: none */
 
 	/* Sparse memory model, where VMCOREINFO does not export the numbers. */
 	uint8_t section_size_bits, max_physmem_bits;

@@ -109,6 +109,7 @@ void threads_fini(struct threads *t)
 {
 	free(t->list);
 	free(t->names);
+	free(t->mask);
 	*t = (struct threads){ .nr = 0 };
 }
 
@@ -218,8 +219,9 @@ static int put_threads(const struct note_stream *n, note_put_fn put, void *priv,
 	for (i = 0; l && i < t->nr; i++) {
 		const struct thread *th = &t->list[i];
 
-		if (th->note_len ? put_taken(t, th, l, put, priv, e)
-				 : put_made(t, th, l, put, priv, e))
+		if ((th->note_len ? put_taken(t, th, l, put, priv, e)
+				  : put_made(t, th, l, put, priv, e)) ||
+		    put(priv, t->mask, t->mask_len, e))
 			return -1;
 	}
 	return put(priv, t->names, t->names_len, e);
@@ -234,7 +236,34 @@ static uint64_t notes_length(const struct threads *t)
 	for (i = 0; l && i < t->nr; i++)
 		len += t->list[i].note_len ? ALIGN_UP((uint64_t)t->list[i].note_len, 4)
 					   : ALIGN_UP((uint64_t)NOTE_HEAD + l->min_size, 4);
-	return len + t->names_len;
+	return len + (l ? t->nr * t->mask_len : 0) + t->names_len;
+}
+
+#define NT_AUXV 6
+#define AT_HWCAP 16
+
+int threads_add_mask(struct threads *t, const struct kernel *k, struct err *e)
+{
+	const struct mask_note *m = t->dump->arch ? t->dump->arch->mask_note : NULL;
+	unsigned int word = t->dump->id.word, i;
+	enum byte_order order = t->dump->id.order;
+	uint8_t raw[4 * 8];
+	struct bytes_out o = { .data = raw, .size = sizeof(raw), .order = order };
+	uint64_t mask = 0, auxv[] = { AT_HWCAP, 0, 0, 0 };
+
+	if (!m || !kernel_fact(k, FACT_NUMBER, m->number, &mask) || !mask)
+		return 0;
+	for (i = 0; i < MIN(m->words, 4u); i++)
+		out_uint(&o, mask, word);
+	if (!note_append(&t->mask, &t->mask_len, order, m->owner, m->type, raw, o.pos))
+		return err_set(e, ERR_NOMEM, "no memory for notes");
+	auxv[1] = m->hwcap;
+	o.pos = 0;
+	for (i = 0; i < ARRAY_SIZE(auxv); i++)
+		out_uint(&o, auxv[i], word);
+	return note_append((uint8_t **)&t->names, &t->names_len, order, "CORE", NT_AUXV, raw, o.pos)
+		       ? 0
+		       : err_set(e, ERR_NOMEM, "no memory for notes");
 }
 
 /* What they are, as a note. */
@@ -263,6 +292,11 @@ static int make_names(struct threads *t, struct err *e)
 
 int threads_finish(struct threads *t, struct err *e)
 {
+	const struct thread none = { .state = '?', .running = true, .reg_cpu = -1 };
+
+	/* Without any thread gdb looks for registers of none, and gives up (MIPS). */
+	if (!t->nr && threads_add(t, &none, e))
+		return -1;
 	if (make_unique(t, e) || make_names(t, e))
 		return -1;
 	t->stream = (struct note_stream){ .len = notes_length(t), .write = put_threads, .priv = t };

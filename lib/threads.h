@@ -55,6 +55,8 @@ struct threads {
 	bool user;	       /* registers are those of user mode */
 	struct thread *list;
 	size_t nr, room;
+	uint8_t *mask; /* the architecture's mask_note, behind the notes of each thread */
+	size_t mask_len;
 	char *names; /* the list as a note's text, in the form that toolnote.h tells */
 	size_t names_len;
 	struct note_stream stream; /* for a plan */
@@ -65,6 +67,9 @@ bool threads_note_is(const struct note *n);
 
 /* The CPUs of D. ERR_NOMEM. Undo with threads_fini(), after a failure too. */
 int threads_init(struct threads *t, struct dump *d, struct err *e);
+
+/* What debuggers have to know of all threads, by facts of K. ERR_NOMEM. */
+int threads_add_mask(struct threads *t, const struct kernel *k, struct err *e);
 void threads_fini(struct threads *t);
 
 /*
@@ -87,7 +92,8 @@ void threads_fill(const struct threads *t, const struct thread *th, const struct
 /* threads.c: one more. ERR_NOMEM. */
 int threads_add(struct threads *t, const struct thread *new, struct err *e);
 
-/* All threads are there: make ids unique, and t->stream. ERR_NOMEM. */
+/* All threads are there, or else one without registers: make ids unique, and t->stream. ERR_NOMEM.
+ */
 int threads_finish(struct threads *t, struct err *e);
 
 #endif

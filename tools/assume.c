@@ -48,7 +48,10 @@ static void list_keys(char *ret, size_t size)
 		at += (size_t)snprintf(ret + at, size - at, "%s%s", i ? ", " : "", keys[i].name);
 }
 
-void assume_help(FILE *f, int column)
+/* They begin further left than what other options are for, so that two lines hold them. */
+#define KEYS_COLUMN 10
+
+void assume_help(FILE *f)
 {
 	int at = 0;
 	size_t i;
@@ -61,9 +64,9 @@ void assume_help(FILE *f, int column)
 		if (at)
 			putc(' ', f);
 		else
-			fprintf(f, "%s%*s", i ? "\n" : "", column, "");
+			fprintf(f, "%s%*s", i ? "\n" : "", KEYS_COLUMN, "");
 		fprintf(f, "%s,", keys[i].name);
-		at = at ? at + len : column + len - 1;
+		at = at ? at + len : KEYS_COLUMN + len - 1;
 	}
 	fputs(" or a VMCOREINFO line\n", f);
 }

@@ -45,8 +45,8 @@ int assume_parse(struct assume *a, const char *text, struct err *e);
 /* One of them. ERR_USAGE. */
 int assume_set(struct assume *a, const char *key, const char *value, struct err *e);
 
-/* Names of all keys, as lines of --help in column COLUMN. */
-void assume_help(FILE *f, int column);
+/* Names of all keys, as lines of --help. */
+void assume_help(FILE *f);
 
 /* For dump_bind(). Points into A. */
 struct bind_force assume_force(const struct assume *a);

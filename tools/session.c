@@ -51,7 +51,7 @@ void input_options_help(FILE *f, int column)
 			 input_options[i].arg);
 		fprintf(f, "%-*s%s\n", column, left, input_options[i].help);
 		if (input_options[i].id == INPUT_OPT_ASSUME)
-			assume_help(f, column);
+			assume_help(f);
 	}
 }
 

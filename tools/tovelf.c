@@ -327,7 +327,7 @@ static int find_threads(struct tovelf *t, struct err *e)
 
 	reader_init(&t->reader, s->dump);
 	t->mem = (struct kmem){ .kernel = &s->kernel, .xlat = &s->xlat, .reader = &t->reader };
-	if (threads_init(&t->threads, s->dump, e))
+	if (threads_init(&t->threads, s->dump, e) || threads_add_mask(&t->threads, &s->kernel, e))
 		return -1;
 	t->threads.kernel_start = kernel_start(&s->xlat);
 	session_deepen(s);

@@ -31,7 +31,7 @@ KILLS = 20
 def check_killed_in_writes(lab):
     """SIGKILL in the middle of each write."""
     writes, bad, most = lab.counts(*RAW)[0], [], 0
-    for call in range(1, writes + 1):
+    for call in (*harness.sample(range(1, writes), 1, "kill"), writes):
         run = lab.filter(*RAW, "--num-threads", 1, env=lab.failing(kill_call=call))
         if run.status != -signal.SIGKILL:
             bad.append(f"in write {call}: status {run.status}")
@@ -108,7 +108,7 @@ def check_killed_stream(lab):
     last = list(kdumpread.records(data))[-1]
     lab.tap.equal(last[:2], (424, 4), "-F: the status word is the last record", run)
     bad = []
-    for call in range(1, writes + 1):
+    for call in harness.sample(range(1, writes + 1), 1, "stream"):
         run, data = stream(lab.failing(kill_call=call))
         if run.status != -signal.SIGKILL or kdumpread.is_whole(data):
             bad.append(f"in write {call} of {writes}: status {run.status}, whole: "
@@ -129,7 +129,7 @@ def check_disk_full(lab):
               for n in (1, writes // 2, writes)]
     for threads in (1, 3):
         bad = []
-        for name, how in cases:
+        for name, how in harness.sample(cases, 1, f"full {threads}"):
             run = lab.filter(*RAW, "--num-threads", threads, env=lab.failing(**how))
             bad += [f"{name}: {b}" for b in stump_problems(run, lab.dump, lab.page)]
         lab.tap.none(bad, f"full disk, {threads} threads: {len(cases)} places")
@@ -440,7 +440,7 @@ def check_raw(lab):
         image = f.read()
     lab.tap.none([pfn for pfn in lab.image.kept(0)
                   if image[pfn * 4096:(pfn + 1) * 4096] != lab.page(pfn)], "a raw image")
-    for call in range(1, writes + 1):
+    for call in harness.sample(range(1, writes + 1), 1, "raw"):
         for how in {"kill_call": call}, {"write_call": call}:
             lab.filter(*args, env=lab.failing(**how))
             if os.path.exists(lab.dump):
@@ -459,7 +459,7 @@ def check_memory(lab):
         return
     allocations, bad = lab.counts("-d", 31, "-l")[3], []
     for forever in (False, True):
-        for call in range(1, allocations + 1):
+        for call in harness.sample(range(1, allocations + 1), 1, f"memory {forever}"):
             how = {"malloc_call": call, **({"malloc_all": 1} if forever else {})}
             run = lab.filter("-d", 31, "-l", "--num-threads", 1, env=lab.failing(**how))
             name = f"allocation {call}{' and all after it' if forever else ''}"

@@ -261,7 +261,8 @@ def kill_moments(name):
     """Moments for KINDS[name], as shares of the time that a run takes, from the seed of all."""
     seed = os.environ.setdefault("DUMPTOOL_FAULT_SEED",
                                  str(random.SystemRandom().randrange(1 << 32)))
-    kills = int(os.environ.get("DUMPTOOL_FAULT_KILLS") or 100)
+    kills = int(os.environ.get("DUMPTOOL_FAULT_KILLS") or
+                max(100 // (int(os.environ.get("SAMPLE") or 1) or 1), len(KINDS)))
     i, rng = list(KINDS).index(name), random.Random(f"{seed} {name}")
     nr = kills * (i + 1) // len(KINDS) - kills * i // len(KINDS)
     return seed, [(k + rng.random()) / nr for k in range(nr)]

@@ -55,7 +55,7 @@ static const struct entry_form hash_middle[] = { LEAF_FORM, TABLE_FORM(0), ENTRY
 
 static const struct paging radix_64k = {
 	.name = "ppc64 radix, 64K pages",
-	.verified = { [ORDER_LE] = "Debian 6.1" },
+	.verified = { [ORDER_LE] = "Debian 6.1", [ORDER_BE] = "Debian's source 6.1" },
 	.va_bits = 52,
 	.va_base = LINEAR,
 	.entry_size = 8,
@@ -82,10 +82,9 @@ static const struct paging radix_4k = {
 };
 
 /* Widths of the indices, the last level first. */
-#define HASH_LAYOUT(id, title, kernel, base, page, pte, pmd, pud, pgd)        \
+#define HASH_LAYOUT(id, title, base, page, pte, pmd, pud, pgd, ...)           \
 	static const struct paging id = {                                     \
 		.name = title,                                                \
-		.verified = { [ORDER_LE] = kernel },                          \
 		.va_bits = (page) + (pte) + (pmd) + (pud) + (pgd),            \
 		.va_base = base,                                              \
 		.entry_size = 8,                                              \
@@ -95,17 +94,19 @@ static const struct paging radix_4k = {
 			   { (page) + (pte) + (pmd), pud, hash_middle },      \
 			   { (page) + (pte), pmd, hash_middle },              \
 			   { page, pte, last } },                             \
+		__VA_ARGS__                                                   \
 	}
 
 /* v5.2 moved all into the region of the linear map (0034d395f89d). */
-HASH_LAYOUT(hash_64k, "ppc64 hash, 64K pages", "Debian 6.1", LINEAR, 16, 8, 10, 10,
-	    8);
-HASH_LAYOUT(hash_4k, "ppc64 hash, 4K pages", "Debian 6.12", LINEAR, 12, 9, 7, 9, 9);
+HASH_LAYOUT(hash_64k, "ppc64 hash, 64K pages", LINEAR, 16, 8, 10, 10, 8,
+	    .verified = { [ORDER_LE] = "Debian 6.1", [ORDER_BE] = "Debian's source 6.1" });
+HASH_LAYOUT(hash_4k, "ppc64 hash, 4K pages", LINEAR, 12, 9, 7, 9, 9,
+	    .verified = { [ORDER_LE] = "Debian 6.12" });
 /* v4.17 has four petabytes (c2b4d8b7417a), v4.12 512 TiB (f6eedbba7a26), v4.7 64 TiB. */
-HASH_LAYOUT(hash_64k_v4_17, "ppc64 hash of v4.17, 64K pages", NULL, VMALLOC_OLD, 16, 8, 10, 10, 8);
-HASH_LAYOUT(hash_64k_v4_12, "ppc64 hash of v4.12, 64K pages", NULL, VMALLOC_OLD, 16, 8, 10, 7, 8);
-HASH_LAYOUT(hash_64k_v4_7, "ppc64 hash of v4.7, 64K pages", NULL, VMALLOC_OLD, 16, 8, 5, 5, 12);
-HASH_LAYOUT(hash_4k_v4_7, "ppc64 hash of v4.7, 4K pages", NULL, VMALLOC_OLD, 12, 9, 7, 9, 9);
+HASH_LAYOUT(hash_64k_v4_17, "ppc64 hash of v4.17, 64K pages", VMALLOC_OLD, 16, 8, 10, 10, 8);
+HASH_LAYOUT(hash_64k_v4_12, "ppc64 hash of v4.12, 64K pages", VMALLOC_OLD, 16, 8, 10, 7, 8);
+HASH_LAYOUT(hash_64k_v4_7, "ppc64 hash of v4.7, 64K pages", VMALLOC_OLD, 16, 8, 5, 5, 12);
+HASH_LAYOUT(hash_4k_v4_7, "ppc64 hash of v4.7, 4K pages", VMALLOC_OLD, 12, 9, 7, 9, 9);
 
 /* ---- entries before v4.6: the kernel's own byte order, tables by virtual address ---- */
 

@@ -503,6 +503,7 @@ static void classify_dump(struct dump *d, int level, unsigned int flags, uint64_
 	classify_fini(&c);
 	pfnset_fini(&keep);
 	kernel_fini(&k);
+	xlat_fini(&xlat);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

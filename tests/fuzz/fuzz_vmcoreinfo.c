@@ -274,6 +274,7 @@ static void build(const struct kernel *k, const char *text, size_t len)
 	must(x86_64_arch.setup(&d, k, &x, &e) ? e.code == ERR_MISSING && !x.paging : !!x.paging);
 	if (x86_64_arch.image_range(&x, k, &start, &end))
 		must(start < end);
+	xlat_fini(&x);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -87,25 +87,25 @@ int kmem_string(const struct kmem *m, uint64_t vaddr, char *buf, size_t size, st
 	return 0;
 }
 
-int kmem_list_next(const struct kmem *m, struct list_walk *s, uint64_t head, uint64_t max,
+int kmem_list_next(const struct kmem *m, uint64_t *steps, uint64_t head, uint64_t max,
 		   uint64_t *pos, struct err *e)
 {
-	uint64_t next;
+	uint64_t next, back;
 
-	if (s->steps == s->power) { /* the hare waits here until twice as many steps are done */
-		s->power = s->power ? 2 * s->power : 1;
-		s->hare = *pos;
-	}
-	/* struct list_head: next comes first (include/linux/types.h) */
-	if (kmem_word(m, *pos, &next, e))
-		return -1;
+	/* struct list_head: next, then prev (include/linux/types.h) */
+	if (kmem_word(m, *pos, &next, e) || kmem_word(m, next + word_of(m), &back, e))
+		return err_add(e, "the list at 0x%" PRIx64 ", behind 0x%" PRIx64, head, *pos);
+	if (back != *pos)
+		return err_set(e, ERR_CORRUPT,
+			       "the list at 0x%" PRIx64 ": 0x%" PRIx64
+			       " does not point back to 0x%" PRIx64 ", which leads to it",
+			       head, next, *pos);
 	if (next == head)
 		return 1;
-	if (next == s->hare || ++s->steps > max)
-		return err_set(
-			e, ERR_CORRUPT,
-			"the list at 0x%" PRIx64 " %s after %" PRIu64 " nodes, at 0x%" PRIx64, head,
-			next == s->hare ? "runs in a circle" : "does not end", s->steps, next);
+	if (++*steps > max)
+		return err_set(e, ERR_CORRUPT,
+			       "the list at 0x%" PRIx64 " does not end after %" PRIu64 " nodes",
+			       head, max);
 	*pos = next;
 	return 0;
 }
@@ -236,6 +236,7 @@ int kmem_image_each(const struct kmem *m, kmem_piece_fn fn, void *priv)
 }
 
 #define MAX_PATTERN 64
+#define MAX_HITS 256 /* a kernel has a few; an image that is full of them lies */
 
 struct search {
 	const struct kmem *m;
@@ -245,6 +246,7 @@ struct search {
 	kmem_verify_fn verify;
 	void *priv;
 	uint64_t found;
+	unsigned int hits; /* places that were looked at closely */
 	/* the end of what was looked at last, for what lies across */
 	uint64_t tail_end;
 	size_t tail;
@@ -259,11 +261,15 @@ static int search_buffer(struct search *s, uint64_t vaddr, size_t n)
 	while ((p = memmem(p, (size_t)(end - p), s->pattern, s->len))) {
 		uint64_t at = vaddr + (uint64_t)(p - s->buf);
 
-		if (!(at & (s->align - 1)) && s->verify(s->m, at, s->priv)) {
+		p++;
+		if (at & (s->align - 1))
+			continue;
+		if (s->verify(s->m, at, s->priv)) {
 			s->found = at;
 			return 1;
 		}
-		p++;
+		if (++s->hits == MAX_HITS)
+			return -1;
 	}
 	return 0;
 }
@@ -272,13 +278,15 @@ static int search_piece(void *priv, uint64_t vaddr, const uint8_t *data, size_t 
 {
 	struct search *s = priv;
 	size_t n;
+	int stop;
 
 	if (s->tail_end != vaddr)
 		s->tail = 0;
 	n = s->tail + len;
 	memcpy(s->buf + s->tail, data, len);
-	if (search_buffer(s, vaddr - s->tail, n))
-		return 1;
+	stop = search_buffer(s, vaddr - s->tail, n);
+	if (stop)
+		return stop;
 	s->tail = MIN(n, s->len - 1);
 	memmove(s->buf, s->buf + n - s->tail, s->tail);
 	s->tail_end = vaddr + len;

@@ -62,14 +62,11 @@ int kmem_string(const struct kmem *m, uint64_t vaddr, char *buf, size_t size, st
 
 /*
  * A list of the kernel (struct list_head at HEAD): *POS, HEAD at first, becomes the next node. Ends
- * with 1 at the head again; ERR_CORRUPT for a loop that does not come back there and after MAX
- * nodes; errors of reading. STATE begins as zeros.
+ * with 1 at the head again; ERR_CORRUPT for a node that does not point back, which every list has
+ * that leads in a circle or into another one, and after MAX nodes; errors of reading. *STEPS begins
+ * as 0.
  */
-struct list_walk {
-	uint64_t steps, power,
-		hare; /* Brent's cycle detection: no memory, at most thrice the loop */
-};
-int kmem_list_next(const struct kmem *m, struct list_walk *state, uint64_t head, uint64_t max,
+int kmem_list_next(const struct kmem *m, uint64_t *steps, uint64_t head, uint64_t max,
 		   uint64_t *pos, struct err *e);
 
 /*

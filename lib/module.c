@@ -11,6 +11,7 @@
 #include "log.h"
 
 #define MAX_MODULES 65536u
+#define MAX_SYMBOLS (1u << 20) /* of one module */
 #define MAX_PART_BYTES ((uint64_t)1 << 32)
 
 struct places {
@@ -103,7 +104,7 @@ static void read_symbols(const struct kmem *m, const struct places *at, struct m
 	if (!table)
 		return;
 	mod->symtab = value(m, table, &at->symtab);
-	mod->nr_symbols = value(m, table, &at->nr_symtab);
+	mod->nr_symbols = MIN(value(m, table, &at->nr_symtab), (uint64_t)MAX_SYMBOLS);
 	mod->strtab = value(m, table, &at->strtab);
 	mod->typetab = value(m, table, &at->typetab);
 }
@@ -169,7 +170,7 @@ static void broken(const struct kmem *m, struct module_stats *stats, const struc
 int module_each(const struct kmem *m, module_fn fn, void *priv, struct module_stats *stats,
 		struct err *e)
 {
-	struct list_walk state = { .steps = 0 };
+	uint64_t steps = 0;
 	struct err why = ERR_INIT;
 	uint64_t head, pos;
 	struct places at;
@@ -179,7 +180,7 @@ int module_each(const struct kmem *m, module_fn fn, void *priv, struct module_st
 	if (kernel_need(m->kernel, FACT_SYMBOL, "modules", &head, e) ||
 	    kmem_members(m, needs, ARRAY_SIZE(needs), &at, e))
 		return -1;
-	for (pos = head; !(end = kmem_list_next(m, &state, head, MAX_MODULES, &pos, &why));) {
+	for (pos = head; !(end = kmem_list_next(m, &steps, head, MAX_MODULES, &pos, &why));) {
 		struct module mod = { .addr = pos - at.list.off };
 
 		if (read_module(m, &at, &mod, &why)) {
@@ -208,8 +209,9 @@ bool module_symbol(const struct kmem *m, const struct module *mod, uint64_t i, s
 	*ret = (struct symbol){ .type = '?' };
 	if (i >= mod->nr_symbols || !mod->symtab)
 		return false;
-	if (kmem_read(m, mod->symtab + i * size, raw, size, &ignored) ||
-	    kmem_string(m, mod->strtab + load_u32(raw, d->id.order), ret->name, sizeof(ret->name),
+	if (kmem_read(m, mod->symtab + i * size, raw, size, &ignored))
+		return false; /* nor, then, is there the next of what may be a million */
+	if (kmem_string(m, mod->strtab + load_u32(raw, d->id.order), ret->name, sizeof(ret->name),
 			&ignored)) {
 		ret->name[0] = '\0';
 		return true;

@@ -38,7 +38,10 @@ typedef int (*module_fn)(void *priv, const struct module *m, struct err *e);
 int module_each(const struct kmem *m, module_fn fn, void *priv, struct module_stats *stats,
 		struct err *e);
 
-/* The symbol number I of MODULE; false behind the last, 'name' is "" for one that cannot be read.
+/*
+ * The symbol number I of MODULE; false behind the last, and where the table cannot be read; 'name'
+ * is
+ * "" where the text of it cannot.
  */
 bool module_symbol(const struct kmem *m, const struct module *module, uint64_t i,
 		   struct symbol *ret);

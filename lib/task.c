@@ -70,6 +70,7 @@ struct walk {
 	task_fn fn;
 	void *priv;
 	struct task_stats *stats;
+	uint64_t most; /* tasks: each has a stack of a page at least */
 };
 
 static void broken(struct walk *w, const struct err *why)
@@ -148,6 +149,12 @@ static int tell(struct walk *w, uint64_t addr, bool running, bool idle, struct e
 	struct err why = ERR_INIT;
 	uint64_t pid;
 
+	if (w->stats->told >= w->most) {
+		/* Each list ends, and yet all of them may lead through one another. */
+		err_set(&why, ERR_CORRUPT, "more tasks than there are pages, %" PRIu64, w->most);
+		broken(w, &why);
+		return 1;
+	}
 	if (kmem_get(w->m, addr, &w->at.pid, &pid, &why)) {
 		broken(w, &why);
 		return 1;
@@ -202,7 +209,7 @@ static int tell_idle(struct walk *w, uint64_t init_task, struct err *e)
 static int tell_threads(struct walk *w, uint64_t task, struct err *e)
 {
 	uint64_t head, off, pos, signal;
-	struct list_walk state = { .steps = 0 };
+	uint64_t steps = 0;
 	struct err why = ERR_INIT;
 	int end;
 
@@ -218,7 +225,7 @@ static int tell_threads(struct walk *w, uint64_t task, struct err *e)
 	} else {
 		return 0;
 	}
-	for (pos = head; !(end = kmem_list_next(w->m, &state, head, MAX_PID, &pos, &why));) {
+	for (pos = head; !(end = kmem_list_next(w->m, &steps, head, MAX_PID, &pos, &why));) {
 		int stop = pos - off == task ? 0 : tell(w, pos - off, false, false, e);
 
 		if (stop)
@@ -232,11 +239,11 @@ static int tell_threads(struct walk *w, uint64_t task, struct err *e)
 static int tell_processes(struct walk *w, uint64_t init_task, struct err *e)
 {
 	uint64_t head = init_task + w->at.tasks.off, pos = head;
-	struct list_walk state = { .steps = 0 };
+	uint64_t steps = 0;
 	struct err why = ERR_INIT;
 	int end, stop;
 
-	while (!(end = kmem_list_next(w->m, &state, head, MAX_PID, &pos, &why))) {
+	while (!(end = kmem_list_next(w->m, &steps, head, MAX_PID, &pos, &why))) {
 		uint64_t task = pos - w->at.tasks.off;
 
 		stop = tell(w, task, false, false, e);
@@ -252,7 +259,11 @@ static int tell_processes(struct walk *w, uint64_t init_task, struct err *e)
 
 int task_each(const struct kmem *m, task_fn fn, void *priv, struct task_stats *stats, struct err *e)
 {
-	struct walk w = { .m = m, .fn = fn, .priv = priv, .stats = stats };
+	struct walk w = { .m = m,
+			  .fn = fn,
+			  .priv = priv,
+			  .stats = stats,
+			  .most = MIN((uint64_t)MAX_PID, dump_max_pfn(m->reader->dump)) };
 	uint64_t init_task;
 	size_t i;
 

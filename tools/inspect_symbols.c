@@ -13,6 +13,9 @@
 #include "module.h"
 #include "talk.h"
 
+/* Symbols of modules that one question is worth: many times those of any kernel. */
+#define MAX_LOOKED (4u << 20)
+
 struct lookup {
 	struct inspect *in;
 	const struct kallsyms *table;
@@ -24,6 +27,7 @@ struct lookup {
 	uint64_t addr;
 	bool by_address;
 	uint64_t found;
+	uint64_t looked; /* at symbols of modules */
 	/* what is nearest below the address in modules */
 	struct symbol near;
 	char near_module[MODULE_NAME_MAX];
@@ -67,7 +71,7 @@ static int names_in_module(void *priv, const struct module *m, struct err *e)
 	uint64_t i;
 
 	(void)e;
-	for (i = 0; module_symbol(&l->mem, m, i, &s); i++)
+	for (i = 0; l->looked++ < MAX_LOOKED && module_symbol(&l->mem, m, i, &s); i++)
 		if (s.addr && !strcmp(s.name, l->name))
 			answer(l, &s, m->name);
 	return 0;
@@ -108,7 +112,7 @@ static int address_in_module(void *priv, const struct module *m, struct err *e)
 			break;
 	if (p == m->nr_parts)
 		return 0;
-	for (i = 0; module_symbol(&l->mem, m, i, &s); i++)
+	for (i = 0; l->looked++ < MAX_LOOKED && module_symbol(&l->mem, m, i, &s); i++)
 		if (s.addr <= l->addr && s.addr >= m->part[p].addr && s.name[0] &&
 		    s.addr > l->near.addr)
 			l->near = s;
@@ -154,12 +158,18 @@ static int lookup_all(struct lookup *l, struct err *e)
 
 	for (i = 0; i < l->in->nr_about; i++) {
 		l->name = l->in->about[i];
-		l->found = 0;
+		l->found = l->looked = 0;
 		find_name(l);
 		if (!l->found && is_address(l->name, &l->addr))
 			find_address(l);
 		if (!l->found && !missing++)
 			first = l->name;
+		if (l->looked < MAX_LOOKED)
+			continue;
+		l->in->session.dump->damage.bad_structures++;
+		log_warn(&l->in->talk.log,
+			 "modules: more than %u symbols; not all were looked at for '%s'",
+			 MAX_LOOKED, l->name);
 	}
 	return missing ? err_set(e, ERR_MISSING, "no symbol is '%s'%s", first,
 				 missing > 1 ? ", nor are others" : "")

@@ -8,8 +8,10 @@
 #include "cleanup.h"
 #include "inspect.h"
 #include "json.h"
+#include "talk.h"
 
 #define MAX_DEPTH 16
+#define MAX_ROWS 65536u /* of one type; more come of one that is nested in itself */
 #define MAX_DECL 512
 
 /* ---- declarations, from the inside out: the way C reads them ---- */
@@ -130,8 +132,8 @@ static void print_member(const struct printer *p, const struct btf_member *m, un
 		json_end(p->json);
 		return;
 	}
-	printf("%8" PRIu32 " %6" PRIu64 "  %*s%s", m->bit_off / 8, size, 4 * (int)depth, "",
-	       d.text);
+	printf("%8" PRIu32 " %6" PRIu64 "  %*s", m->bit_off / 8, size, 4 * (int)depth, "");
+	print_escaped(stdout, d.text);
 	if (m->bits)
 		printf(" : %" PRIu32 " /* from bit %" PRIu32 " */", m->bits, m->bit_off % 8);
 	printf(";\n");
@@ -141,13 +143,14 @@ struct level {
 	uint32_t id, next, bit_off;
 };
 
-/* A structure with what is in its unnamed members, in the order of the source. */
-static void print_members(const struct printer *p, uint32_t id)
+/* A structure with what is in its unnamed members, in the order of the source. False: not all of
+ * it. */
+static bool print_members(const struct printer *p, uint32_t id)
 {
 	struct level stack[MAX_DEPTH] = { { .id = id } };
-	unsigned int depth = 1;
+	unsigned int depth = 1, rows;
 
-	while (depth) {
+	for (rows = 0; depth && rows < MAX_ROWS; rows++) {
 		struct level *l = &stack[depth - 1];
 		struct btf_member m;
 		uint32_t in;
@@ -168,6 +171,7 @@ static void print_members(const struct printer *p, uint32_t id)
 			printf("%17s%*s%s{\n", "", 4 * (int)depth, "", keyword(btf_kind(p->b, in)));
 		stack[depth++] = (struct level){ .id = in, .bit_off = m.bit_off };
 	}
+	return !depth;
 }
 
 static void print_values(const struct printer *p, uint32_t id)
@@ -178,7 +182,9 @@ static void print_values(const struct printer *p, uint32_t id)
 
 	for (i = 0; btf_value(p->b, id, i, &name, &v); i++) {
 		if (!p->json) {
-			printf("%17s%s = %" PRId64 ",\n", "    ", name, (int64_t)v);
+			printf("%17s", "");
+			print_escaped(stdout, name);
+			printf(" = %" PRId64 ",\n", (int64_t)v);
 			continue;
 		}
 		json_object(p->json, NULL);
@@ -188,9 +194,10 @@ static void print_values(const struct printer *p, uint32_t id)
 	}
 }
 
-static void print_type(const struct printer *p, uint32_t id)
+static bool print_type(const struct printer *p, uint32_t id)
 {
 	bool is_enum = btf_kind(p->b, id) == BTF_ENUM || btf_kind(p->b, id) == BTF_ENUM64;
+	bool whole = true;
 	uint64_t size = 0;
 	struct decl d;
 
@@ -202,18 +209,21 @@ static void print_type(const struct printer *p, uint32_t id)
 		json_uint(p->json, "size", size);
 		json_array(p->json, is_enum ? "values" : "members");
 	} else {
-		printf("  OFFSET   SIZE  %s { /* %" PRIu64 " bytes */\n", d.text, size);
+		printf("  OFFSET   SIZE  ");
+		print_escaped(stdout, d.text);
+		printf(" { /* %" PRIu64 " bytes */\n", size);
 	}
 	if (is_enum)
 		print_values(p, id);
 	else
-		print_members(p, id);
+		whole = print_members(p, id);
 	if (p->json) {
 		json_end(p->json);
 		json_end(p->json);
 	} else {
-		printf("%17s};\n", "");
+		printf("%17s%s\n", "", whole ? "};" : "...");
 	}
+	return whole;
 }
 
 /* A type of that name: "task_struct", "struct task_struct", "pid_t" for what it stands for. */
@@ -241,7 +251,7 @@ static uint32_t find_type(const struct btf *b, const char *name)
 int inspect_types(struct inspect *in, struct err *e)
 {
 	struct printer p = { .json = NULL };
-	unsigned int i, missing = 0;
+	unsigned int i, failed = 0;
 	struct json j;
 
 	session_deepen(&in->session);
@@ -257,14 +267,16 @@ int inspect_types(struct inspect *in, struct err *e)
 	for (i = 0; i < in->nr_about; i++) {
 		uint32_t id = find_type(p.b, in->about[i]);
 
-		if (id)
-			print_type(&p, id);
-		else if (!missing++)
+		if (!id && !failed++)
 			err_set(e, ERR_MISSING, "the kernel has no type '%s'", in->about[i]);
+		else if (id && !print_type(&p, id) && !failed++)
+			err_set(e, ERR_CORRUPT,
+				"BTF: type '%s' has more than %u members, nested in itself",
+				in->about[i], MAX_ROWS);
 	}
 	if (in->json) {
 		json_end(&j);
 		json_finish(&j);
 	}
-	return missing ? -1 : 0;
+	return failed ? -1 : 0;
 }

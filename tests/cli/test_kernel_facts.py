@@ -233,6 +233,48 @@ def check_missing(tap, tool, folder):
               "without types: one line says so, and which package would help", run)
 
 
+# ---- damage ----
+
+def check_lists(tap, tool, folder):
+    """Lists that lead in circles, nowhere, or to what is no task: what was met before is told, and marked."""
+    at, size = offsets(TASK)
+    size = elfgen.align(size, 64)
+    for name, member, value, said, left in (
+            ("a circle", "tasks", lambda k: k.init_task + size + at["tasks"], "does not point back", 3),
+            ("nowhere", "tasks", lambda k: KERNEL + 0x3fff0000, "damaged", 2),
+            ("a pid that none has", "pid", lambda k: 0x7fffffff, "no task is at", 2)):
+        kernel = Kernel()
+        where = kernel.init_task + size * (2 if member == "pid" or left == 3 else 1) + at[member]
+        kernel.put(where, struct.pack("<I" if member == "pid" else "<Q", value(kernel)))
+        kernel.put(DATA + 0x10000, btf())
+        run, rows = told(tool, kernel.write(os.path.join(folder, "core"), kernel.info()), "tasks")
+        tap.check(run.status == harness.DAMAGED and said in run.err and
+                  tasks_of(rows, "pid", "name", "state") == WANTED[:left] and not run.faults(),
+                  f"the list of tasks, {name}: {left} are told, and that it is damaged", run)
+
+
+def check_hostile_types(tap, tool, folder):
+    types = btfgen.Types()
+    types.compound("nested", 8, [("", 0, types.nr + 1)] * 64)
+    types.enum("colours", [("red\x1b[31m", 1)])
+    kernel = Kernel()
+    kernel.put(DATA + 0x10000, types.blob())
+    path = kernel.write(os.path.join(folder, "core"), kernel.info())
+    for options in ((), ("--json",)):
+        run = tool.run("inspect", *options, "--type", "nested", path)
+        tap.check(run.status == harness.FAILED and "nested in itself" in run.err and not run.faults(),
+                  f"a type in itself, again and again {options}: an end, and that it is none", run)
+    run = tool.run("inspect", "--type", "colours", path)
+    tap.check(run.status == harness.OK and b"\x1b" not in run.out and b"red\\x1b[31m = 1" in run.out,
+              "names of types are escaped", run)
+    kernel = Kernel()
+    kernel.put(DATA + 0x10000, b"".join(b"%d\0" % i for i in range(10)) * 3000)
+    path = kernel.write(os.path.join(folder, "core"), kernel.info())
+    run = tool.run("inspect", "--sym", "no_such", path)
+    tap.check(run.status == harness.FAILED and "no symbol is" in run.err and not run.faults(),
+              "what looks like a table of symbols in 3000 places", run)
+
+
 # ---- vmlinux ----
 
 def source():
@@ -419,6 +461,8 @@ def test(tap, tool, folder):
     check_btf(tap, tool, folder)
     check_symbols(tap, tool, folder)
     check_missing(tap, tool, folder)
+    check_lists(tap, tool, folder)
+    check_hostile_types(tap, tool, folder)
     check_completed(tap, tool, folder)
     check_vmlinux(tap, tool, folder)
 

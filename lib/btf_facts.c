@@ -13,12 +13,8 @@
 #define HEADER_LEN 24
 
 struct provider {
-	struct fact_provider base;
-	struct reader reader;
-	struct kmem mem;
-	bool tried;
+	struct kmem_provider head;
 	struct btf *types;
-	struct err why;
 };
 
 /* ---- finding it ---- */
@@ -78,18 +74,18 @@ static int locate(const struct kmem *m, uint64_t *start, uint64_t *len, struct e
 
 static int load(struct provider *p, struct err *e)
 {
-	const struct dump *d = p->mem.reader->dump;
+	const struct dump *d = p->head.mem.reader->dump;
 	uint64_t start, len;
 	uint8_t *data;
 
-	if (locate(&p->mem, &start, &len, e))
+	if (locate(&p->head.mem, &start, &len, e))
 		return -1;
 	if (2 * len > budget_available())
 		return err_set(e, ERR_NOMEM, "BTF: no memory for its %" PRIu64 " bytes", len);
 	data = malloc((size_t)len);
 	if (!data)
 		return err_set(e, ERR_NOMEM, "BTF: no memory for its %" PRIu64 " bytes", len);
-	if (!kmem_read(&p->mem, start, data, (size_t)len, e) &&
+	if (!kmem_read(&p->head.mem, start, data, (size_t)len, e) &&
 	    !btf_parse(data, (size_t)len, NULL, d->id.order, d->id.word, &p->types, e))
 		return 0;
 	free(data);
@@ -98,9 +94,9 @@ static int load(struct provider *p, struct err *e)
 
 static const struct btf *provide(struct provider *p)
 {
-	if (!p->tried) {
-		p->tried = true; /* first: to look for it asks for facts */
-		(void)!load(p, &p->why);
+	if (!p->head.tried) {
+		p->head.tried = true; /* first: to look for it asks for facts */
+		(void)!load(p, &p->head.why);
 	}
 	return p->types;
 }
@@ -193,36 +189,24 @@ static void provider_close(struct fact_provider *base)
 	struct provider *p = (struct provider *)base;
 
 	btf_free(p->types);
-	reader_fini(&p->reader);
-	free(p);
+	kmem_provider_free(base);
 }
 
 struct fact_provider *btf_provider(struct dump *d, const struct xlat *x, const struct kernel *k)
 {
-	struct provider *p = calloc(1, sizeof(*p));
-
-	if (!p)
-		return NULL;
-	p->base = (struct fact_provider){ .name = "BTF",
-					  .fact = provider_fact,
-					  .close = provider_close };
-	reader_init(&p->reader, d);
-	p->mem = (struct kmem){ .kernel = k, .xlat = x, .reader = &p->reader };
-	return &p->base;
+	return kmem_provider_new(sizeof(struct provider), "BTF", provider_fact, provider_close, d,
+				 x, k);
 }
 
 const struct btf *kernel_btf(const struct kernel *k, struct err *e)
 {
-	unsigned int i;
+	struct provider *p = kmem_provider_in(k, provider_fact);
 
-	for (i = 0; i < k->nr_providers; i++)
-		if (k->providers[i]->fact == provider_fact) {
-			struct provider *p = (struct provider *)k->providers[i];
-
-			if (!provide(p))
-				*e = p->why;
-			return p->types;
-		}
-	err_set(e, ERR_MISSING, "nobody looked for the kernel's BTF");
-	return NULL;
+	if (!p) {
+		err_set(e, ERR_MISSING, "nobody looked for the kernel's BTF");
+		return NULL;
+	}
+	if (!provide(p))
+		*e = p->head.why;
+	return p->types;
 }

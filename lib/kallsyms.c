@@ -390,19 +390,15 @@ bool kallsyms_at(const struct kallsyms *ks, uint64_t addr, struct symbol *ret)
 /* ---- the provider ---- */
 
 struct provider {
-	struct fact_provider base;
-	struct reader reader;
-	struct kmem mem;
-	bool tried;
+	struct kmem_provider head;
 	struct kallsyms *table;
-	struct err why;
 };
 
 static const struct kallsyms *provide(struct provider *p)
 {
-	if (!p->tried) {
-		p->tried = true; /* first: to look for it asks for facts */
-		(void)!kallsyms_open(&p->mem, &p->table, &p->why);
+	if (!p->head.tried) {
+		p->head.tried = true; /* first: to look for it asks for facts */
+		(void)!kallsyms_open(&p->head.mem, &p->table, &p->head.why);
 	}
 	return p->table;
 }
@@ -420,37 +416,25 @@ static void provider_close(struct fact_provider *base)
 	struct provider *p = (struct provider *)base;
 
 	kallsyms_close(p->table);
-	reader_fini(&p->reader);
-	free(p);
+	kmem_provider_free(base);
 }
 
 struct fact_provider *kallsyms_provider(struct dump *d, const struct xlat *x,
 					const struct kernel *k)
 {
-	struct provider *p = calloc(1, sizeof(*p));
-
-	if (!p)
-		return NULL;
-	p->base = (struct fact_provider){ .name = "kallsyms",
-					  .fact = provider_fact,
-					  .close = provider_close };
-	reader_init(&p->reader, d);
-	p->mem = (struct kmem){ .kernel = k, .xlat = x, .reader = &p->reader };
-	return &p->base;
+	return kmem_provider_new(sizeof(struct provider), "kallsyms", provider_fact, provider_close,
+				 d, x, k);
 }
 
 const struct kallsyms *kernel_kallsyms(const struct kernel *k, struct err *e)
 {
-	unsigned int i;
+	struct provider *p = kmem_provider_in(k, provider_fact);
 
-	for (i = 0; i < k->nr_providers; i++)
-		if (k->providers[i]->fact == provider_fact) {
-			struct provider *p = (struct provider *)k->providers[i];
-
-			if (!provide(p))
-				*e = p->why;
-			return p->table;
-		}
-	err_set(e, ERR_MISSING, "nobody looked for the kernel's table of symbols");
-	return NULL;
+	if (!p) {
+		err_set(e, ERR_MISSING, "nobody looked for the kernel's table of symbols");
+		return NULL;
+	}
+	if (!provide(p))
+		*e = p->head.why;
+	return p->table;
 }

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "arch.h"
@@ -307,4 +308,40 @@ bool kmem_search(const struct kmem *m, const void *pattern, size_t len, uint64_t
 		return false;
 	*ret = s.found;
 	return true;
+}
+
+/* ---- providers ---- */
+
+void *kmem_provider_new(size_t size, const char *name, kmem_fact_fn fact,
+			void (*close)(struct fact_provider *p), struct dump *d,
+			const struct xlat *x, const struct kernel *k)
+{
+	struct kmem_provider *p = calloc(1, size);
+
+	if (!p)
+		return NULL;
+	p->base = (struct fact_provider){ .name = name,
+					  .fact = fact,
+					  .close = close ? close : kmem_provider_free };
+	reader_init(&p->reader, d);
+	p->mem = (struct kmem){ .kernel = k, .xlat = x, .reader = &p->reader };
+	return p;
+}
+
+void kmem_provider_free(struct fact_provider *base)
+{
+	struct kmem_provider *p = (struct kmem_provider *)base;
+
+	reader_fini(&p->reader);
+	free(p);
+}
+
+void *kmem_provider_in(const struct kernel *k, kmem_fact_fn fact)
+{
+	unsigned int i;
+
+	for (i = 0; i < k->nr_providers; i++)
+		if (k->providers[i]->fact == fact)
+			return k->providers[i];
+	return NULL;
 }

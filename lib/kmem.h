@@ -104,4 +104,29 @@ typedef bool (*kmem_verify_fn)(const struct kmem *m, uint64_t vaddr, void *priv)
 bool kmem_search(const struct kmem *m, const void *pattern, size_t len, uint64_t align,
 		 kmem_verify_fn verify, void *priv, uint64_t *ret);
 
+/* What a provider of facts out of the kernel's memory begins with: a way to read it, of its own. */
+struct kmem_provider {
+	struct fact_provider base;
+	struct reader reader;
+	struct kmem mem;
+	bool tried;	/* to look: set first, because to look asks for facts */
+	struct err why; /* nothing was found */
+};
+
+typedef bool (*kmem_fact_fn)(const struct fact_provider *p, enum fact_kind kind, const char *name,
+			     uint64_t *ret);
+
+/*
+ * One of SIZE bytes: this head, then zeros. D, X and K outlive it. CLOSE (NULL: there is nothing to
+ * do) frees what it has of its own. NULL when out of memory.
+ */
+void *kmem_provider_new(size_t size, const char *name, kmem_fact_fn fact,
+			void (*close)(struct fact_provider *p), struct dump *d,
+			const struct xlat *x, const struct kernel *k);
+/* The end of CLOSE: the head, and the memory of all of it. */
+void kmem_provider_free(struct fact_provider *p);
+
+/* The provider in K that answers by FACT, or NULL. */
+void *kmem_provider_in(const struct kernel *k, kmem_fact_fn fact);
+
 #endif

@@ -142,9 +142,7 @@ static const struct {
 } finders[] = { { "modules", find_modules }, { "runqueues", find_runqueues } };
 
 struct provider {
-	struct fact_provider base;
-	struct reader reader;
-	struct kmem mem;
+	struct kmem_provider head;
 	struct {
 		bool tried, found;
 		uint64_t value;
@@ -163,32 +161,16 @@ static bool provider_fact(const struct fact_provider *base, enum fact_kind kind,
 		return false;
 	if (!p->known[i].tried) {
 		p->known[i].tried = true; /* first: to look for it asks for facts */
-		p->known[i].found = finders[i].find(&p->mem, &p->known[i].value);
+		p->known[i].found = finders[i].find(&p->head.mem, &p->known[i].value);
 	}
 	if (p->known[i].found)
 		*ret = p->known[i].value;
 	return p->known[i].found;
 }
 
-static void provider_close(struct fact_provider *base)
-{
-	struct provider *p = (struct provider *)base;
-
-	reader_fini(&p->reader);
-	free(p);
-}
-
 struct fact_provider *kmem_find_provider(struct dump *d, const struct xlat *x,
 					 const struct kernel *k)
 {
-	struct provider *p = calloc(1, sizeof(*p));
-
-	if (!p)
-		return NULL;
-	p->base = (struct fact_provider){ .name = "its place in memory",
-					  .fact = provider_fact,
-					  .close = provider_close };
-	reader_init(&p->reader, d);
-	p->mem = (struct kmem){ .kernel = k, .xlat = x, .reader = &p->reader };
-	return &p->base;
+	return kmem_provider_new(sizeof(struct provider), "its place in memory", provider_fact,
+				 NULL, d, x, k);
 }

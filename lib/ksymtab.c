@@ -40,10 +40,7 @@ struct form {
 static const struct form forms[] = { { true, 3 }, { true, 2 }, { false, 3 }, { false, 2 } };
 
 struct provider {
-	struct fact_provider base;
-	struct reader reader;
-	struct kmem mem;
-	bool tried;
+	struct kmem_provider head;
 	struct export *table;
 	size_t nr;
 	/* while it is looked for */
@@ -53,7 +50,7 @@ struct provider {
 
 static uint32_t word_of(const struct provider *p)
 {
-	return p->mem.reader->dump->id.word == 4 ? 4 : 8;
+	return p->head.mem.reader->dump->id.word == 4 ? 4 : 8;
 }
 
 static uint64_t part_size(const struct provider *p, const struct form *f)
@@ -70,7 +67,7 @@ static uint64_t cut(const struct provider *p, uint64_t v)
 static uint64_t referred(const struct provider *p, const struct form *f, const uint8_t *raw,
 			 uint64_t vaddr)
 {
-	enum byte_order order = p->mem.reader->dump->id.order;
+	enum byte_order order = p->head.mem.reader->dump->id.order;
 
 	if (f->relative)
 		return cut(p, vaddr + (uint64_t)(int64_t)(int32_t)load_u32(raw, order));
@@ -102,12 +99,12 @@ static bool read_entry(struct provider *p, const struct form *f, uint64_t vaddr,
 	char name[MAX_NAME];
 	uint8_t raw[16];
 
-	if (p->reads++ >= MAX_READS || kmem_read(&p->mem, vaddr, raw, 2 * size, &ignored))
+	if (p->reads++ >= MAX_READS || kmem_read(&p->head.mem, vaddr, raw, 2 * size, &ignored))
 		return false;
 	ret->value = referred(p, f, raw, vaddr);
 	ret->name = referred(p, f, raw + size, vaddr + size);
 	if (ret->name - vaddr + MAX_DISTANCE > 2 * MAX_DISTANCE ||
-	    kmem_string(&p->mem, ret->name, name, sizeof(name), &ignored) || !is_name(name))
+	    kmem_string(&p->head.mem, ret->name, name, sizeof(name), &ignored) || !is_name(name))
 		return false;
 	ret->hash = hash_name(name);
 	return true;
@@ -183,7 +180,7 @@ static bool find_entry(struct provider *p, uint64_t name, uint64_t *ret)
 	for (d = 0; d < MAX_DISTANCE; d += PIECE) {
 		uint64_t at = (name & -(uint64_t)PIECE) - d;
 
-		if (!kmem_read(&p->mem, at, raw, sizeof(raw), &ignored) &&
+		if (!kmem_read(&p->head.mem, at, raw, sizeof(raw), &ignored) &&
 		    find_entry_in(p, raw, at, sizeof(raw), name, ret))
 			return true;
 	}
@@ -241,12 +238,12 @@ static bool provide(struct provider *p)
 	uint64_t at;
 	size_t i;
 
-	if (p->tried)
+	if (p->head.tried)
 		return p->nr;
-	p->tried = true; /* first: to look for them asks for facts */
+	p->head.tried = true; /* first: to look for them asks for facts */
 	for (i = 0; !p->nr && i < ARRAY_SIZE(anchors); i++) {
 		p->tries = 0;
-		(void)kmem_search(&p->mem, anchors[i], strlen(anchors[i]) + 1, 1, is_anchor, p,
+		(void)kmem_search(&p->head.mem, anchors[i], strlen(anchors[i]) + 1, 1, is_anchor, p,
 				  &at);
 	}
 	return p->nr;
@@ -267,7 +264,7 @@ static bool provider_fact(const struct fact_provider *base, enum fact_kind kind,
 		return false;
 	for (i = 0; i < p->nr; i++)
 		if (p->table[i].hash == hash &&
-		    !kmem_string(&p->mem, p->table[i].name, text, sizeof(text), &ignored) &&
+		    !kmem_string(&p->head.mem, p->table[i].name, text, sizeof(text), &ignored) &&
 		    !strcmp(text, name)) {
 			*ret = p->table[i].value;
 			return true;
@@ -280,20 +277,10 @@ static void provider_close(struct fact_provider *base)
 	struct provider *p = (struct provider *)base;
 
 	free(p->table);
-	reader_fini(&p->reader);
-	free(p);
+	kmem_provider_free(base);
 }
 
 struct fact_provider *ksymtab_provider(struct dump *d, const struct xlat *x, const struct kernel *k)
 {
-	struct provider *p = calloc(1, sizeof(*p));
-
-	if (!p)
-		return NULL;
-	p->base = (struct fact_provider){ .name = "exported symbols",
-					  .fact = provider_fact,
-					  .close = provider_close };
-	reader_init(&p->reader, d);
-	p->mem = (struct kmem){ .kernel = k, .xlat = x, .reader = &p->reader };
-	return &p->base;
+	return kmem_provider_new(sizeof(struct provider), "exported symbols", provider_fact, provider_close, d, x, k);
 }

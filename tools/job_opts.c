@@ -430,25 +430,10 @@ static int take_input(struct job_opts *o, bool vmcore, const char *arg, struct e
 	return 0;
 }
 
-static int take_option(struct job_opts *o, int id, const char *arg, bool makedumpfile,
-		       struct err *e)
+/* What the writers of ELF for others take: topelf, tovelf, kdump-elftool. Another is taken in silence. */
+static int take_elf_option(struct job_opts *o, int id, const char *arg, struct err *e)
 {
 	switch (id) {
-	case 'o':
-		if (o->nr_outputs == MAX_OUTPUTS)
-			return err_set(e, ERR_USAGE, "more than %d outputs", MAX_OUTPUTS);
-		o->outputs[o->nr_outputs++] = arg;
-		return 0;
-	case 'd':
-		return parse_levels(o, arg, makedumpfile, e);
-	case 'c':
-		return choose_codec(o, "zlib"), 0;
-	case 'l':
-		return choose_codec(o, "lzo"), 0;
-	case 'p':
-		return choose_codec(o, "snappy"), 0;
-	case 'z':
-		return choose_codec(o, "zstd"), 0;
 	case OPT_FOR:
 		o->reader = job_reader(arg);
 		return o->reader ? 0
@@ -483,6 +468,28 @@ static int take_option(struct job_opts *o, int id, const char *arg, bool makedum
 		return elftool_kind(arg, e);
 	case OPT_EXTRA:
 		return elftool_extra(&o->in, arg, e);
+	default:
+		return 0;
+	}
+}
+
+static int take_option(struct job_opts *o, int id, const char *arg, bool makedumpfile,
+		       struct err *e)
+{
+	switch (id) {
+	case 'o':
+		if (o->nr_outputs == MAX_OUTPUTS)
+			return err_set(e, ERR_USAGE, "more than %d outputs", MAX_OUTPUTS);
+		o->outputs[o->nr_outputs++] = arg;
+		return 0;
+	case 'd':
+		return parse_levels(o, arg, makedumpfile, e);
+	case 'c':
+	case 'l':
+	case 'p':
+	case 'z':
+		choose_codec(o, id == 'c' ? "zlib" : id == 'l' ? "lzo" : id == 'p' ? "snappy" : "zstd");
+		return 0;
 	case 'E':
 		o->format = &elf_format;
 		return 0;
@@ -517,8 +524,8 @@ static int take_option(struct job_opts *o, int id, const char *arg, bool makedum
 	default:
 		if (id >= INPUT_OPT_FIRST)
 			return input_option(&o->in, id, arg, e);
-		set_flag(o, id); /* or accepted without effect: -b, --cyclic-buffer, --work-dir */
-		return 0;
+		/* The last may be one without effect: -b, --cyclic-buffer, --work-dir. */
+		return set_flag(o, id) ? 0 : take_elf_option(o, id, arg, e);
 	}
 }
 

@@ -12,6 +12,7 @@
 #define MAGIC 0xeb9f
 #define MAX_TYPES (1u << 22)
 #define BUCKETS 16384u
+#define MAX_MEMBERS 65536u /* of one structure, those in unnamed ones included */
 #define MAX_DEPTH 32 /* of typedefs, of members inside members */
 
 struct btf {
@@ -366,7 +367,7 @@ static bool find_member(const struct btf *b, uint32_t id, const char *name, size
 	unsigned int depth = 1;
 	size_t steps = 0;
 
-	while (depth && steps++ < MAX_TYPES) {
+	while (depth && steps++ < MAX_MEMBERS) {
 		struct level *l = &stack[depth - 1];
 		struct btf_member m;
 

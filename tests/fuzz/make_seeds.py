@@ -14,6 +14,7 @@ import zlib
 sys.dont_write_bytecode = True
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path.insert(0, os.path.join(TESTS, "lib"))
+import btfgen
 import foreigngen
 import kdumpgen
 import tables
@@ -678,9 +679,25 @@ def xlat_seeds():
     return seeds
 
 
+def btf_seeds():
+    """Types of every shape, in both orders; a structure in itself, a chain of typedefs, split ones."""
+    seeds = {}
+    for how, order in enumerate("<>"):
+        t = btfgen.Types(order)
+        part = t.compound("", 8, [("a", 0, t.number["int"]), ("b", 4, t.array(t.number["char"], 4))])
+        t.compound("whole", 16, [("", 0, part), ("next", 8, t.pointer)])
+        t.compound("nested", 8, [("", 0, t.nr + 1)] * 3)
+        t.enum("colour", [("red", -1), ("green", 7)])
+        t.add("loop", 8, t.nr + 1)
+        seeds[f"types-{how}"] = bytes([how]) + t.blob()
+        seeds[f"split-{how}"] = bytes([how | 4]) + t.blob()
+        seeds[f"cut-{how}"] = bytes([how]) + t.blob()[:100]
+    return seeds
+
+
 MAX_LAYOUTS = 64
 
-SEEDS = {"elf": elf_seeds, "xlat": xlat_seeds, "flat": FLAT_SEEDS, "kdump": kdump_seeds, "lime": LIME_SEEDS, "lzop": LZOP_SEEDS, "note": NOTE_SEEDS,
+SEEDS = {"btf": btf_seeds, "elf": elf_seeds, "xlat": xlat_seeds, "flat": FLAT_SEEDS, "kdump": kdump_seeds, "lime": LIME_SEEDS, "lzop": LZOP_SEEDS, "note": NOTE_SEEDS,
          "raw": RAW_SEEDS, "sadump": SADUMP_SEEDS, "unpack": unpack_seeds,
          "vmcoreinfo": VMCOREINFO_SEEDS, "classify": CLASSIFY_SEEDS, "printk": PRINTK_SEEDS}
 

@@ -130,6 +130,18 @@ int session_recheck_vmlinux(struct session *s, const struct input_opts *o, struc
 	return s->vmlinux && !o->force_vmlinux ? check(s, o->vmlinux, s->vmlinux, false, e) : 0;
 }
 
+int session_check_vmlinux(struct session *s, const char *path, struct err *e)
+{
+	struct fact_provider *p;
+	int ret;
+
+	if (open_path(s, path, &p, e))
+		return -1;
+	ret = check(s, path, p, true, e);
+	p->close(p);
+	return ret;
+}
+
 /* ---- the usual places ---- */
 
 static bool try_path(struct session *s, const char *path)

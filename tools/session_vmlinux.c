@@ -130,16 +130,26 @@ int session_recheck_vmlinux(struct session *s, const struct input_opts *o, struc
 	return s->vmlinux && !o->force_vmlinux ? check(s, o->vmlinux, s->vmlinux, false, e) : 0;
 }
 
-int session_check_vmlinux(struct session *s, const char *path, struct err *e)
+int session_take_vmlinux(struct session *s, const char *path, bool force, struct err *e)
 {
+	struct err why = ERR_INIT;
 	struct fact_provider *p;
-	int ret;
 
 	if (open_path(s, path, &p, e))
 		return -1;
-	ret = check(s, path, p, true, e);
-	p->close(p);
-	return ret;
+	if (check(s, path, p, true, &why)) {
+		if (!force) {
+			p->close(p);
+			*e = why;
+			return -1;
+		}
+		log_warn(s->dump->log, "%s; it is used all the same", why.text);
+	}
+	if (s->vmlinux || s->deep)
+		p->close(p);
+	else
+		s->vmlinux = p;
+	return 0;
 }
 
 /* ---- the usual places ---- */

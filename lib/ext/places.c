@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cleanup.h"
+
 #define PATH_SIZE sizeof(((struct place *)NULL)->path)
 #define SYSTEM_DEBUG "/usr/lib/debug"
 
@@ -100,6 +102,16 @@ static int open_below(const char *root, const char *path, struct place *ret, str
 	if (elffile_read(ret->fd, name, &ret->elf, &ignored))
 		ret->elf = (struct elffile){ 0 };
 	return 0;
+}
+
+int place_named(const char *path, struct place *ret, struct err *e)
+{
+	_cleanup_free_ char *real = realpath(path, NULL);
+
+	ret->fd = -1;
+	if (!real)
+		return err_sys(e, errno, "%s", path);
+	return open_below("/", real, ret, e);
 }
 
 void place_close(struct place *f)

@@ -157,7 +157,7 @@ static int take_option(struct bundle_job *j, int id, const char *arg, struct err
 	}
 }
 
-static void take_flag(struct bundle_job *j, int id, const char *arg)
+static bool take_flag(struct bundle_job *j, int id, const char *arg)
 {
 	switch (id) {
 	case 'o':
@@ -175,13 +175,17 @@ static void take_flag(struct bundle_job *j, int id, const char *arg)
 	case OPT_JSON:
 		j->json = true;
 		break;
+	case 'h':
+		j->help = true;
+		break;
+	default:
+		return false;
 	}
+	return true;
 }
 
-static int check(struct bundle_job *j, int argc, struct err *e)
+static int check(struct bundle_job *j, struct err *e)
 {
-	if (argc != 1)
-		return err_set(e, ERR_USAGE, "one dump is needed");
 	if (j->store_set && !j->store_elf && j->level_set)
 		return err_set(e, ERR_USAGE, "--level leaves pages out, --store-as asis nothing");
 	j->store_elf = j->store_elf || j->level_set;
@@ -195,41 +199,48 @@ static int check(struct bundle_job *j, int argc, struct err *e)
 	return 0;
 }
 
-static int bundle_run(int argc, char **argv, struct err *e)
+/* Our own command line. READ: what is asked about a bundle, or 0. */
+static int parse(struct bundle_job *j, int argc, char **argv, int *read, struct err *e)
 {
-	static struct bundle_job j; /* large, and there is only one */
 	struct option longs[ARRAY_SIZE(options) + NR_INPUT_OPTIONS + 1];
-	struct err why = ERR_INIT;
-	int id, read = 0, status;
+	int id;
 
 	memset(longs, 0, sizeof(longs));
 	memcpy(longs, options, sizeof(options));
 	input_options_add(longs, ARRAY_SIZE(options));
-	j = (struct bundle_job){ .format = -1 };
-	talk_init(&j.talk, "dumptool bundle", false);
 	while ((id = getopt_long(argc, argv, "o:fh", longs, NULL)) != -1) {
-		if (id == 'h')
-			return print_help(stdout), STATUS_OK;
 		if (id == '?')
-			return usage_error(e, "bundle", "wrong option");
+			return err_set(e, ERR_USAGE, "wrong option");
 		if (id == OPT_LIST || id == OPT_VERIFY)
-			read = id;
-		else if (id == 'o' || id == 'f' || id == OPT_NO_DEBUG || id == OPT_ENCRYPT ||
-			 id == OPT_JSON)
-			take_flag(&j, id, optarg);
-		else if (take_option(&j, id, optarg, &why))
-			return usage_error(e, "bundle", "%s", why.text);
+			*read = id;
+		else if (!take_flag(j, id, optarg) && take_option(j, id, optarg, e))
+			return -1;
 	}
-	argc -= optind;
-	argv += optind;
-	if (read && argc != 1)
-		return usage_error(e, "bundle", "one archive is needed");
-	if (read)
-		return read == OPT_LIST ? unbundle_list(argv[0], j.json, e)
-					: unbundle_verify(argv[0], j.json, e);
-	if (check(&j, argc, &why))
+	if (j->help)
+		return print_help(stdout), 0;
+	if (argc - optind != 1)
+		return err_set(e, ERR_USAGE, *read ? "one archive is needed" : "one dump is needed");
+	j->input = argv[optind];
+	return *read ? 0 : check(j, e);
+}
+
+static int bundle_run(int argc, char **argv, struct err *e)
+{
+	static struct bundle_job j; /* large, and there is only one */
+	struct err why = ERR_INIT;
+	int read = 0, status;
+	bool theirs;
+
+	j = (struct bundle_job){ .format = -1 };
+	talk_init(&j.talk, argv[0], false);
+	if (bundle_names_parse(&j, argc, argv, &theirs, &why) ||
+	    (!theirs && parse(&j, argc, argv, &read, &why)))
 		return usage_error(e, "bundle", "%s", why.text);
-	j.input = argv[0];
+	if (j.help)
+		return STATUS_OK;
+	if (read)
+		return read == OPT_LIST ? unbundle_list(j.input, j.json, e)
+					: unbundle_verify(j.input, j.json, e);
 	status = bundle_make(&j, e);
 	bundle_job_fini(&j);
 	return status;
@@ -237,6 +248,7 @@ static int bundle_run(int argc, char **argv, struct err *e)
 
 const struct command bundle_command = {
 	.name = "bundle",
+	.aliases = { "savedump", "gather-libs" },
 	.summary = "one archive of a dump and all that is needed to look into it",
 	.run = bundle_run,
 };

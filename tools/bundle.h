@@ -63,6 +63,8 @@ struct bundle {
 	struct log *log;
 	const struct places *places;
 	const char *vmlinux; /* that the user named, or NULL */
+	const char *program; /* of a process: that the user named, or NULL */
+	bool no_program;     /* leave it out */
 	bool force;	     /* take it whatever kernel it is of */
 	bool no_debug;	     /* no debug files */
 	struct bundle_member *members;

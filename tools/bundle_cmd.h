@@ -13,7 +13,9 @@ struct bundle_job {
 	const char *output; /* NULL: named after the dump */
 	char *own_output;   /* that name */
 	int format;	    /* enum pack_format; -1: by the output's name */
-	bool to_stdout, json;
+	bool to_stdout, json, help;
+	/* What an archive is called that nobody has named: DUMP.bundle, or as savedump does it. */
+	enum { NAMED_BY_US, NAMED_AS_SAVEDUMP } naming;
 	const char *encrypt_to;
 	bool level_set, store_set, store_elf;
 	int level;
@@ -31,6 +33,9 @@ struct bundle_job {
 	double seconds;
 	uint64_t archive_bytes;
 };
+
+/* bundle_names.c: where ARGV[0] is another program's name, *RET, that one's command line. ERR_USAGE. */
+int bundle_names_parse(struct bundle_job *j, int argc, char **argv, bool *ret, struct err *e);
 
 /* Make it. Returns an exit status. */
 int bundle_make(struct bundle_job *j, struct err *e);
@@ -51,6 +56,7 @@ struct encryption {
 	int pid;
 	const char *program;
 };
+bool encrypts_with_age(const char *whom);
 int encryption_begin(const char *whom, int out, struct encryption *ret, struct err *e);
 int encryption_end(struct encryption *c, struct err *e);
 

@@ -11,7 +11,7 @@
 
 #include "bundle_cmd.h"
 
-static bool for_age(const char *whom)
+bool encrypts_with_age(const char *whom)
 {
 	return !strncmp(whom, "age1", 4) || !strncmp(whom, "ssh-", 4);
 }
@@ -21,7 +21,7 @@ static void run_program(const struct encryption *c, const char *whom, int in, in
 	if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0)
 		_exit(126);
 	signal(SIGPIPE, SIG_DFL);
-	if (for_age(whom))
+	if (encrypts_with_age(whom))
 		execlp(c->program, c->program, "-r", whom, (char *)NULL);
 	else
 		execlp(c->program, c->program, "--batch", "--compress-algo", "none", "-e", "-r",
@@ -35,7 +35,7 @@ int encryption_begin(const char *whom, int out, struct encryption *ret, struct e
 
 	if (whom[0] == '-')
 		return err_set(e, ERR_USAGE, "--encrypt-to '%s': is nobody's name", whom);
-	*ret = (struct encryption){ .fd = -1, .program = for_age(whom) ? "age" : "gpg" };
+	*ret = (struct encryption){ .fd = -1, .program = encrypts_with_age(whom) ? "age" : "gpg" };
 	if (pipe2(ends, O_CLOEXEC))
 		return err_sys(e, errno, "pipe");
 	ret->pid = fork();

@@ -194,21 +194,6 @@ static int add_config(struct bundle *b, const char *release, struct err *e)
 
 /* ---- vmlinux ---- */
 
-/* Debian and Ubuntu; Fedora and RHEL; SUSE; merged /usr; built here; Arch. R is the release. */
-static const struct {
-	const char *before, *behind;
-} vmlinux_places[] = {
-	{ "/usr/lib/debug/boot/vmlinux-", "" },
-	{ "/usr/lib/debug/lib/modules/", "/vmlinux" },
-	{ "/usr/lib/debug/usr/lib/modules/", "/vmlinux" },
-	{ "/usr/lib/debug/lib/modules/", "/vmlinux.debug" },
-	{ "/usr/lib/debug/usr/lib/modules/", "/vmlinux.debug" },
-	{ "/usr/lib/debug/boot/vmlinux-", ".debug" },
-	{ "/lib/modules/", "/build/vmlinux" },
-	{ "/lib/modules/", "/vmlinux" },
-	{ "/boot/vmlinux-", "" },
-};
-
 static size_t id_of_dump(const struct session *s, uint8_t ret[ELFFILE_MAX_ID])
 {
 	char hex[2 * ELFFILE_MAX_ID + 1];
@@ -260,7 +245,7 @@ static int find_vmlinux(struct bundle *b, struct session *s, const char *release
 		return 0;
 	if (len)
 		place_close(&ret->place);
-	for (i = 0; release[0] && i < ARRAY_SIZE(vmlinux_places); i++) {
+	for (i = 0; release[0] && i < nr_vmlinux_places; i++) {
 		snprintf(path, sizeof(path), "%s%s%s", vmlinux_places[i].before, release,
 			 vmlinux_places[i].behind);
 		why = (struct err)ERR_INIT;

@@ -43,26 +43,44 @@ static void name_dump(struct bundle_job *j)
 		strcat(b->name, ".elf");
 }
 
-static int name_output(struct bundle_job *j, struct err *e)
+static const char *encrypted_end(const struct bundle_job *j)
+{
+	if (!j->encrypt_to)
+		return "";
+	return encrypts_with_age(j->encrypt_to) ? ".age" : ".gpg";
+}
+
+/* What the folder in the archive is called, and the archive, where nobody has named it. */
+static void name_folder(const struct bundle_job *j, char *ret, size_t size)
+{
+	char names[UTS_FIELDS][UTS_LEN];
+
+	if (j->naming == NAMED_BY_US) {
+		snprintf(ret, size, "%s.bundle", j->bundle.name);
+	} else if (!j->bundle.kernel) {
+		snprintf(ret, size, "archive-%s", j->bundle.name);
+	} else {
+		session_utsname((struct session *)&j->job.session, names);
+		snprintf(ret, size, "%s.archive-%s",
+			 names[1][0] && !strchr(names[1], '/') ? names[1] : "unknown", j->bundle.name);
+	}
+}
+
+static int name_output(struct bundle_job *j, const char *folder, struct err *e)
 {
 	if (j->format < 0)
 		j->format = j->output && !j->to_stdout ? pack_format_of(j->output) : PACK_TAR_ZST;
 	if (j->format < 0)
-		return err_set(
-			e, ERR_USAGE,
-			"%s: what kind of archive? NAME.tar.zst, .tar.xz, .tar.gz, .tar or .zip, "
-			"or --format",
-			j->output);
+		return err_set(e, ERR_USAGE,
+			       "%s: what kind of archive? NAME.tar.zst, .tar.xz, .tar.gz, .tar or .zip, "
+			       "or --format",
+			       j->output);
 	j->pack.format = (enum pack_format)j->format;
 	if (j->output)
 		return 0;
-	j->own_output = bundle_text(
-		"%s.bundle%s%s%s", base_name(j->input), j->format == PACK_DIR ? "" : ".",
-		j->format == PACK_DIR ? "" : pack_format_name(j->pack.format),
-		!j->encrypt_to ? ""
-		: !strncmp(j->encrypt_to, "age1", 4) || !strncmp(j->encrypt_to, "ssh-", 4)
-			? ".age"
-			: ".gpg");
+	j->own_output = bundle_text("%s%s%s%s", folder, j->format == PACK_DIR ? "" : ".",
+				    j->format == PACK_DIR ? "" : pack_format_name(j->pack.format),
+				    encrypted_end(j));
 	j->output = j->own_output;
 	return j->output ? 0 : err_set(e, ERR_NOMEM, "out of memory");
 }
@@ -345,7 +363,6 @@ static int collect(struct bundle_job *j, struct err *e)
 	b->log = &j->talk.log;
 	b->places = &j->places;
 	b->vmlinux = j->in.vmlinux;
-	name_dump(j);
 	if (add_dump(j, e) ||
 	    (j->core ? bundle_core(b, j->core, e) : bundle_kernel(b, &j->job.session, e)))
 		return -1;
@@ -375,16 +392,19 @@ static void set_time(struct bundle_job *j)
 int bundle_make(struct bundle_job *j, struct err *e)
 {
 	double start = progress_clock();
-	char folder[sizeof(j->bundle.name) + 16];
+	char folder[sizeof(j->bundle.name) + UTS_LEN + 16];
 	int status = STATUS_OK;
 	struct output o;
 	bool failed;
 
 	j->talk.data_on_stdout = j->to_stdout || j->json;
-	if (name_output(j, e) || open_dump(j, e) || collect(j, e))
+	if (open_dump(j, e))
+		return STATUS_FAILED;
+	name_dump(j);
+	name_folder(j, folder, sizeof(folder));
+	if (name_output(j, folder, e) || collect(j, e))
 		return e->code == ERR_MISMATCH ? STATUS_MISMATCH : STATUS_FAILED;
 	set_time(j);
-	snprintf(folder, sizeof(folder), "%s.bundle", j->bundle.name);
 	j->pack.folder = folder;
 	failed = open_archive(j, &o, e) || write_all(j, &status, e);
 	if (close_archive(j, &o, failed, e))

@@ -22,7 +22,7 @@ enum status {
 /* One sub-command: a file, and a line in tools/link_*.c. */
 struct command {
 	const char *name;
-	const char *alias;   /* the program may be called by this name instead; NULL: none */
+	const char *aliases[2]; /* the program may be called by these names instead; NULL: none */
 	bool elftool;	     /* kdump-elftool has it too */
 	const char *summary; /* one line for `dumptool help` */
 	/*

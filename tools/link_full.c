@@ -22,6 +22,9 @@ const struct command *const commands[] = {
 	&addrandoff_command,
 	&virttophys_command,
 	&dumpmem_command,
+#ifdef HAVE_BUNDLE
+	&bundle_command,
+#endif
 	NULL,
 };
 

@@ -50,6 +50,7 @@ static const struct format_row {
 	[PACK_TAR_ZST] = { "tar.zst", { ".tar.zst", ".tzst" }, archive_write_add_filter_zstd, "zstd", 3, 1 },
 	[PACK_TAR_XZ] = { "tar.xz", { ".tar.xz", ".txz" }, archive_write_add_filter_xz, "xz", 1, 2 },
 	[PACK_TAR_GZ] = { "tar.gz", { ".tar.gz", ".tgz" }, archive_write_add_filter_gzip, "gzip", 6, 0 },
+	[PACK_TAR_BZ2] = { "tar.bz2", { ".tar.bz2", ".tbz2" }, archive_write_add_filter_bzip2, "bzip2", 9, 0 },
 	[PACK_TAR] = { "tar", { ".tar" }, archive_write_add_filter_none, NULL, 0, 0 },
 	[PACK_ZIP] = { "zip", { ".zip" }, archive_write_add_filter_none, NULL, 0, 0 },
 	[PACK_DIR] = { "dir", { NULL }, NULL, NULL, 0, 0 },
@@ -59,11 +60,14 @@ int pack_format_of(const char *name)
 {
 	size_t i, k, len = strlen(name);
 
-	for (i = 0; i < ARRAY_SIZE(rows); i++)
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (!strcmp(name, rows[i].name))
+			return (int)i;
 		for (k = 0; rows[i].ends[k]; k++)
 			if (len > strlen(rows[i].ends[k]) &&
 			    !strcmp(name + len - strlen(rows[i].ends[k]), rows[i].ends[k]))
 				return (int)i;
+	}
 	return -1;
 }
 

@@ -15,7 +15,7 @@
 #include "sha256.h"
 #include "sink.h"
 
-enum pack_format { PACK_TAR_ZST, PACK_TAR_XZ, PACK_TAR_GZ, PACK_TAR, PACK_ZIP, PACK_DIR };
+enum pack_format { PACK_TAR_ZST, PACK_TAR_XZ, PACK_TAR_GZ, PACK_TAR_BZ2, PACK_TAR, PACK_ZIP, PACK_DIR };
 
 struct pack_opts {
 	enum pack_format format;
@@ -29,7 +29,10 @@ struct pack_opts {
 
 struct pack;
 
-/* The format that a file name's end asks for: ".tar.zst", ".tzst", ".tar.xz", ".tgz" ...; -1: none. */
+/*
+ * The format that a file name's end asks for (".tar.zst", ".tzst", ".tar.xz", ".tgz" ...), or that is called
+ * NAME ("tar.zst", "dir"); -1: none.
+ */
 int pack_format_of(const char *name);
 const char *pack_format_name(enum pack_format f);
 

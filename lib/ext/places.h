@@ -53,6 +53,9 @@ int places_debug(const struct places *p, const struct place *f, bool *by_link, s
 /* The dwz file that F refers to. */
 int places_alt(const struct places *p, const struct place *f, struct place *ret, struct err *e);
 
+/* A file that the user named, wherever it is. */
+int place_named(const char *path, struct place *ret, struct err *e);
+
 void place_close(struct place *f);
 
 #endif

@@ -41,6 +41,7 @@ static const struct option options[] = {
 	{ "root", required_argument, NULL, OPT_ROOT },
 	{ "debug-path", required_argument, NULL, OPT_DEBUG_PATH },
 	{ "no-debug", no_argument, NULL, OPT_NO_DEBUG },
+	{ "debuginfod", no_argument, NULL, OPT_DEBUGINFOD },
 	{ "level", required_argument, NULL, OPT_LEVEL },
 	{ "store-as", required_argument, NULL, OPT_STORE_AS },
 	{ "pid", required_argument, NULL, OPT_PID },
@@ -69,6 +70,7 @@ static void print_help(FILE *f)
 	      "      --root DIR          look for files below DIR, as on the machine that died\n"
 	      "      --debug-path DIR    look for debug files below DIR first\n"
 	      "      --no-debug          no debug files\n"
+	      "      --debuginfod        ask the servers in $DEBUGINFOD_URLS for what is not here\n"
 	      "      --pid PID           the process still lives: its root, deleted files\n"
 	      "      --volume-size SIZE  split into ARCHIVE.001, ARCHIVE.002 ...\n"
 	      "      --encrypt-to WHOM   through age (age1..., ssh-...) or gpg (anything else)\n"
@@ -169,6 +171,9 @@ static bool take_flag(struct bundle_job *j, int id, const char *arg)
 	case OPT_NO_DEBUG:
 		j->bundle.no_debug = true;
 		break;
+	case OPT_DEBUGINFOD:
+		j->debuginfod = true;
+		break;
 	case OPT_ENCRYPT:
 		j->encrypt_to = arg;
 		break;
@@ -186,6 +191,9 @@ static bool take_flag(struct bundle_job *j, int id, const char *arg)
 
 static int check(struct bundle_job *j, struct err *e)
 {
+	if (j->debuginfod && !fetch_by_id)
+		return err_set(e, ERR_USAGE, "--debuginfod: this program was built without it");
+	j->places.fetch = j->debuginfod ? fetch_by_id : NULL;
 	if (j->store_set && !j->store_elf && j->level_set)
 		return err_set(e, ERR_USAGE, "--level leaves pages out, --store-as asis nothing");
 	j->store_elf = j->store_elf || j->level_set;
@@ -219,7 +227,8 @@ static int parse(struct bundle_job *j, int argc, char **argv, int *read, struct 
 	if (j->help)
 		return print_help(stdout), 0;
 	if (argc - optind != 1)
-		return err_set(e, ERR_USAGE, *read ? "one archive is needed" : "one dump is needed");
+		return err_set(e, ERR_USAGE,
+			       *read ? "one archive is needed" : "one dump is needed");
 	j->input = argv[optind];
 	return *read ? 0 : check(j, e);
 }

@@ -13,7 +13,7 @@ struct bundle_job {
 	const char *output; /* NULL: named after the dump */
 	char *own_output;   /* that name */
 	int format;	    /* enum pack_format; -1: by the output's name */
-	bool to_stdout, json, help;
+	bool to_stdout, json, help, debuginfod;
 	/* What an archive is called that nobody has named: DUMP.bundle, or as savedump does it. */
 	enum { NAMED_BY_US, NAMED_AS_SAVEDUMP } naming;
 	const char *encrypt_to;

@@ -60,6 +60,11 @@ _dumptool()
 			--non-mmap --num-threads --dry-run --json --progress -D --debug -q --quiet
 			-h --help"
 		;;
+	bundle)
+		options="-o --output --format --level --store-as --root --debug-path --debuginfod --no-debug --pid
+			--volume-size --encrypt-to -f --force --list --verify --json --num-threads
+			--progress $input -h --help"
+		;;
 	makedyn) options='-o --output -f --force --in-place -h --help' ;;
 	addrandoff)
 		options='-v --vmcore -m --vmlinux -o --output -f --force --in-place -e --extravminfo
@@ -102,7 +107,7 @@ _dumptool()
 	case $kind in
 	word)
 		mapfile -t COMPREPLY < <(compgen -W "filter convert dmesg inspect topelf tovelf makedyn
-			addrandoff virttophys dumpmem help $options" -- "$cur")
+			addrandoff virttophys dumpmem bundle help $options" -- "$cur")
 		return
 		;;
 	--compress) i='zlib lzo snappy zstd none' ;;
@@ -115,16 +120,20 @@ _dumptool()
 	--for) i='crash gdb drgn volatility' ;;
 	--elfclass) i='32 64' ;;
 	-I | --intype) i='oldmem pelf qemu makedumpfile kdump' ;;
-	--format) i='kdump elf raw flattened' ;;
+	--format)
+		i='kdump elf raw flattened'
+		[[ $command == bundle ]] && i='tar.zst tar.xz tar.gz tar zip dir'
+		;;
+	--store-as) i='asis elf' ;;
 	--arch) i='x86_64 i686 aarch64 aarch64_be armv7l ppc ppc64 ppc64le s390x riscv64 loongarch64 mips mipsel mipseb mips64 mips64el mips64eb openrisc sparc64 ia64 alpha' ;;
 	--page-size) i='4K 8K 16K 64K' ;;
 	--assume) i='arch= page-size= word= byte-order= layout= va-bits= levels= page-table= phys-base= kaslr-offset= page-offset=' ;;
-	--spool-dir)
+	--spool-dir | --root | --debug-path)
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		compopt -o filenames 2>/dev/null
 		return
 		;;
-	-L | --size-limit | --spool-limit | --num-threads | --pid | --pgd | --explain | --message-level) return ;;
+	-L | --size-limit | --spool-limit | --num-threads | --pid | --pgd | --explain | --message-level | --volume-size | --encrypt-to) return ;;
 	*)
 		if [[ $cur == -* ]]; then
 			i=$options

@@ -43,7 +43,7 @@ enum member_status {
 	MEMBER_MADE,	   /* made from the dump, or by us */
 };
 
-struct member {
+struct bundle_member {
 	char *path;   /* in the bundle; of a missing one, where it would be */
 	char *origin; /* where it was read from; NULL: made */
 	int fd;	      /* open for reading, or -1 */
@@ -62,10 +62,16 @@ struct member {
 struct bundle {
 	struct log *log;
 	const struct places *places;
-	struct member *members;
+	const char *vmlinux; /* that the user named, or NULL */
+	const char *program; /* of a process: that the user named, or NULL */
+	bool no_program;     /* leave it out */
+	bool force;	     /* take it whatever kernel it is of */
+	bool no_debug;	     /* no debug files */
+	struct bundle_member *members;
 	size_t nr_members;
 	bool kernel;	 /* a kernel dump, not the core of a process */
 	char name[256];	 /* of the dump in the bundle, and of the script's target */
+	char release[65]; /* of the kernel */
 	char *main_path; /* in the bundle: the program's, or the vmlinux's; or NULL */
 	bool mismatch;	 /* a member that decides (vmlinux, program) differs */
 };
@@ -74,21 +80,32 @@ struct bundle {
  * Add a member; strings and FD or BYTES become the bundle's, also after a failure. A path that is in
  * already is dropped. PATH must be relative without "." and ".." (bundle_path() makes it so).
  */
-int bundle_add(struct bundle *b, struct member *m, struct err *e);
+int bundle_add(struct bundle *b, struct bundle_member *m, struct err *e);
 bool bundle_has(const struct bundle *b, const char *path);
 void bundle_fini(struct bundle *b);
 
 /* A path on a machine as a path in a bundle: without the first slash; NULL where it climbs or is empty. */
 char *bundle_path(const char *path);
 
-/* The text of a member that is made: PRINTF-like into a malloc()ed string; NULL: no memory. */
+/* A text, printf-like, malloc()ed; NULL: no memory. */
 char *bundle_text(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* M's descriptor, size, origin and build-id are those of F, which gives its descriptor away. */
+void bundle_take_place(struct bundle_member *m, struct place *f, enum member_status status);
+
+/*
+ * Add what belongs to F, which is in the bundle: its debug file, and the dwz files that both refer to.
+ * One that is not found is a missing member. F's descriptor is not used.
+ */
+int bundle_companions(struct bundle *b, const struct place *f, struct err *e);
 
 /* bundle_core.c: what belongs to the core U. */
 int bundle_core(struct bundle *b, struct usercore *u, struct err *e);
 /* bundle_kernel.c: what belongs to the kernel dump S; DUMP is its file. */
 int bundle_kernel(struct bundle *b, struct session *s, struct err *e);
-/* bundle_scripts.c: run-*.sh, after all else is in. */
-int bundle_scripts(struct bundle *b, struct err *e);
+/* bundle_modules.c: the loaded modules, from files of that RELEASE. */
+int bundle_modules(struct bundle *b, struct session *s, const char *release, struct err *e);
+/* bundle_scripts.c: run-*.sh, after all else is in: of the session S, or the core U. */
+int bundle_scripts(struct bundle *b, struct session *s, const struct usercore *u, struct err *e);
 
 #endif

@@ -280,6 +280,19 @@ static int inspect_status(const struct inspect *in)
 		       : STATUS_DAMAGED;
 }
 
+int inspect_overview(struct inspect *in, struct err *e)
+{
+	find_kernel(in);
+	count_states(in);
+	if (!in->quick && take_census(in, e))
+		return -1;
+	if (in->json)
+		inspect_print_json(in);
+	else
+		inspect_print_text(in);
+	return 0;
+}
+
 static int inspect(struct inspect *in, struct err *e)
 {
 	int status = STATUS_OK;
@@ -289,15 +302,8 @@ static int inspect(struct inspect *in, struct err *e)
 	if (in->question) {
 		if (in->question(in, e))
 			status = STATUS_FAILED;
-	} else {
-		find_kernel(in);
-		count_states(in);
-		if (!in->quick && take_census(in, e))
-			status = STATUS_FAILED;
-		else if (in->json)
-			inspect_print_json(in);
-		else
-			inspect_print_text(in);
+	} else if (inspect_overview(in, e)) {
+		status = STATUS_FAILED;
 	}
 	if (!status)
 		status = inspect_status(in);

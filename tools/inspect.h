@@ -49,6 +49,9 @@ struct inspect {
 /* No damage, and its writer finished. */
 bool inspect_is_complete(const struct inspect *in);
 
+/* What the dump is, and what is in it, once its session is open. */
+int inspect_overview(struct inspect *in, struct err *e);
+
 /* inspect_print.c */
 void inspect_print_text(const struct inspect *in);
 void inspect_print_json(const struct inspect *in);

@@ -130,16 +130,26 @@ int session_recheck_vmlinux(struct session *s, const struct input_opts *o, struc
 	return s->vmlinux && !o->force_vmlinux ? check(s, o->vmlinux, s->vmlinux, false, e) : 0;
 }
 
-int session_check_vmlinux(struct session *s, const char *path, struct err *e)
+int session_take_vmlinux(struct session *s, const char *path, bool force, struct err *e)
 {
+	struct err why = ERR_INIT;
 	struct fact_provider *p;
-	int ret;
 
 	if (open_path(s, path, &p, e))
 		return -1;
-	ret = check(s, path, p, true, e);
-	p->close(p);
-	return ret;
+	if (check(s, path, p, true, &why)) {
+		if (!force) {
+			p->close(p);
+			*e = why;
+			return -1;
+		}
+		log_warn(s->dump->log, "%s; it is used all the same", why.text);
+	}
+	if (s->vmlinux || s->deep)
+		p->close(p);
+	else
+		s->vmlinux = p;
+	return 0;
 }
 
 /* ---- the usual places ---- */
@@ -165,14 +175,21 @@ static bool try_path(struct session *s, const char *path)
 	return true;
 }
 
+const struct vmlinux_place vmlinux_places[] = {
+	{ "/usr/lib/debug/boot/vmlinux-", "" },		      /* Debian, Ubuntu */
+	{ "/usr/lib/debug/lib/modules/", "/vmlinux" },	      /* Fedora, RHEL */
+	{ "/usr/lib/debug/usr/lib/modules/", "/vmlinux" },    /* the same with a merged /usr */
+	{ "/usr/lib/debug/lib/modules/", "/vmlinux.debug" },  /* SUSE */
+	{ "/usr/lib/debug/usr/lib/modules/", "/vmlinux.debug" },
+	{ "/usr/lib/debug/boot/vmlinux-", ".debug" },
+	{ "/lib/modules/", "/build/vmlinux" }, /* built here; Arch */
+	{ "/lib/modules/", "/vmlinux" },
+	{ "/boot/vmlinux-", "" },
+};
+const size_t nr_vmlinux_places = ARRAY_SIZE(vmlinux_places);
+
 void session_find_vmlinux(struct session *s)
 {
-	static const struct {
-		const char *before, *behind;
-	} places[] = { { "/usr/lib/debug/boot/vmlinux-", "" },
-		       { "/usr/lib/debug/lib/modules/", "/vmlinux" },
-		       { "/lib/modules/", "/build/vmlinux" },
-		       { "/boot/vmlinux-", "" } };
 	char release[UTS_LEN], id[129], path[512];
 	size_t i;
 
@@ -180,9 +197,9 @@ void session_find_vmlinux(struct session *s)
 		return;
 	if (kernel_text(&s->kernel, "OSRELEASE", release, sizeof(release)) && release[0] &&
 	    !strchr(release, '/'))
-		for (i = 0; i < ARRAY_SIZE(places); i++) {
-			snprintf(path, sizeof(path), "%s%s%s", places[i].before, release,
-				 places[i].behind);
+		for (i = 0; i < nr_vmlinux_places; i++) {
+			snprintf(path, sizeof(path), "%s%s%s", vmlinux_places[i].before, release,
+				 vmlinux_places[i].behind);
 			if (try_path(s, path))
 				return;
 		}

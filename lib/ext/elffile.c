@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define MAX_MODINFO ((size_t)1 << 20)
 #define CRC_PIECE ((size_t)256 << 10)
 
 static void copy_text(char *to, size_t size, const void *from, size_t len)
@@ -44,6 +45,25 @@ static void read_altlink(Elf_Scn *scn, struct elffile *f)
 	f->alt_id_len = copy_id(f->alt_id, (const char *)data->d_buf + n + 1, data->d_size - n - 1);
 }
 
+/* Texts "key=value", each with its end (include/linux/moduleparam.h, __MODULE_INFO). */
+static void read_modinfo(Elf_Scn *scn, struct elffile *f)
+{
+	static const char key[] = "srcversion=";
+	Elf_Data *data = elf_rawdata(scn, NULL);
+	const char *text = data ? data->d_buf : NULL, *end = text ? text + data->d_size : NULL;
+
+	while (text && text < end) {
+		size_t n = strnlen(text, (size_t)(end - text));
+
+		if (n > sizeof(key) - 1 && !memcmp(text, key, sizeof(key) - 1)) {
+			copy_text(f->srcversion, sizeof(f->srcversion), text + sizeof(key) - 1,
+				  (size_t)(end - text) - (sizeof(key) - 1));
+			return;
+		}
+		text += n + 1;
+	}
+}
+
 static void read_sections(Elf *elf, struct elffile *f)
 {
 	Elf_Scn *scn = NULL;
@@ -64,6 +84,8 @@ static void read_sections(Elf *elf, struct elffile *f)
 			f->mini_debug = true;
 		else if (!strcmp(name, ".debug_addr") || !strcmp(name, ".debug_gnu_pubnames"))
 			f->split_dwarf = true;
+		else if (!strcmp(name, ".modinfo") && sh.sh_size <= MAX_MODINFO)
+			read_modinfo(scn, f);
 		else if (!strcmp(name, ".gnu_debugaltlink") &&
 			 sh.sh_size <= sizeof(f->altlink) + ELFFILE_MAX_ID)
 			read_altlink(scn, f);

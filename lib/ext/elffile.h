@@ -24,6 +24,7 @@ struct elffile {
 	bool mini_debug;  /* .gnu_debugdata is in it */
 	bool split_dwarf; /* refers to .dwo or .dwp files */
 	char interp[256]; /* PT_INTERP, "" */
+	char srcversion[33]; /* of a kernel module (.modinfo), "" */
 };
 
 /* Read all of it from FD, a regular file. ERR_UNSUPPORTED when it is no ELF file. */

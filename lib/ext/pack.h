@@ -15,7 +15,7 @@
 
 #define SHA256_BYTES 32
 
-enum pack_format { PACK_TAR_ZST, PACK_TAR_XZ, PACK_TAR_GZ, PACK_TAR, PACK_ZIP, PACK_DIR };
+enum pack_format { PACK_TAR_ZST, PACK_TAR_XZ, PACK_TAR_GZ, PACK_TAR_BZ2, PACK_TAR, PACK_ZIP, PACK_DIR };
 
 struct pack_opts {
 	enum pack_format format;

@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cleanup.h"
+
 #define PATH_SIZE sizeof(((struct place *)NULL)->path)
 #define SYSTEM_DEBUG "/usr/lib/debug"
 
@@ -102,6 +104,16 @@ static int open_below(const char *root, const char *path, struct place *ret, str
 	return 0;
 }
 
+int place_named(const char *path, struct place *ret, struct err *e)
+{
+	_cleanup_free_ char *real = realpath(path, NULL);
+
+	ret->fd = -1;
+	if (!real)
+		return err_sys(e, errno, "%s", path);
+	return open_below("/", real, ret, e);
+}
+
 void place_close(struct place *f)
 {
 	if (f->fd >= 0)
@@ -190,6 +202,27 @@ static bool try_cache(const struct places *p, const char *hex, const char *what,
 	return try_id(p, dir, path, id, len, ret);
 }
 
+/* From a server. What it sends is compared like any other. */
+static bool try_fetch(const struct places *p, bool debug, const uint8_t *id, size_t len,
+		      struct place *ret)
+{
+	struct err ignored = ERR_INIT;
+	struct stat st;
+
+	*ret = (struct place){ .fd = -1 };
+	if (!p->fetch ||
+	    p->fetch(id, len, debug, ret->origin, sizeof(ret->origin), &ret->fd, &ignored))
+		return false;
+	snprintf(ret->path, sizeof(ret->path), "%s", ret->origin);
+	if (!fstat(ret->fd, &st) && S_ISREG(st.st_mode) &&
+	    !elffile_read(ret->fd, ret->origin, &ret->elf, &ignored) && has_id(ret, id, len)) {
+		ret->size = (uint64_t)st.st_size;
+		return true;
+	}
+	place_close(ret);
+	return false;
+}
+
 int places_by_id(const struct places *p, const uint8_t *id, size_t len, const char *suffix,
 		 struct place *ret, struct err *e)
 {
@@ -214,7 +247,8 @@ int places_by_id(const struct places *p, const uint8_t *id, size_t len, const ch
 		if (try_id(p, NULL, path, id, len, ret))
 			return 0;
 	}
-	if (try_cache(p, hex, *suffix ? "debuginfo" : "executable", id, len, ret))
+	if (try_cache(p, hex, *suffix ? "debuginfo" : "executable", id, len, ret) ||
+	    try_fetch(p, *suffix, id, len, ret))
 		return 0;
 	return err_set(e, ERR_MISSING, "no file with build-id %s%s%s", hex, *suffix ? ", " : "",
 		       *suffix ? "debug information" : "");

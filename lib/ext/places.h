@@ -12,6 +12,7 @@
 
 #include "elffile.h"
 #include "err.h"
+#include "fetch.h"
 
 #define PLACES_MAX_ROOTS 8
 
@@ -20,6 +21,7 @@ struct places {
 	unsigned int nr_roots;
 	const char *debug[PLACES_MAX_ROOTS]; /* --debug-path, looked at first */
 	unsigned int nr_debug;
+	fetch_fn fetch; /* --debuginfod: asked when nothing else has it; NULL: not */
 	int pid; /* /proc/PID/root, map_files while it lives; 0: none */
 };
 
@@ -52,6 +54,9 @@ int places_debug(const struct places *p, const struct place *f, bool *by_link, s
 
 /* The dwz file that F refers to. */
 int places_alt(const struct places *p, const struct place *f, struct place *ret, struct err *e);
+
+/* A file that the user named, wherever it is. */
+int place_named(const char *path, struct place *ret, struct err *e);
 
 void place_close(struct place *f);
 

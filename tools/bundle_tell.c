@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The manifest of a bundle (dumptool-bundle(5)), and the last words of the command. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bundle_cmd.h"
+#include "cleanup.h"
+#include "json.h"
+
+static const char *const kind_names[] = { "dump",      "executable", "library", "loader",
+					  "vdso",      "vmlinux",    "module",	"debug",
+					  "auxiliary", "text",	     "script" };
+static const char *const status_names[] = { "verified", "by-name", "mismatched", "missing",
+					    "made" };
+
+const char *member_kind_name(enum member_kind kind)
+{
+	return kind_names[kind];
+}
+
+const char *member_status_name(enum member_status status)
+{
+	return status_names[status];
+}
+
+static void json_member(struct json *j, const struct bundle_member *m)
+{
+	char hex[2 * ELFFILE_MAX_ID + 1];
+	size_t i;
+
+	json_object(j, NULL);
+	json_string(j, "path", m->path);
+	json_string(j, "kind", member_kind_name(m->kind));
+	json_string(j, "status", member_status_name(m->status));
+	if (m->origin)
+		json_string(j, "origin", m->origin);
+	if (m->id_len) {
+		elffile_id_text(m->id, m->id_len, hex);
+		json_string(j, "build_id", hex);
+	}
+	if (m->link)
+		json_string(j, "link", m->link);
+	else if (m->status != MEMBER_MISSING) {
+		for (i = 0; i < sizeof(m->digest); i++)
+			sprintf(hex + 2 * i, "%02x", m->digest[i]);
+		json_uint(j, "size", m->size);
+		json_string(j, "sha256", hex);
+	}
+	if (m->note)
+		json_string(j, "note", m->note);
+	json_end(j);
+}
+
+static void json_bundle(struct json *j, const struct bundle_job *job)
+{
+	const struct bundle *b = &job->bundle;
+	size_t i;
+
+	json_document(j, "bundle", BUNDLE_SCHEMA);
+	json_object(j, "dump");
+	json_string(j, "path", b->name);
+	json_string(j, "type", b->kernel ? "kernel" : "core");
+	if (b->kernel) {
+		json_string(j, "release", b->release);
+		json_string(j, "stored_as", job->store_elf ? "elf" : "asis");
+	}
+	if (job->level_set)
+		json_int(j, "level", job->level);
+	json_end(j);
+	if (b->main_path)
+		json_string(j, "program", b->main_path);
+	json_array(j, "members");
+	for (i = 0; i < b->nr_members; i++)
+		json_member(j, &b->members[i]);
+	json_end(j);
+}
+
+char *bundle_manifest(const struct bundle_job *job, size_t *len)
+{
+	char *text = NULL;
+	struct json j;
+	FILE *f = open_memstream(&text, len);
+
+	if (!f)
+		return NULL;
+	json_begin(&j, f);
+	json_bundle(&j, job);
+	json_finish(&j);
+	if (fclose(f)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+/* ---- for people ---- */
+
+static size_t count(const struct bundle *b, enum member_status status)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < b->nr_members; i++)
+		n += b->members[i].status == status && !b->members[i].link;
+	return n;
+}
+
+#define MAX_TOLD 20u
+
+static void tell(FILE *f, const struct bundle *b, enum member_status status, const char *title)
+{
+	size_t i, told = 0, all = count(b, status);
+
+	if (!all)
+		return;
+	fprintf(f, "%s\n", title);
+	for (i = 0; i < b->nr_members && told < MAX_TOLD; i++) {
+		const struct bundle_member *m = &b->members[i];
+
+		if (m->status != status || m->link)
+			continue;
+		fputs("  ", f);
+		print_escaped(f, m->path);
+		if (m->note) {
+			fputs(": ", f);
+			print_escaped(f, m->note);
+		}
+		putc('\n', f);
+		told++;
+	}
+	if (all > told)
+		fprintf(f, "  and %zu more, see " BUNDLE_MANIFEST "\n", all - told);
+}
+
+void bundle_summary(const struct bundle_job *j)
+{
+	const struct bundle *b = &j->bundle;
+	const char *name = j->to_stdout ? "standard output" : j->output;
+	FILE *f = stderr;
+
+	if (j->json) {
+		size_t len;
+		char *text = bundle_manifest(j, &len);
+
+		if (text)
+			fwrite(text, 1, len, stdout);
+		free(text);
+	}
+	if (j->talk.mode == PROGRESS_NONE && j->json)
+		return;
+	fprintf(f, "%s: %.1f MB in %.1f s\n", name, (double)j->archive_bytes / 1e6, j->seconds);
+	fprintf(f,
+		"  %zu files verified, %zu by name only, %zu mismatched, %zu missing, %zu made\n",
+		count(b, MEMBER_VERIFIED), count(b, MEMBER_BY_NAME), count(b, MEMBER_MISMATCHED),
+		count(b, MEMBER_MISSING), count(b, MEMBER_MADE));
+	tell(f, b, MEMBER_MISMATCHED, "These are not what was in use:");
+	tell(f, b, MEMBER_MISSING, "These are missing:");
+	if (j->pack.volume)
+		fprintf(f, "Send all volumes; on the other machine: cat %s.* >%s\n", name, name);
+	fprintf(f, "To open it: dumptool unbundle %s, or unpack it; then %s\n", name,
+		b->kernel ? "run-crash.sh, run-drgn.sh or run-gdb.sh" : "run-gdb.sh");
+}

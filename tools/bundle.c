@@ -31,7 +31,8 @@ enum {
 	OPT_VERIFY,
 	OPT_JSON,
 	OPT_PROGRESS,
-	OPT_THREADS
+	OPT_THREADS,
+	OPT_DEBUGINFOD,
 };
 
 static const struct option options[] = {

@@ -12,6 +12,11 @@
 
 #define JSON_MAX_DEPTH 16
 
+/* Libjansson, which the full program is linked with, has functions of these names: its own calls would end here. */
+#define json_object json_put_object
+#define json_array json_put_array
+#define json_string json_put_string
+
 struct json {
 	FILE *f;
 	unsigned int depth;

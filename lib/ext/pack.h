@@ -7,13 +7,13 @@
 #ifndef PACK_H
 #define PACK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "err.h"
+#include "sha256.h"
 #include "sink.h"
-
-#define SHA256_BYTES 32
 
 enum pack_format { PACK_TAR_ZST, PACK_TAR_XZ, PACK_TAR_GZ, PACK_TAR_BZ2, PACK_TAR, PACK_ZIP, PACK_DIR };
 
@@ -21,15 +21,18 @@ struct pack_opts {
 	enum pack_format format;
 	int level;	      /* of the compression; 0: the default */
 	unsigned int threads; /* 0: as there are CPUs, where the compressor can */
-	int64_t mtime;	      /* of all members, seconds since 1970 */
-	const char *folder;   /* all members are below this one */
+	int64_t mtime;	      /* of all members, seconds since 1970; a zip's have none */
+	const char *folder;   /* all members are below this one, a single name; PACK_DIR: PATH is it */
 	uint64_t volume;      /* bytes of one volume NAME.001, NAME.002 ...; 0: one file */
-	bool force;	      /* overwrite */
+	bool force;	      /* overwrite; never a folder */
 };
 
 struct pack;
 
-/* The format that a file name's end asks for: ".tar.zst", ".tzst", ".tar.xz", ".tgz" ...; -1: none. */
+/*
+ * The format that a file name's end asks for (".tar.zst", ".tzst", ".tar.xz", ".tgz" ...), or that is called
+ * NAME ("tar.zst", "dir"); -1: none.
+ */
 int pack_format_of(const char *name);
 const char *pack_format_name(enum pack_format f);
 

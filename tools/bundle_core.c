@@ -121,8 +121,10 @@ static bool found(const struct object *o)
 	return o->place.fd >= 0 && o->status == MEMBER_VERIFIED;
 }
 
-/* By name, by what the living process has mapped, by build-id; the first that is verified, or the
- * best. */
+/*
+ * By the kernel's name, by the loader's, by what the living process has mapped, by build-id: the
+ * first that is verified, or the best.
+ */
 static void find_object(const struct bundle *b, const struct usercore *u, struct object *o)
 {
 	const struct usercore_file *f = o->file;
@@ -135,6 +137,8 @@ static void find_object(const struct bundle *b, const struct usercore *u, struct
 		return;
 	}
 	if (!places_open(b->places, f->path, &p, &o->why))
+		offer(u, o, &p);
+	if (!found(o) && f->link_name && !places_open(b->places, f->link_name, &p, &ignored))
 		offer(u, o, &p);
 	if (!found(o) && !places_mapped(b->places, f->map_start, f->map_end, &p, &ignored)) {
 		rename_place(&p, f->path);
@@ -304,6 +308,21 @@ static bool is_object(const struct usercore_file *f)
 	return so && (!so[3] || so[3] == '.');
 }
 
+/* Hardly anybody has it, and its symbols are in the vDSO: it is not missed. */
+static int add_vdso_debug(struct bundle *b, const struct usercore_file *f, struct err *e)
+{
+	static struct place debug;
+	struct err ignored = ERR_INIT;
+
+	if (b->no_debug || places_by_id(b->places, f->id, f->id_len, ".debug", &debug, &ignored))
+		return 0;
+	place_close(&debug);
+	debug = (struct place){ .fd = -1, .path = "/" USERCORE_VDSO };
+	debug.elf.id_len = f->id_len;
+	memcpy(debug.elf.id, f->id, f->id_len);
+	return bundle_companions(b, &debug, e);
+}
+
 /* The object that lies in memory only. */
 static int add_vdso(struct bundle *b, const struct usercore *u, const struct usercore_file *f,
 		    struct err *e)
@@ -314,7 +333,6 @@ static int add_vdso(struct bundle *b, const struct usercore *u, const struct use
 				   .status = MEMBER_MADE,
 				   .size = f->end - f->start,
 				   .id_len = f->id_len };
-	struct object o = { .file = f, .place.fd = -1 };
 
 	if (!m.size)
 		return 0;
@@ -324,7 +342,7 @@ static int add_vdso(struct bundle *b, const struct usercore *u, const struct use
 	m.size = usercore_read_some(u, f->start, m.bytes, m.size);
 	memcpy(m.id, f->id, f->id_len);
 	m.path = strdup("vdso.so");
-	return bundle_add(b, &m, e) || add_debug(b, &o, e) ? -1 : 0;
+	return bundle_add(b, &m, e) ? -1 : add_vdso_debug(b, f, e);
 }
 
 static int add_objects(struct bundle *b, const struct usercore *u, struct err *e)

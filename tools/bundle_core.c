@@ -191,11 +191,6 @@ static int add_missing(struct bundle *b, const struct object *o, struct err *e)
 	};
 
 	m.path = bundle_path(f->path);
-	if (!m.path) {
-		/* Not even a place in the bundle can be named so. */
-		warn_of_name(b, f->path);
-		return 0;
-	}
 	memcpy(m.id, f->id, f->id_len);
 	m.note = how_to_get(o);
 	return bundle_add(b, &m, e);
@@ -242,20 +237,27 @@ static int add_file(struct bundle *b, struct object *o, struct err *e)
 		       : 0;
 }
 
-/* What is compared with the core, be it the file or, where that is another one, the id alone. */
+/* The debug file of what is not here, or another one, or never was a file; that it lacks is not
+ * said. */
+static int add_debug_by_id(struct bundle *b, const struct usercore_file *f, struct err *e)
+{
+	static struct place wanted; /* large */
+	struct err ignored = ERR_INIT;
+
+	if (b->no_debug || places_by_id(b->places, f->id, f->id_len, ".debug", &wanted, &ignored))
+		return 0;
+	place_close(&wanted);
+	wanted = (struct place){ .fd = -1 };
+	rename_place(&wanted, f->path);
+	wanted.elf.id_len = f->id_len;
+	memcpy(wanted.elf.id, f->id, f->id_len);
+	return bundle_companions(b, &wanted, e);
+}
+
 static int add_debug(struct bundle *b, const struct object *o, struct err *e)
 {
-	static struct place wanted;
-
-	if (o->place.fd >= 0 && o->status != MEMBER_MISMATCHED)
-		return bundle_companions(b, &o->place, e);
-	if (!o->file->id_len)
-		return 0;
-	wanted = (struct place){ .fd = -1 };
-	rename_place(&wanted, o->file->path);
-	wanted.elf.id_len = o->file->id_len;
-	memcpy(wanted.elf.id, o->file->id, o->file->id_len);
-	return bundle_companions(b, &wanted, e);
+	return o->status == MEMBER_MISMATCHED ? add_debug_by_id(b, o->file, e)
+					      : bundle_companions(b, &o->place, e);
 }
 
 static int add_found(struct bundle *b, struct object *o, struct err *e)
@@ -283,10 +285,44 @@ static int add_object(struct bundle *b, const struct usercore *u, const struct u
 	o = (struct object){ .file = f, .place.fd = -1, .status = MEMBER_MISSING };
 	find_object(b, u, &o);
 	if (o.place.fd < 0)
-		return add_missing(b, &o, e) || add_debug(b, &o, e) ? -1 : 0;
+		return add_missing(b, &o, e) || add_debug_by_id(b, f, e) ? -1 : 0;
 	rc = add_found(b, &o, e);
 	place_close(&o.place);
 	return rc;
+}
+
+/* What F is called in the bundle: what no file there can be called is none. */
+static char *plain_name(const struct bundle *b, const struct usercore_file *f)
+{
+	char *name, *path;
+
+	if (f->main && b->program)
+		return realpath(b->program, NULL);
+	/* The kernel's names are plain; the loader's are put together of what it was told. */
+	name = f->map_end ? strdup(f->path) : extras_tidy(f->path);
+	path = name && name[0] == '/' ? bundle_path(name) : NULL;
+	if (!path) {
+		free(name);
+		return NULL;
+	}
+	free(path);
+	return name;
+}
+
+static int add_plain_object(struct bundle *b, const struct usercore *u,
+			    const struct usercore_file *f, struct err *e)
+{
+	struct usercore_file plain = *f;
+	_cleanup_free_ char *name = plain_name(b, f);
+
+	if (!name && f->main && b->program)
+		return err_sys(e, errno, "%s", b->program);
+	if (!name) {
+		warn_of_name(b, f->path);
+		return 0;
+	}
+	plain.path = name;
+	return add_object(b, u, &plain, e);
 }
 
 /* ---- which of them ---- */
@@ -308,21 +344,6 @@ static bool is_object(const struct usercore_file *f)
 	return so && (!so[3] || so[3] == '.');
 }
 
-/* Hardly anybody has it, and its symbols are in the vDSO: it is not missed. */
-static int add_vdso_debug(struct bundle *b, const struct usercore_file *f, struct err *e)
-{
-	static struct place debug;
-	struct err ignored = ERR_INIT;
-
-	if (b->no_debug || places_by_id(b->places, f->id, f->id_len, ".debug", &debug, &ignored))
-		return 0;
-	place_close(&debug);
-	debug = (struct place){ .fd = -1, .path = "/" USERCORE_VDSO };
-	debug.elf.id_len = f->id_len;
-	memcpy(debug.elf.id, f->id, f->id_len);
-	return bundle_companions(b, &debug, e);
-}
-
 /* The object that lies in memory only. */
 static int add_vdso(struct bundle *b, const struct usercore *u, const struct usercore_file *f,
 		    struct err *e)
@@ -342,7 +363,7 @@ static int add_vdso(struct bundle *b, const struct usercore *u, const struct use
 	m.size = usercore_read_some(u, f->start, m.bytes, m.size);
 	memcpy(m.id, f->id, f->id_len);
 	m.path = strdup("vdso.so");
-	return bundle_add(b, &m, e) ? -1 : add_vdso_debug(b, f, e);
+	return bundle_add(b, &m, e) ? -1 : add_debug_by_id(b, f, e);
 }
 
 static int add_objects(struct bundle *b, const struct usercore *u, struct err *e)
@@ -364,7 +385,7 @@ static int add_objects(struct bundle *b, const struct usercore *u, struct err *e
 				 MAX_OBJECTS);
 			return 0;
 		}
-		if (add_object(b, u, f, e))
+		if (add_plain_object(b, u, f, e))
 			return -1;
 	}
 	return 0;
@@ -383,7 +404,7 @@ static int add_program(struct bundle *b, const struct usercore *u, struct err *e
 	if (has_main(u) || !b->program)
 		return 0;
 	f.path = (char *)b->program;
-	return add_object(b, u, &f, e);
+	return add_plain_object(b, u, &f, e);
 }
 
 int bundle_core(struct bundle *b, struct usercore *u, struct err *e)

@@ -41,6 +41,37 @@ static char *relative(const char *from, const char *to)
 	return text;
 }
 
+char *extras_tidy(const char *path)
+{
+	char *text, *end;
+
+	if (path[0] != '/')
+		return NULL;
+	text = malloc(strlen(path) + 1);
+	for (end = text; text && *path;) {
+		size_t n;
+
+		path += strspn(path, "/");
+		n = strcspn(path, "/");
+		if (n == 2 && !strncmp(path, "..", 2)) {
+			if (end == text) {
+				free(text);
+				return NULL;
+			}
+			while (*--end != '/')
+				;
+		} else if (n && !(n == 1 && *path == '.')) {
+			*end++ = '/';
+			memcpy(end, path, n);
+			end += n;
+		}
+		path += n;
+	}
+	if (text)
+		*end = '\0';
+	return text;
+}
+
 /* Where a folder is, or a device, no link may be: other files lie below it. */
 static bool is_taken(const struct bundle *b, const char *name)
 {
@@ -55,13 +86,13 @@ static bool is_taken(const struct bundle *b, const char *name)
 
 int extras_link(struct bundle *b, const char *name, const char *path, struct err *e)
 {
-	_cleanup_free_ char *to = bundle_path(path);
+	_cleanup_free_ char *to = bundle_path(path), *tidy = name ? extras_tidy(name) : NULL;
 	struct bundle_member m = {
 		.fd = -1, .mode = 0644, .kind = MEMBER_LIBRARY, .status = MEMBER_MADE
 	};
 
-	m.path = name && name[0] == '/' ? bundle_path(name) : NULL;
-	if (!m.path || !to || !strcmp(m.path, to) || is_taken(b, name)) {
+	m.path = tidy ? bundle_path(tidy) : NULL;
+	if (!m.path || !to || !strcmp(m.path, to) || is_taken(b, tidy)) {
 		free(m.path);
 		return 0;
 	}

@@ -6,6 +6,12 @@
 
 #include "bundle.h"
 
+/*
+ * PATH without "//", "/./" and, by its text, "/../", as loaders call what they found beside a
+ * program; malloc()ed. NULL where it is not absolute, or climbs above the root.
+ */
+char *extras_tidy(const char *path);
+
 /* NAME, which may be NULL or anything, is another name of the file at PATH: a symbolic link, if it
  * can be one. */
 int extras_link(struct bundle *b, const char *name, const char *path, struct err *e);

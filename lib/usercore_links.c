@@ -242,7 +242,7 @@ int usercore_add_links(struct usercore *u, const struct usercore_auxv *a, struct
 		debug = find_debug(u, &img);
 	if (!debug)
 		debug = find_started_by_loader(u, &file, &img);
-	if (file == SIZE_MAX && u->execfn && u->no_files && add_main(u, a, &file, e))
+	if (file == SIZE_MAX && u->execfn && *u->execfn && u->no_files && add_main(u, a, &file, e))
 		return -1;
 	if (file != SIZE_MAX) {
 		u->files[file].main = true;

@@ -66,6 +66,16 @@ static void read_modinfo(Elf_Scn *scn, struct elffile *f)
 	}
 }
 
+/* A byte 1, then the name of a Python file (gdb manual, "dotdebug_gdb_scripts section"). */
+static void read_gdb_script(Elf_Scn *scn, struct elffile *f)
+{
+	Elf_Data *data = elf_rawdata(scn, NULL);
+	const char *text = data ? data->d_buf : NULL;
+
+	if (text && data->d_size > 1 && text[0] == 1)
+		copy_text(f->gdb_script, sizeof(f->gdb_script), text + 1, data->d_size - 1);
+}
+
 static void read_sections(Elf *elf, struct elffile *f)
 {
 	Elf_Scn *scn = NULL;
@@ -86,6 +96,8 @@ static void read_sections(Elf *elf, struct elffile *f)
 			f->mini_debug = true;
 		else if (!strcmp(name, ".debug_addr") || !strcmp(name, ".debug_gnu_pubnames"))
 			f->split_dwarf = true;
+		else if (!strcmp(name, ".debug_gdb_scripts"))
+			read_gdb_script(scn, f);
 		else if (!strcmp(name, ".modinfo") && sh.sh_size <= MAX_MODINFO)
 			read_modinfo(scn, f);
 		else if (!strcmp(name, ".gnu_debugaltlink") &&

@@ -24,6 +24,7 @@ struct elffile {
 	bool mini_debug;  /* .gnu_debugdata is in it */
 	bool split_dwarf; /* refers to .dwo or .dwp files */
 	char interp[256]; /* PT_INTERP, "" */
+	char gdb_script[64]; /* that .debug_gdb_scripts names first, "" */
 	char srcversion[33]; /* of a kernel module (.modinfo), "" */
 };
 

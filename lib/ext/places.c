@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,6 +113,31 @@ int place_named(const char *path, struct place *ret, struct err *e)
 	if (!real)
 		return err_sys(e, errno, "%s", path);
 	return open_below("/", real, ret, e);
+}
+
+int places_mapped(const struct places *p, uint64_t start, uint64_t end, struct place *ret,
+		  struct err *e)
+{
+	struct err ignored = ERR_INIT;
+	char name[96];
+	int found, rc;
+
+	*ret = (struct place){ .fd = -1 };
+	if (!p->pid || !end)
+		return err_set(e, ERR_MISSING, "no living process is known");
+	snprintf(name, sizeof(name), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, p->pid, start, end);
+	found = open(name, O_PATH | O_CLOEXEC);
+	if (found < 0)
+		return err_sys(e, errno, "%s", name);
+	rc = reopen(found, name, ret, e);
+	close(found);
+	if (rc)
+		return -1;
+	strcpy(ret->path, name);
+	strcpy(ret->origin, name);
+	if (elffile_read(ret->fd, name, &ret->elf, &ignored))
+		ret->elf = (struct elffile){ 0 };
+	return 0;
 }
 
 void place_close(struct place *f)

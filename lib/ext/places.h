@@ -55,6 +55,13 @@ int places_debug(const struct places *p, const struct place *f, bool *by_link, s
 /* The dwz file that F refers to. */
 int places_alt(const struct places *p, const struct place *f, struct place *ret, struct err *e);
 
+/*
+ * The file that the living process has mapped from START to END, be its name gone; named as /proc has
+ * it. ERR_MISSING; who asks needs rights over the process.
+ */
+int places_mapped(const struct places *p, uint64_t start, uint64_t end, struct place *ret,
+		  struct err *e);
+
 /* A file that the user named, wherever it is. */
 int place_named(const char *path, struct place *ret, struct err *e);
 

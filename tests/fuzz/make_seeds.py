@@ -18,6 +18,7 @@ import btfgen
 import foreigngen
 import kdumpgen
 import tables
+import usercoregen
 
 DATA = os.path.join(TESTS, "data")
 PAGE = 4096
@@ -698,7 +699,7 @@ def btf_seeds():
 MAX_LAYOUTS = 64
 
 SEEDS = {"btf": btf_seeds, "elf": elf_seeds, "xlat": xlat_seeds, "flat": FLAT_SEEDS, "kdump": kdump_seeds, "lime": LIME_SEEDS, "lzop": LZOP_SEEDS, "note": NOTE_SEEDS,
-         "raw": RAW_SEEDS, "sadump": SADUMP_SEEDS, "unpack": unpack_seeds,
+         "raw": RAW_SEEDS, "sadump": SADUMP_SEEDS, "unpack": unpack_seeds, "usercore": usercoregen.hostile,
          "vmcoreinfo": VMCOREINFO_SEEDS, "classify": CLASSIFY_SEEDS, "printk": PRINTK_SEEDS}
 
 

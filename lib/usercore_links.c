@@ -44,7 +44,7 @@ static bool read_dynamic(struct usercore *u, const struct usercore_image *img,
 
 	if (read_words(u, usercore_wrap(u, img->bias + p->vaddr + off), 2, ret))
 		return true;
-	if (p->offset > img->file_len || off > img->file_len - p->offset)
+	if (!img->file || p->offset > img->file_len || off > img->file_len - p->offset)
 		return false;
 	bytes_seek(&b, (size_t)(p->offset + off));
 	ret[0] = bytes_uint(&b, u->word);

@@ -65,6 +65,7 @@ _dumptool()
 			--volume-size --encrypt-to -f --force --list --verify --json --num-threads
 			--progress $input -h --help"
 		;;
+	unbundle) options='-C --directory -f --force --run --limit --json --progress -h --help' ;;
 	makedyn) options='-o --output -f --force --in-place -h --help' ;;
 	addrandoff)
 		options='-v --vmcore -m --vmlinux -o --output -f --force --in-place -e --extravminfo
@@ -107,7 +108,7 @@ _dumptool()
 	case $kind in
 	word)
 		mapfile -t COMPREPLY < <(compgen -W "filter convert dmesg inspect topelf tovelf makedyn
-			addrandoff virttophys dumpmem bundle help $options" -- "$cur")
+			addrandoff virttophys dumpmem bundle unbundle help $options" -- "$cur")
 		return
 		;;
 	--compress) i='zlib lzo snappy zstd none' ;;
@@ -124,16 +125,17 @@ _dumptool()
 		i='kdump elf raw flattened'
 		[[ $command == bundle ]] && i='tar.zst tar.xz tar.gz tar zip dir'
 		;;
+	--run) i='crash drgn gdb lldb sdb' ;;
 	--store-as) i='asis elf' ;;
 	--arch) i='x86_64 i686 aarch64 aarch64_be armv7l ppc ppc64 ppc64le s390x riscv64 loongarch64 mips mipsel mipseb mips64 mips64el mips64eb openrisc sparc64 ia64 alpha' ;;
 	--page-size) i='4K 8K 16K 64K' ;;
 	--assume) i='arch= page-size= word= byte-order= layout= va-bits= levels= page-table= phys-base= kaslr-offset= page-offset=' ;;
-	--spool-dir | --root | --debug-path)
+	--spool-dir | --root | --debug-path | -C | --directory)
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		compopt -o filenames 2>/dev/null
 		return
 		;;
-	-L | --size-limit | --spool-limit | --num-threads | --pid | --pgd | --explain | --message-level | --volume-size | --encrypt-to) return ;;
+	-L | --size-limit | --spool-limit | --num-threads | --pid | --pgd | --explain | --message-level | --volume-size | --encrypt-to | --limit) return ;;
 	*)
 		if [[ $cur == -* ]]; then
 			i=$options

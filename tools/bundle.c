@@ -20,6 +20,7 @@
 enum {
 	OPT_ROOT = 256,
 	OPT_DEBUG_PATH,
+	OPT_DEBUGINFOD,
 	OPT_NO_DEBUG,
 	OPT_LEVEL,
 	OPT_STORE_AS,
@@ -31,7 +32,8 @@ enum {
 	OPT_VERIFY,
 	OPT_JSON,
 	OPT_PROGRESS,
-	OPT_THREADS
+	OPT_THREADS,
+	OPT_DEBUGINFOD,
 };
 
 static const struct option options[] = {

@@ -62,7 +62,8 @@ static void name_folder(const struct bundle_job *j, char *ret, size_t size)
 	} else {
 		session_utsname((struct session *)&j->job.session, names);
 		snprintf(ret, size, "%s.archive-%s",
-			 names[1][0] && !strchr(names[1], '/') ? names[1] : "unknown", j->bundle.name);
+			 names[1][0] && !strchr(names[1], '/') ? names[1] : "unknown",
+			 j->bundle.name);
 	}
 }
 
@@ -71,10 +72,11 @@ static int name_output(struct bundle_job *j, const char *folder, struct err *e)
 	if (j->format < 0)
 		j->format = j->output && !j->to_stdout ? pack_format_of(j->output) : PACK_TAR_ZST;
 	if (j->format < 0)
-		return err_set(e, ERR_USAGE,
-			       "%s: what kind of archive? NAME.tar.zst, .tar.xz, .tar.gz, .tar or .zip, "
-			       "or --format",
-			       j->output);
+		return err_set(
+			e, ERR_USAGE,
+			"%s: what kind of archive? NAME.tar.zst, .tar.xz, .tar.gz, .tar or .zip, "
+			"or --format",
+			j->output);
 	j->pack.format = (enum pack_format)j->format;
 	if (j->output)
 		return 0;
@@ -332,11 +334,14 @@ static int write_manifest(struct bundle_job *j, struct err *e)
 /* Small things first, so that whoever looks at the beginning sees what it is; the manifest last. */
 static int write_all(struct bundle_job *j, int *status, struct err *e)
 {
+	struct progress *progress = talk_progress(&j->talk);
 	struct bundle *b = &j->bundle;
 	size_t i;
 	int pass;
 
-	progress_start(talk_progress(&j->talk), "Packing files", total_bytes(b));
+	progress_start(progress, "Packing files", total_bytes(b));
+	if (progress)
+		progress->unit = "bytes";
 	for (pass = 0; pass < 2; pass++)
 		for (i = 0; i < b->nr_members; i++) {
 			struct bundle_member *m = &b->members[i];
@@ -347,7 +352,7 @@ static int write_all(struct bundle_job *j, int *status, struct err *e)
 			if (pages ? write_pages(j, m, status, e) : write_member(j, m, e))
 				return -1;
 		}
-	progress_end(talk_progress(&j->talk));
+	progress_end(progress);
 	if (write_manifest(j, e))
 		return -1;
 	j->archive_bytes = pack_written(j->out);

@@ -27,6 +27,7 @@ struct module_file {
 
 struct search {
 	struct bundle *bundle;
+	char packages[2][256]; /* with modules, with debug files; "" */
 	const char *release;
 	struct module_file *files;
 	size_t nr_files;
@@ -211,20 +212,21 @@ static bool find_best(const struct search *s, const struct module *m, bool debug
 
 /* ---- one module ---- */
 
-/* FOLDER is where it would be, before the release. */
-static int add_missing(struct bundle *b, const struct module *m, const char *what,
-		       const char *folder, struct err *e)
+static int add_missing(const struct search *s, const struct module *m, bool debug, struct err *e)
 {
 	struct bundle_member missing = { .fd = -1,
-					 .kind = MEMBER_MODULE,
-					 .status = MEMBER_MISSING };
+					 .kind = debug ? MEMBER_DEBUG : MEMBER_MODULE,
+					 .status = MEMBER_MISSING,
+					 .id_len = m->build_id_len };
+	const char *package = s->packages[debug];
 
-	missing.path = bundle_text("%s/%s/%s.ko", folder, b->release, m->name);
-	missing.id_len = m->build_id_len;
+	missing.path = bundle_text("%slib/modules/%s/%s.ko", debug ? "usr/lib/debug/" : "",
+				   s->release, m->name);
 	memcpy(missing.id, m->build_id, m->build_id_len);
-	missing.note = bundle_text("%s of module %s is not on this machine%s%s", what, m->name,
-				   m->srcversion[0] ? "; srcversion " : "", m->srcversion);
-	return bundle_add(b, &missing, e);
+	missing.note = bundle_text("%s of module %s is not on this machine%s%s",
+				   debug ? "the debug file" : "the file", m->name,
+				   package[0] ? "; it is in package " : "", package);
+	return bundle_add(s->bundle, &missing, e);
 }
 
 static int add_file(struct bundle *b, struct place *f, enum member_kind kind,
@@ -251,7 +253,7 @@ static int add_debug(struct search *s, const struct module *m, const struct plac
 	     !places_by_id(b->places, m->build_id, m->build_id_len, ".debug", &f, &ignored)) ||
 	    find_best(s, m, true, &f, &status))
 		return add_file(b, &f, MEMBER_DEBUG, status, e);
-	return add_missing(b, m, "the debug file", "usr/lib/debug/lib/modules", e);
+	return add_missing(s, m, true, e);
 }
 
 static int add_module(void *priv, const struct module *m, struct err *e)
@@ -261,7 +263,7 @@ static int add_module(void *priv, const struct module *m, struct err *e)
 	struct place f = { .fd = -1 };
 	bool found = find_best(s, m, false, &f, &status);
 
-	if (!found && add_missing(s->bundle, m, "the file", "lib/modules", e))
+	if (!found && add_missing(s, m, false, e))
 		return -1;
 	if (found && add_file(s->bundle, &f, MEMBER_MODULE, status, e))
 		return -1;
@@ -278,6 +280,8 @@ int bundle_modules(struct bundle *b, struct session *session, const char *releas
 	int ret = 0;
 	size_t i;
 
+	session_package(session, false, s.packages[0], sizeof(s.packages[0]));
+	session_package(session, true, s.packages[1], sizeof(s.packages[1]));
 	reader_init(&r, session->dump);
 	mem = (struct kmem){ &session->kernel, &session->xlat, &r };
 	if (release[0])

@@ -106,31 +106,61 @@ static size_t count(const struct bundle *b, enum member_status status)
 	return n;
 }
 
-#define MAX_TOLD 20u
+#define MAX_TOLD 12u
 
-static void tell(FILE *f, const struct bundle *b, enum member_status status, const char *title)
+static bool is_told(const struct bundle_member *m, enum member_status status, enum member_kind kind)
 {
-	size_t i, told = 0, all = count(b, status);
+	return m->status == status && m->kind == kind && !m->link;
+}
+
+static size_t count_kind(const struct bundle *b, enum member_status status, enum member_kind kind)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < b->nr_members; i++)
+		n += is_told(&b->members[i], status, kind);
+	return n;
+}
+
+/* Many files of a kind are in one line, and how to get them is said of the first. */
+static void tell_kind(FILE *f, const struct bundle *b, enum member_status status,
+		      enum member_kind kind)
+{
+	const struct bundle_member *first = NULL;
+	size_t i, told = 0, all = count_kind(b, status, kind);
 
 	if (!all)
 		return;
-	fprintf(f, "%s\n", title);
+	fprintf(f, "  %s", kind_names[kind]);
+	if (all > 1)
+		fprintf(f, " (%zu)", all);
 	for (i = 0; i < b->nr_members && told < MAX_TOLD; i++) {
 		const struct bundle_member *m = &b->members[i];
+		const char *slash = strrchr(m->path, '/');
 
-		if (m->status != status || m->link)
+		if (!is_told(m, status, kind))
 			continue;
-		fputs("  ", f);
-		print_escaped(f, m->path);
-		if (m->note) {
-			fputs(": ", f);
-			print_escaped(f, m->note);
-		}
-		putc('\n', f);
-		told++;
+		first = first ? first : m;
+		fputs(told++ ? ", " : ": ", f);
+		print_escaped(f, slash && all > 1 ? slash + 1 : m->path);
 	}
-	if (all > told)
-		fprintf(f, "  and %zu more, see " BUNDLE_MANIFEST "\n", all - told);
+	fputs(all > told ? " ...\n" : "\n", f);
+	if (first->note) {
+		fputs("    ", f);
+		print_escaped(f, first->note);
+		putc('\n', f);
+	}
+}
+
+static void tell(FILE *f, const struct bundle *b, enum member_status status, const char *title)
+{
+	enum member_kind kind;
+
+	if (!count(b, status))
+		return;
+	fprintf(f, "%s\n", title);
+	for (kind = MEMBER_DUMP; kind <= MEMBER_SCRIPT; kind++)
+		tell_kind(f, b, status, kind);
 }
 
 void bundle_summary(const struct bundle_job *j)
@@ -155,7 +185,7 @@ void bundle_summary(const struct bundle_job *j)
 		count(b, MEMBER_VERIFIED), count(b, MEMBER_BY_NAME), count(b, MEMBER_MISMATCHED),
 		count(b, MEMBER_MISSING), count(b, MEMBER_MADE));
 	tell(f, b, MEMBER_MISMATCHED, "These are not what was in use:");
-	tell(f, b, MEMBER_MISSING, "These are missing:");
+	tell(f, b, MEMBER_MISSING, "These are missing (" BUNDLE_MANIFEST " has all of it):");
 	if (j->pack.volume)
 		fprintf(f, "Send all volumes; on the other machine: cat %s.* >%s\n", name, name);
 	fprintf(f, "To open it: dumptool unbundle %s, or unpack it; then %s\n", name,

@@ -25,6 +25,7 @@ const struct command *const commands[] = {
 	&dumpmem_command,
 #ifdef HAVE_BUNDLE
 	&bundle_command,
+	&unbundle_command,
 #endif
 	NULL,
 };

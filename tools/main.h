@@ -41,7 +41,7 @@ extern const struct format *const link_formats[];
 
 extern const struct command filter_command, convert_command, dmesg_command, inspect_command,
 	topelf_command, tovelf_command, makedyn_command, addrandoff_command, dumpmem_command,
-	virttophys_command, bundle_command;
+	virttophys_command, bundle_command, unbundle_command;
 
 /*
  * What to do about a wrong command line: prints nothing, sets E to "...; try 'dumptool NAME

@@ -130,6 +130,8 @@ extern const size_t nr_vmlinux_places;
  * is the session's from now on. ERR_MISMATCH.
  */
 int session_take_vmlinux(struct session *s, const char *path, bool force, struct err *e);
+/* The package with the kernel's debug files, or modules. False: nobody knows. */
+bool session_package(struct session *s, bool debug, char *buf, size_t size);
 void session_vmlinux_help(struct session *s, char *buf, size_t size);
 
 /* Is PATH one of the files that are read here? Then it must not be written. */

@@ -212,17 +212,18 @@ void session_find_vmlinux(struct session *s)
 
 /* ---- what would help ---- */
 
-/* How distributions call the package, by what their kernels say of themselves. */
+/* How distributions call the packages, by what their kernels say of themselves. */
 static const struct {
 	const char *version, *release; /* part of it; NULL: any */
-	const char *before, *behind;
+	const char *before, *behind;   /* the release in the name of the package with debug files */
+	const char *modules;	       /* before the release, of the one with modules */
 } packages[] = {
-	{ "Ubuntu", NULL, "linux-image-", "-dbgsym" },
-	{ "Debian", NULL, "linux-image-", "-dbg" },
-	{ NULL, "+deb", "linux-image-", "-dbg" },
-	{ NULL, ".el", "kernel-debuginfo-", "" },
-	{ NULL, ".fc", "kernel-debuginfo-", "" },
-	{ NULL, "-default", "kernel-default-debuginfo of ", "" },
+	{ "Ubuntu", NULL, "linux-image-", "-dbgsym", "linux-modules-" },
+	{ "Debian", NULL, "linux-image-", "-dbg", "linux-image-" },
+	{ NULL, "+deb", "linux-image-", "-dbg", "linux-image-" },
+	{ NULL, ".el", "kernel-debuginfo-", "", "kernel-modules-" },
+	{ NULL, ".fc", "kernel-debuginfo-", "", "kernel-modules-" },
+	{ NULL, "-default", "kernel-default-debuginfo of ", "", "kernel-default of " },
 };
 
 static bool has(const char *text, const char *part)
@@ -230,25 +231,35 @@ static bool has(const char *text, const char *part)
 	return !part || strstr(text, part);
 }
 
-void session_vmlinux_help(struct session *s, char *buf, size_t size)
+bool session_package(struct session *s, bool debug, char *buf, size_t size)
 {
 	char names[UTS_FIELDS][UTS_LEN];
 	const char *release = names[2];
-	size_t i, n;
+	size_t i;
+
+	session_utsname(s, names);
+	for (i = 0; release[0] && i < ARRAY_SIZE(packages); i++) {
+		if (!has(names[3], packages[i].version) || !has(release, packages[i].release))
+			continue;
+		snprintf(buf, size, "%s%s%s", debug ? packages[i].before : packages[i].modules,
+			 release, debug ? packages[i].behind : "");
+		return true;
+	}
+	*buf = '\0';
+	return false;
+}
+
+void session_vmlinux_help(struct session *s, char *buf, size_t size)
+{
+	char package[256];
 
 	if (s->vmlinux) {
 		snprintf(buf, size, "%s does not tell it either",
 			 s->vmlinux_path ? s->vmlinux_path : "the vmlinux that was found");
 		return;
 	}
-	n = (size_t)snprintf(buf, size, "a vmlinux with debugging information would tell (%s)",
-			     vmlinux_open ? "--vmlinux FILE" : "dumptool, built with elfutils");
-	session_utsname(s, names);
-	for (i = 0; release[0] && i < ARRAY_SIZE(packages); i++) {
-		if (!has(names[3], packages[i].version) || !has(release, packages[i].release))
-			continue;
-		snprintf(buf + n, size - n, ": package %s%s%s", packages[i].before, release,
-			 packages[i].behind);
-		return;
-	}
+	session_package(s, true, package, sizeof(package));
+	snprintf(buf, size, "a vmlinux with debugging information would tell (%s)%s%s",
+		 vmlinux_open ? "--vmlinux FILE" : "dumptool, built with elfutils",
+		 package[0] ? ": package " : "", package);
 }

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -158,7 +159,7 @@ static int remove_some(DIR **stack, char (*names)[NAME_MAX + 1], unsigned int *d
 
 int beneath_remove(int dir, const char *path)
 {
-	static __thread char names[MAX_DEPTH][NAME_MAX + 1];
+	char (*names)[NAME_MAX + 1];
 	DIR *stack[MAX_DEPTH];
 	unsigned int depth = 1;
 	int fd, rc = 0;
@@ -166,13 +167,19 @@ int beneath_remove(int dir, const char *path)
 	if (!unlinkat(dir, path, 0) || errno == ENOENT)
 		return 0;
 	fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	stack[0] = fd < 0 ? NULL : fdopendir(fd);
-	if (!stack[0])
+	names = fd < 0 ? NULL : calloc(MAX_DEPTH, sizeof(*names));
+	stack[0] = names ? fdopendir(fd) : NULL;
+	if (!stack[0]) {
+		free(names);
+		if (fd >= 0)
+			close(fd);
 		return -1;
+	}
 	while (!rc && depth)
 		rc = remove_some(stack, names, &depth);
 	while (depth)
 		closedir(stack[--depth]);
+	free(names);
 	return rc ? -1 : unlinkat(dir, path, AT_REMOVEDIR);
 }
 

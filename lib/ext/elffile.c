@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cleanup.h"
+
 #define MAX_MODINFO ((size_t)1 << 20)
 #define CRC_PIECE ((size_t)256 << 10)
 
@@ -154,12 +156,15 @@ int elffile_read(int fd, const char *name, struct elffile *ret, struct err *e)
 
 int elffile_crc(int fd, const char *name, uint32_t *ret, struct err *e)
 {
-	static __thread uint8_t buf[CRC_PIECE];
+	/* Not of the thread: its stack would have to hold it, of every thread there is. */
+	_cleanup_free_ uint8_t *buf = malloc(CRC_PIECE);
 	uint32_t crc = 0;
 	off_t off = 0;
 	ssize_t n;
 
-	while ((n = pread(fd, buf, sizeof(buf), off)) > 0) {
+	if (!buf)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	while ((n = pread(fd, buf, CRC_PIECE, off)) > 0) {
 		crc = lzo_crc32(crc, buf, (lzo_uint)n);
 		off += n;
 	}

@@ -480,6 +480,15 @@ int extract_read(struct extract *x, const void **data, size_t *len, uint64_t *of
 	return check_limit(x, x->total, e) ? err_add(e, "%s", x->v ? volumes_name(x->v) : "folder") : 1;
 }
 
+uint64_t extract_progress(const struct extract *x, uint64_t *total)
+{
+	int64_t size = x->v ? volumes_size(x->v) : -1;
+
+	if (total)
+		*total = size > 0 ? (uint64_t)size : 0;
+	return x->v ? volumes_at(x->v) : x->total;
+}
+
 const char *extract_folder(const struct extract *x)
 {
 	return x->top;

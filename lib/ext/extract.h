@@ -43,6 +43,9 @@ int extract_next(struct extract *x, struct extract_member *ret, struct err *e);
  */
 int extract_read(struct extract *x, const void **data, size_t *len, uint64_t *off, struct err *e);
 
+/* How far it is, in bytes of the archive, and, unless that is NULL, of how many; 0: nobody knows. */
+uint64_t extract_progress(const struct extract *x, uint64_t *total);
+
 /* What all members lie below, "" for a folder, NULL before the first. */
 const char *extract_folder(const struct extract *x);
 /* Its name says that nobody has finished it. */

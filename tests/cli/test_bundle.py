@@ -139,8 +139,9 @@ def check_formats(lab):
         made = Bundle(out)
         tap.none(made.complaints(), f"{end}: all that the manifest says is so, by another reader")
         wanted = wanted or made
-        tap.equal({k: v for k, v in made.files.items()}, wanted.files, f"{end}: holds what others hold")
-        tap.equal(made.files["vmcore"], open(lab.vmcore, "rb").read(), f"{end}: the dump, byte for byte")
+        tap.none([name for name in {**made.files, **wanted.files} if name != "manifest.json" and
+                  made.files.get(name) != wanted.files.get(name)], f"{end}: holds what others hold")
+        tap.check(made.files["vmcore"] == open(lab.vmcore, "rb").read(), f"{end}: the dump, byte for byte")
         again = os.path.join(lab.folder, "again." + end)
         lab.bundle("--root", lab.root, "--format", end, "-o", again, lab.vmcore)
         if end != "dir":

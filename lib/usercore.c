@@ -333,12 +333,11 @@ static void read_psinfo(struct usercore *u, const struct note *n)
 
 struct reading {
 	struct usercore *u;
-	struct usercore_auxv auxv;
 	struct err *e;
 	bool failed, files, psinfo;
 };
 
-static void read_auxv(struct reading *r, const struct note *n)
+struct usercore_auxv usercore_auxv(const struct usercore *u)
 {
 	static const struct {
 		uint64_t key;
@@ -350,14 +349,10 @@ static void read_auxv(struct reading *r, const struct note *n)
 		WANTED(AT_EXECFN_KEY, execfn), WANTED(AT_SYSINFO_EHDR_KEY, vdso),
 #undef WANTED
 	};
-	struct usercore *u = r->u;
-	size_t len = MIN(n->desc_len, MAX_AUXV), i;
-	struct bytes b = bytes_init(n->desc, len, u->order, "auxv", 0);
+	struct bytes b = bytes_init(u->auxv, u->auxv_len, u->order, "auxv", 0);
+	struct usercore_auxv ret = { 0 };
+	size_t i;
 
-	u->auxv = malloc(len + 1);
-	if (u->auxv)
-		memcpy(u->auxv, n->desc, len);
-	u->auxv_len = u->auxv ? len : 0;
 	while (bytes_left(&b) >= 2u * u->word) {
 		uint64_t key = bytes_uint(&b, u->word), value = bytes_uint(&b, u->word);
 
@@ -365,8 +360,20 @@ static void read_auxv(struct reading *r, const struct note *n)
 			break;
 		for (i = 0; i < ARRAY_SIZE(wanted); i++)
 			if (wanted[i].key == key)
-				memcpy((char *)&r->auxv + wanted[i].at, &value, sizeof(value));
+				memcpy((char *)&ret + wanted[i].at, &value, sizeof(value));
 	}
+	return ret;
+}
+
+static void keep_auxv(struct usercore *u, const struct note *n)
+{
+	size_t len = MIN(n->desc_len, MAX_AUXV);
+
+	u->auxv = malloc(len + 1);
+	if (!u->auxv)
+		return;
+	memcpy(u->auxv, n->desc, len);
+	u->auxv_len = len;
 }
 
 static bool read_note(void *priv, const struct note *n)
@@ -382,7 +389,7 @@ static bool read_note(void *priv, const struct note *n)
 		r->psinfo = true;
 		read_psinfo(r->u, n);
 	} else if (n->type == NT_AUXV_TYPE && !r->u->auxv) {
-		read_auxv(r, n);
+		keep_auxv(r->u, n);
 	}
 	return !r->failed;
 }
@@ -449,6 +456,7 @@ bool usercore_probe(struct source *s)
 static int read_all(struct usercore *u, const struct header *h, struct err *e)
 {
 	struct reading r = { .u = u, .e = e };
+	struct usercore_auxv auxv;
 
 	if (read_segments(u, h, e))
 		return -1;
@@ -456,8 +464,9 @@ static int read_all(struct usercore *u, const struct header *h, struct err *e)
 	if (r.failed)
 		return -1;
 	u->no_files = !u->nr_files;
-	u->execfn = usercore_text(u, r.auxv.execfn);
-	if (usercore_look_at_files(u, &r.auxv, e) || usercore_add_links(u, &r.auxv, e))
+	auxv = usercore_auxv(u);
+	u->execfn = usercore_text(u, auxv.execfn);
+	if (usercore_look_at_files(u, &auxv, e) || usercore_add_links(u, &auxv, e))
 		return -1;
 	usercore_sort_files(u);
 	return 0;

@@ -37,6 +37,7 @@ struct usercore_file {
 	uint64_t bias;	 /* what is added to its addresses, where LINKED or MAIN */
 	uint8_t id[USERCORE_MAX_ID]; /* build-id out of the core */
 	size_t id_len;		     /* 0: the core does not tell */
+	size_t number;		     /* private: while they are sorted */
 };
 
 struct usercore_segment;
@@ -76,6 +77,13 @@ bool usercore_probe(struct source *s);
  */
 int usercore_open(struct source *s, struct log *log, struct usercore **ret, struct err *e);
 void usercore_close(struct usercore *u);
+
+/*
+ * Where the core has not the first page of the program (NO_LIST: coredump_filter(7), QEMU's user
+ * mode), its file has: HEAD are its first LEN bytes. The loader's list is looked for once more;
+ * files may come out in another order.
+ */
+int usercore_use_program(struct usercore *u, const void *head, size_t len, struct err *e);
 
 /* Read memory of the process at ADDR. False where the core does not hold all of it. */
 bool usercore_read(const struct usercore *u, uint64_t addr, void *buf, size_t len);

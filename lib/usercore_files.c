@@ -246,32 +246,64 @@ bool usercore_image_phdrs(struct usercore *u, const struct usercore_auxv *a,
 	return a->phdr && read_phdrs(u, ret);
 }
 
-bool usercore_image(struct usercore *u, uint64_t at, struct usercore_image *ret)
+/* The ELF header in RAW. */
+static bool parse_ehdr(const uint8_t *raw, size_t len, struct usercore_image *ret)
 {
-	uint8_t raw[64] = { 0 };
 	struct bytes b;
 
-	if (!at || !usercore_look(u, at, raw, 52) || memcmp(raw, "\177ELF", 4) ||
-	    (raw[4] != 1 && raw[4] != 2) || (raw[5] != 1 && raw[5] != 2))
+	if (len < 52 || memcmp(raw, "\177ELF", 4) || (raw[4] != 1 && raw[4] != 2) ||
+	    (raw[5] != 1 && raw[5] != 2) || (raw[4] == 2 && len < 64))
 		return false;
-	*ret = (struct usercore_image){ .at = at,
-					.word = raw[4] == 2 ? 8 : 4,
+	*ret = (struct usercore_image){ .word = raw[4] == 2 ? 8 : 4,
 					.order = raw[5] == 2 ? ORDER_BE : ORDER_LE };
-	if (ret->word == 8 && !usercore_look(u, at, raw, sizeof(raw)))
-		return false;
-	b = bytes_init(raw, sizeof(raw), ret->order, "ELF header", 0);
+	b = bytes_init(raw, len, ret->order, "ELF header", 0);
 	bytes_seek(&b, 16);
 	ret->type = bytes_u16(&b);
 	bytes_skip(&b, 2 + 4 + ret->word); /* e_machine, e_version, e_entry */
-	ret->phdrs = at + bytes_uint(&b, ret->word);
+	ret->phdrs = bytes_uint(&b, ret->word);
 	ret->shoff = bytes_uint(&b, ret->word);
 	bytes_skip(&b, 4 + 2); /* e_flags, e_ehsize */
 	ret->phentsize = bytes_u16(&b);
 	ret->phnum = bytes_u16(&b);
 	ret->shentsize = bytes_u16(&b);
 	ret->shnum = bytes_u16(&b);
+	return true;
+}
+
+bool usercore_image(struct usercore *u, uint64_t at, struct usercore_image *ret)
+{
+	uint8_t raw[64] = { 0 };
+
+	if (!at || !usercore_look(u, at, raw, 52) ||
+	    (raw[4] == 2 && !usercore_look(u, at, raw, sizeof(raw))) ||
+	    !parse_ehdr(raw, sizeof(raw), ret))
+		return false;
+	ret->at = at;
+	ret->phdrs += at;
 	/* Without its program headers it still is an ELF file. */
 	(void)read_phdrs(u, ret);
+	return true;
+}
+
+bool usercore_image_file(struct usercore *u, const void *head, size_t len, uint64_t phdrs,
+			 struct usercore_image *ret)
+{
+	struct usercore_phdr p;
+	size_t size;
+
+	if (!parse_ehdr(head, len, ret) || ret->phentsize != phdr_size(ret))
+		return false;
+	ret->nr = MIN(ret->phnum, (unsigned int)(sizeof(ret->raw) / 56));
+	size = ret->nr * phdr_size(ret);
+	if (ret->phdrs > len || size > len - ret->phdrs)
+		return false;
+	memcpy(ret->raw, (const uint8_t *)head + ret->phdrs, size);
+	ret->phdrs = phdrs;
+	ret->file = head;
+	ret->file_len = len;
+	if (!usercore_image_find(ret, PT_PHDR_TYPE, &p))
+		return false;
+	ret->bias = usercore_wrap(u, phdrs - p.vaddr);
 	return true;
 }
 
@@ -388,12 +420,27 @@ static int main_then_address(const void *a, const void *b)
 	return strcmp(x->path, y->path);
 }
 
+/* What the maps count follows, or they are gone. */
+static void renumber_maps(struct usercore *u)
+{
+	size_t *now = malloc((u->nr_files + 1) * sizeof(*now)), i;
+
+	for (i = 0; now && i < u->nr_files; i++)
+		now[u->files[i].number] = i;
+	for (i = 0; now && i < u->nr_maps; i++)
+		u->maps[i].file = now[u->maps[i].file];
+	if (!now)
+		u->nr_maps = 0;
+	free(now);
+}
+
 void usercore_sort_files(struct usercore *u)
 {
+	size_t i;
+
+	for (i = 0; i < u->nr_files; i++)
+		u->files[i].number = i;
 	if (u->nr_files)
 		qsort(u->files, u->nr_files, sizeof(*u->files), main_then_address);
-	/* They count the files as they were. */
-	free(u->maps);
-	u->maps = NULL;
-	u->nr_maps = 0;
+	renumber_maps(u);
 }

@@ -13,8 +13,8 @@
 #include "usercore.h"
 #include "usercore_priv.h"
 
-#define MAX_DYNAMIC 1024
-#define MAX_LISTS 64 /* glibc has 16 namespaces (DL_NNS) */
+#define MAX_DYNAMIC 16384 /* bytes */
+#define MAX_LISTS 64	  /* glibc has 16 namespaces (DL_NNS) */
 #define MAX_LINKS (1u << 16)
 
 enum { DT_DEBUG_TAG = 21, DT_MIPS_RLD_MAP_TAG = 0x70000016, DT_MIPS_RLD_MAP_REL_TAG = 0x70000035 };
@@ -35,24 +35,40 @@ static bool read_words(struct usercore *u, uint64_t addr, unsigned int nr, uint6
 
 /* ---- where the list begins ---- */
 
+/* An entry of IMG's dynamic section, OFF bytes into it: out of memory, or what the file has of it.
+ */
+static bool read_dynamic(struct usercore *u, const struct usercore_image *img,
+			 const struct usercore_phdr *p, uint64_t off, uint64_t *ret)
+{
+	struct bytes b = bytes_init(img->file, img->file_len, u->order, "dynamic section", 0);
+
+	if (read_words(u, usercore_wrap(u, img->bias + p->vaddr + off), 2, ret))
+		return true;
+	if (!img->file || p->offset > img->file_len || off > img->file_len - p->offset)
+		return false;
+	bytes_seek(&b, (size_t)(p->offset + off));
+	ret[0] = bytes_uint(&b, u->word);
+	ret[1] = bytes_uint(&b, u->word);
+	return !b.overrun;
+}
+
 /* struct r_debug's address out of IMG's dynamic section; 0: it does not tell. */
 static uint64_t find_debug(struct usercore *u, const struct usercore_image *img)
 {
 	struct usercore_phdr p;
-	uint64_t at, t[2], through = 0;
-	unsigned int i;
+	uint64_t off, t[2], through = 0;
 
 	if (img->word != u->word || img->order != u->order ||
 	    !usercore_image_find(img, PT_DYNAMIC_TYPE, &p))
 		return 0;
-	at = usercore_wrap(u, img->bias + p.vaddr);
-	for (i = 0; i < MAX_DYNAMIC && read_words(u, at, 2, t) && t[0]; i++, at += 2u * u->word) {
+	for (off = 0; off < MAX_DYNAMIC && read_dynamic(u, img, &p, off, t) && t[0];
+	     off += 2u * u->word) {
 		if (t[0] == DT_DEBUG_TAG && t[1])
 			return t[1];
 		if (t[0] == DT_MIPS_RLD_MAP_TAG)
-			through = t[1];
+			through = usercore_wrap(u, img->bias + t[1]);
 		else if (t[0] == DT_MIPS_RLD_MAP_REL_TAG)
-			through = usercore_wrap(u, at + t[1]);
+			through = usercore_wrap(u, img->bias + p.vaddr + off + t[1]);
 	}
 	return through && read_words(u, through, 1, t) ? t[0] : 0;
 }
@@ -232,10 +248,29 @@ static bool find_loader(const struct usercore *u, uint64_t base, size_t *ret)
 	return false;
 }
 
+/* FILE: the program, which the list begins with. */
+static int add_list(struct usercore *u, const struct usercore_auxv *a, uint64_t debug, size_t file,
+		    struct err *e)
+{
+	size_t loader;
+
+	u->no_list = !debug;
+	if (debug && walk_lists(u, debug, file, e))
+		return -1;
+	if (a->base && find_loader(u, a->base, &loader))
+		u->files[loader].loader = loader != file;
+	if (u->list_cut)
+		log_warn(u->log,
+			 "%s: the dynamic loader's list breaks off or makes no sense; "
+			 "what is mapped counts",
+			 source_name(u->source));
+	return 0;
+}
+
 int usercore_add_links(struct usercore *u, const struct usercore_auxv *a, struct err *e)
 {
 	struct usercore_image img = { 0 };
-	size_t file, loader;
+	size_t file;
 	uint64_t debug = 0;
 
 	if (main_image(u, a, &file, &img))
@@ -248,15 +283,45 @@ int usercore_add_links(struct usercore *u, const struct usercore_auxv *a, struct
 		u->files[file].main = true;
 		u->files[file].bias = img.bias;
 	}
-	u->no_list = !debug;
-	if (debug && walk_lists(u, debug, file, e))
+	return add_list(u, a, debug, file, e);
+}
+
+/* The list calls the loader by a text in the program, which the core lacks: it is in the file. */
+static int name_loader(struct usercore *u, const struct usercore_auxv *a,
+		       const struct usercore_image *img, struct err *e)
+{
+	struct usercore_phdr p;
+	const char *name;
+	size_t loader;
+
+	if (!a->base || find_loader(u, a->base, &loader) ||
+	    !usercore_image_find(img, PT_INTERP_TYPE, &p) || p.offset > img->file_len ||
+	    p.filesz > img->file_len - p.offset)
+		return 0;
+	name = (const char *)img->file + p.offset;
+	if (!memchr(name, '\0', (size_t)p.filesz))
+		return 0;
+	if (usercore_add_file(u, name, a->base, &loader, e))
 		return -1;
-	if (a->base && find_loader(u, a->base, &loader))
-		u->files[loader].loader = loader != file;
-	if (u->list_cut)
-		log_warn(u->log,
-			 "%s: the dynamic loader's list breaks off or makes no sense; "
-			 "what is mapped counts",
-			 source_name(u->source));
+	u->files[loader].loader = true;
+	usercore_head(u, &u->files[loader], a->base);
+	return 0;
+}
+
+int usercore_use_program(struct usercore *u, const void *head, size_t len, struct err *e)
+{
+	struct usercore_auxv a = usercore_auxv(u);
+	size_t file = u->nr_files && u->files[0].main ? 0 : SIZE_MAX;
+	struct usercore_image img;
+	uint64_t debug;
+
+	if (!u->no_list || !usercore_image_file(u, head, len, a.phdr, &img))
+		return 0;
+	debug = find_debug(u, &img);
+	if (!debug)
+		return 0;
+	if (add_list(u, &a, debug, file, e) || name_loader(u, &a, &img, e))
+		return -1;
+	usercore_sort_files(u);
 	return 0;
 }

@@ -49,8 +49,11 @@ struct usercore_image {
 	uint8_t raw[64 * 56]; /* the program headers */
 	unsigned int nr;      /* that were read */
 	uint64_t bias;
+	const uint8_t *file; /* the beginning of its file, where that was given, or NULL */
+	size_t file_len;
 };
 
+struct usercore_auxv usercore_auxv(const struct usercore *u);
 /* While opening: usercore_read() as long as the budget lasts. */
 bool usercore_look(struct usercore *u, uint64_t addr, void *buf, size_t len);
 /* A text of at most USERCORE_MAX_PATH bytes, malloc()ed; NULL when there is none, or no memory. */
@@ -73,6 +76,9 @@ bool usercore_image_phdr(const struct usercore_image *img, unsigned int i,
 			 struct usercore_phdr *ret);
 bool usercore_image_find(const struct usercore_image *img, uint32_t type,
 			 struct usercore_phdr *ret);
+/* Program headers that the file has, of an object whose own are at PHDRS in memory. */
+bool usercore_image_file(struct usercore *u, const void *head, size_t len, uint64_t phdrs,
+			 struct usercore_image *ret);
 /* Head and build-id of F, whose first byte lies at AT. */
 void usercore_head(struct usercore *u, struct usercore_file *f, uint64_t at);
 int usercore_look_at_files(struct usercore *u, const struct usercore_auxv *a, struct err *e);

@@ -21,6 +21,7 @@
 
 #define MAX_OBJECTS 8192u /* of a browser: some hundred */
 #define MAX_HEAD 4096u
+#define MAX_PROGRAM 65536u /* headers and, where it may not be written, the dynamic section */
 
 /* ---- is the process still there? ---- */
 
@@ -407,6 +408,32 @@ static int add_program(struct bundle *b, const struct usercore *u, struct err *e
 	return add_plain_object(b, u, &f, e);
 }
 
+/* Where the core has not the program's first page, the file has it, and through it the libraries.
+ */
+static int ask_program(struct bundle *b, struct usercore *u, struct err *e)
+{
+	static struct object o;
+	struct usercore_file f;
+	_cleanup_free_ char *name = NULL;
+	static uint8_t head[MAX_PROGRAM];
+	ssize_t n;
+
+	if (!u->no_list || !has_main(u))
+		return 0;
+	f = u->files[0];
+	name = plain_name(b, &f);
+	if (!name)
+		return 0;
+	f.path = name;
+	o = (struct object){ .file = &f, .place.fd = -1, .status = MEMBER_MISSING };
+	find_object(b, u, &o);
+	n = o.place.fd >= 0 && o.status != MEMBER_MISMATCHED
+		    ? pread(o.place.fd, head, sizeof(head), 0)
+		    : 0;
+	place_close(&o.place);
+	return n > 0 ? usercore_use_program(u, head, (size_t)n, e) : 0;
+}
+
 int bundle_core(struct bundle *b, struct usercore *u, struct err *e)
 {
 	const struct places *given = b->places;
@@ -417,7 +444,10 @@ int bundle_core(struct bundle *b, struct usercore *u, struct err *e)
 	b->places = &asked;
 	if (!has_main(u) && !b->program)
 		log_warn(b->log, "the core does not tell what the program is");
-	rc = add_program(b, u, e) || add_objects(b, u, e) || extras_of_all(b, u, e) ? -1 : 0;
+	rc = ask_program(b, u, e) || add_program(b, u, e) || add_objects(b, u, e) ||
+			     extras_of_all(b, u, e)
+		     ? -1
+		     : 0;
 	b->places = given;
 	return rc;
 }

@@ -106,6 +106,13 @@ int extras_link(struct bundle *b, const char *name, const char *path, struct err
 
 /* ---- files by name ---- */
 
+static bool ends_with(const char *text, const char *end)
+{
+	size_t n = strlen(text), len = strlen(end);
+
+	return n > len && !strcmp(text + n - len, end);
+}
+
 /*
  * The file PATH, which nothing in the core confirms. Where it is not there MISSING is said, NULL:
  * nothing. *RET: it is.
@@ -121,6 +128,8 @@ static int add_named(struct bundle *b, const char *path, const char *missing, bo
 	*ret = !places_open(b->places, path, &p, &ignored);
 	if (!*ret && !missing)
 		return 0;
+	if (ends_with(path, ".dwp"))
+		m.kind = MEMBER_DEBUG;
 	snprintf(real, sizeof(real), "%s", *ret ? p.path : path);
 	m.path = bundle_path(real);
 	if (!m.path) {
@@ -164,7 +173,7 @@ static const struct companion {
 	{ "libstdc++.so.6", LIBSTDCXX "v6/printers.py", NULL },
 	{ "libstdc++.so.6", LIBSTDCXX "v6/xmethods.py", NULL },
 	{ "gdb_load_rust", RUSTLIB "gdb_load_rust_pretty_printers.py",
-	  "gdb's printers of Rust: package rust-gdb" },
+	  "gdb's printers of Rust: in lib/rustlib/etc of `rustc --print sysroot`, or package rust-gdb" },
 	{ "gdb_load_rust", RUSTLIB "gdb_lookup.py", NULL },
 	{ "gdb_load_rust", RUSTLIB "gdb_providers.py", NULL },
 	{ "gdb_load_rust", RUSTLIB "rust_types.py", NULL },
@@ -261,13 +270,6 @@ int extras_of(struct bundle *b, const struct usercore_file *f, const struct plac
 }
 
 /* ---- .NET ---- */
-
-static bool ends_with(const char *text, const char *end)
-{
-	size_t n = strlen(text), len = strlen(end);
-
-	return n > len && !strcmp(text + n - len, end);
-}
 
 /* PE files: the header, with a number that no other build has, is compared where the core has it.
  */

@@ -252,6 +252,20 @@ def check_foreign(lab):
             lab.tap.equal(f.read(), image(core.shape, "e5" * 20), f"machine {machine}: the vDSO out of memory")
 
 
+def check_headless(lab):
+    """What the core lacks of the program, its file has."""
+    for word, order, machine in (8, "<", 62), (4, ">", 20):
+        core = usercoregen.headless(word=word, order=order, machine=machine)
+        name = f"headless{machine}"
+        path = lab.write(core.build(), name)
+        lab.write(core.objects[0].data, name + ".root", "bin/app")
+        lab.write(core.objects[1].data, name + ".root", "lib/libone.so.1")
+        _, _, members = lab.bundle(path, "--root", lab.file(name + ".root"))
+        lab.tap.equal({p: m["status"] for p, m in members.items() if m["kind"] in ("executable", "library", "loader")},
+                      {"bin/app": "by-name", "lib/libone.so.1": "verified", "lib/ld.so": "missing",
+                       "opt/libtwo.so": "missing"}, f"{name}: the list is found through the program's file")
+
+
 def check_hostile(lab):
     """Whatever a core says, nothing but programs and libraries below the root goes in."""
     secret = lab.write(b"secret", "secret")
@@ -351,7 +365,7 @@ def test(tap, tool, folder):
     if tool.run("bundle", "--help").status != harness.OK:
         raise harness.Skip("built without bundles (libarchive, nettle, jansson, elfutils)")
     need("tar")
-    for check in (check_foreign, check_hostile, check_languages):
+    for check in (check_foreign, check_headless, check_hostile, check_languages):
         check(lab)
     try:
         need("objcopy", "strip")

@@ -28,12 +28,25 @@ static void ask(const struct usercore *u, const struct usercore_file *f)
 	must(n == sizeof(buf) || !usercore_read(u, f->start, buf, n + 1));
 }
 
+static void ask_all(const struct usercore *u)
+{
+	size_t i, mains = 0;
+
+	for (i = 0; i < u->nr_files; i++) {
+		ask(u, &u->files[i]);
+		mains += u->files[i].main;
+		must(!u->files[i].main || !i);
+	}
+	must(mains <= 1);
+}
+
+/* The last bytes of the input are the program's file, too. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct source *s = source_memory("fuzz", data, size);
+	size_t head = size < MAX_ASKED ? size : MAX_ASKED;
 	struct err e = ERR_INIT;
 	struct usercore *u;
-	size_t i, mains = 0;
 
 	if (!s)
 		return 0;
@@ -41,12 +54,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (usercore_open(s, NULL, &u, &e)) {
 		must(e.text[0]);
 	} else {
-		for (i = 0; i < u->nr_files; i++) {
-			ask(u, &u->files[i]);
-			mains += u->files[i].main;
-			must(!u->files[i].main || !i);
-		}
-		must(mains <= 1);
+		ask_all(u);
+		must(!usercore_use_program(u, data + size - head, head, &e));
+		ask_all(u);
 		usercore_close(u);
 	}
 	source_close(s);

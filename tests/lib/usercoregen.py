@@ -237,6 +237,14 @@ def looped(**more):
     return core
 
 
+def headless(**more):
+    """Without NT_FILE and the first page of the program, as QEMU's user mode writes them."""
+    core = usual(nt_file=b"", **more)
+    core.objects[0].dumped = False
+    core.segments.append((core.objects[0].at + DYNAMIC_AT, core.objects[0].data[DYNAMIC_AT:]))
+    return core
+
+
 def hostile():
     """name -> core: what may not hang, crash or be believed."""
     def lying(count):
@@ -259,4 +267,4 @@ def hostile():
             "files-cut": usual(nt_file=usual().file_note()[:-30]).build(),
             "files-short": usual(nt_file=b"\x05" + bytes(7)).build(), "climbing": climbing.build(),
             "cut-memory": whole[:len(whole) // 2], "cut-notes": whole[:1000], "cut-headers": whole[:200],
-            "one": Core().build()}
+            "headless": headless().build() + headless().objects[0].data, "one": Core().build()}

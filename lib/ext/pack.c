@@ -31,6 +31,7 @@ struct pack {
 	struct sha256_ctx sha;
 	char *member; /* that is written now */
 	uint64_t left;
+	uint64_t bytes; /* of members */
 	struct err err; /* of the output, from inside libarchive */
 	bool failed;
 };
@@ -241,6 +242,7 @@ int pack_data(struct pack *p, const void *data, size_t len, struct err *e)
 		return err_set(e, ERR_CORRUPT, "%s: is longer than it was when it was begun", p->member);
 	sha256_update(&p->sha, len, data);
 	p->left -= len;
+	p->bytes += len;
 	if (p->dir)
 		return pack_dir_data(p->dir, data, len, e) ? err_add(e, "%s", p->member) : 0;
 	while (len) {
@@ -276,7 +278,7 @@ int pack_link(struct pack *p, const char *path, const char *target, struct err *
 
 uint64_t pack_written(const struct pack *p)
 {
-	return p->out ? pack_out_written(p->out) : 0;
+	return p->out ? pack_out_written(p->out) : p->bytes;
 }
 
 static void pack_free(struct pack *p)
@@ -292,7 +294,7 @@ static void pack_free(struct pack *p)
 	free(p);
 }
 
-int pack_commit(struct pack *p, struct err *e)
+int pack_commit(struct pack *p, uint64_t *ret, struct err *e)
 {
 	int rc;
 
@@ -303,6 +305,8 @@ int pack_commit(struct pack *p, struct err *e)
 		pack_discard(p);
 		return rc;
 	}
+	if (ret)
+		*ret = pack_written(p);
 	rc = p->dir ? pack_dir_commit(p->dir, e) : pack_out_commit(p->out, e);
 	pack_free(p);
 	return rc;

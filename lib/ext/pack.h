@@ -50,11 +50,14 @@ int pack_end(struct pack *p, uint8_t ret[SHA256_BYTES], struct err *e);
 /* A symbolic link to TARGET, relative, below the folder. */
 int pack_link(struct pack *p, const char *path, const char *target, struct err *e);
 
-/* Bytes of archive so far. */
+/* Bytes of archive so far; what is being compressed is not among them. */
 uint64_t pack_written(const struct pack *p);
 
-/* All is in: end the archive, make it durable, give it its name. Frees P, also after a failure. */
-int pack_commit(struct pack *p, struct err *e);
+/*
+ * All is in: end the archive, make it durable, give it its name. Frees P, also after a failure. *RET:
+ * its bytes, unless that is NULL.
+ */
+int pack_commit(struct pack *p, uint64_t *ret, struct err *e);
 /* Throw it away. NULL is allowed. */
 void pack_discard(struct pack *p);
 

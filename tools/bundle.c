@@ -32,7 +32,6 @@ enum {
 	OPT_JSON,
 	OPT_PROGRESS,
 	OPT_THREADS,
-	OPT_DEBUGINFOD,
 };
 
 static const struct option options[] = {

@@ -112,7 +112,9 @@ class Lab:
         self.tap, self.tool, self.folder = tap, tool, folder
         self.image = kimage.Image(kimage.Text(os.path.join(harness.DATA, "mem-small.txt")), "6.12", vmemmap="4k")
         self.vmcore, self.root = os.path.join(folder, "vmcore"), os.path.join(folder, "root")
-        self.image.write(self.vmcore)
+        self.image.write(self.vmcore + ".elf")
+        # Small, and all in it is data: the image itself is mostly holes.
+        tool.run("convert", self.vmcore + ".elf", self.vmcore)
         self.release = self.image.release
         os.mkdir(self.root)
 
@@ -139,8 +141,9 @@ def check_formats(lab):
         made = Bundle(out)
         tap.none(made.complaints(), f"{end}: all that the manifest says is so, by another reader")
         wanted = wanted or made
-        tap.equal({k: v for k, v in made.files.items()}, wanted.files, f"{end}: holds what others hold")
-        tap.equal(made.files["vmcore"], open(lab.vmcore, "rb").read(), f"{end}: the dump, byte for byte")
+        tap.none([name for name in {**made.files, **wanted.files} if name != "manifest.json" and
+                  made.files.get(name) != wanted.files.get(name)], f"{end}: holds what others hold")
+        tap.check(made.files["vmcore"] == open(lab.vmcore, "rb").read(), f"{end}: the dump, byte for byte")
         again = os.path.join(lab.folder, "again." + end)
         lab.bundle("--root", lab.root, "--format", end, "-o", again, lab.vmcore)
         if end != "dir":
@@ -227,10 +230,12 @@ def check_pages(lab):
         if not tap.equal(run.status, harness.OK, f"{args}: made", run):
             continue
         stored = os.path.join(out + str(level), "vmcore.elf")
-        kept = os.path.join(lab.folder, "kept")
-        lab.tool.run("filter", "-f", "-d", level, lab.vmcore, kept)
+        kept = lab.vmcore
+        if level:
+            kept = os.path.join(lab.folder, "kept")
+            lab.tool.run("filter", "-f", "-d", level, lab.vmcore, kept)
         same = lab.tool.run("inspect", "--compare", stored, kept)
-        tap.equal(same.status, harness.OK, f"{args}: the pages are filter's", same)
+        tap.equal(same.status, harness.OK, f"{args}: the pages are filter's, or all", same)
         made = Bundle(out + str(level))
         tap.none(made.complaints(), f"{args}: the manifest is right")
         tap.equal(made.manifest["dump"]["stored_as"], "elf", f"{args}: it says so")
@@ -277,7 +282,7 @@ def check_full(lab):
     tap, small = lab.tap, os.path.join(lab.folder, "full")
     shim = faults.build_shim(lab.folder, lab.tool.sanitized)
     bad = []
-    for limit in (0, 1000, 200000, 1500000):
+    for limit in (0, 1000, 200000, 500000):
         run = lab.bundle("-f", "-o", small + ".tar", lab.vmcore,
                          env={"SHIM": shim, "SHIM_WRITE_BYTES": str(limit)})
         if run.status != harness.FAILED or os.path.exists(small + ".tar"):

@@ -224,6 +224,8 @@ static int keep_text(struct reading *r, uint64_t off, const void *data, size_t l
 
 	if (off != c->text_len || off + len > MANIFEST_MAX_SIZE)
 		return err_set(e, ERR_CORRUPT, BUNDLE_MANIFEST ": is too large");
+	if (!len)
+		return 0;
 	text = realloc(c->text, c->text_len + len + 1);
 	if (!text)
 		return no_memory(e);
@@ -240,7 +242,7 @@ static int take_piece(struct reading *r, uint64_t off, const uint8_t *data, size
 
 	hash_zeros(&r->sha, off - r->f->size);
 	sha256_update(&r->sha, len, data);
-	if (off < HEAD)
+	if (len && off < HEAD)
 		memcpy(r->head + off, data, MIN(len, (size_t)(HEAD - off)));
 	r->f->size = off + len;
 	if (r->is_manifest && keep_text(r, off, data, len, e))

@@ -76,6 +76,8 @@ static int complain(struct extract *x, struct archive *a, struct err *e)
 
 static void keep_tail(struct extract *x, const uint8_t *data, size_t len)
 {
+	if (!len)
+		return;
 	if (len >= TAR_END) {
 		memcpy(x->tail, data + len - TAR_END, TAR_END);
 		return;

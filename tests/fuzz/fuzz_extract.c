@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * An archive that somebody made to do harm, read to its end. Whatever libarchive makes of it: no member
- * that is handed out may lie, or point, outside, or come twice.
+ * An archive that somebody made to do harm, read to its end. Whatever libarchive makes of it: no
+ * member that is handed out may lie, or point, outside, or come twice.
  */
 #include "config.h"
 #include "fuzz.h"

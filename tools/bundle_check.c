@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Reading a bundle: one pass over the archive, in a thread that Landlock keeps inside the target. */
+/* Reading a bundle: one pass over the archive, in a thread that Landlock keeps inside the target.
+ */
 #include "bundle_check.h"
 
 #include <elf.h>
@@ -37,7 +38,8 @@ static void problem(struct bundle_check *c, const char *path, const char *what)
 	if (!list)
 		return;
 	c->problems = list;
-	if (asprintf(&list[c->kept_problems], "%s: %s", name_shown(path, shown, sizeof(shown)), what) >= 0)
+	if (asprintf(&list[c->kept_problems], "%s: %s", name_shown(path, shown, sizeof(shown)),
+		     what) >= 0)
 		c->kept_problems++;
 }
 
@@ -124,7 +126,8 @@ int bundle_keep(struct bundle_check *c, struct err *e)
 
 /* ---- members ---- */
 
-static struct found *add_found(struct bundle_check *c, const struct extract_member *m, struct err *e)
+static struct found *add_found(struct bundle_check *c, const struct extract_member *m,
+			       struct err *e)
 {
 	struct found *f, *list;
 
@@ -161,7 +164,8 @@ static int open_file(struct reading *r, const struct extract_member *m, struct e
 
 	r->fd = -1;
 	if (c->top_fd < 0) {
-		/* Until its head is known: it may be an ELF file, whose build-id libelf looks for. */
+		/* Until its head is known: it may be an ELF file, whose build-id libelf looks for.
+		 */
 		if (c->spool_fd >= 0 && !ftruncate(c->spool_fd, 0))
 			r->fd = c->spool_fd;
 		r->f->no_space = r->fd < 0;
@@ -224,6 +228,8 @@ static int keep_text(struct reading *r, uint64_t off, const void *data, size_t l
 
 	if (off != c->text_len || off + len > MANIFEST_MAX_SIZE)
 		return err_set(e, ERR_CORRUPT, BUNDLE_MANIFEST ": is too large");
+	if (!len)
+		return 0;
 	text = realloc(c->text, c->text_len + len + 1);
 	if (!text)
 		return no_memory(e);
@@ -234,20 +240,22 @@ static int keep_text(struct reading *r, uint64_t off, const void *data, size_t l
 }
 
 /* A piece: hashed, written, looked at. */
-static int take_piece(struct reading *r, uint64_t off, const uint8_t *data, size_t len, struct err *e)
+static int take_piece(struct reading *r, uint64_t off, const uint8_t *data, size_t len,
+		      struct err *e)
 {
 	struct bundle_check *c = r->c;
 
 	hash_zeros(&r->sha, off - r->f->size);
 	sha256_update(&r->sha, len, data);
-	if (off < HEAD)
+	if (len && off < HEAD)
 		memcpy(r->head + off, data, MIN(len, (size_t)(HEAD - off)));
 	r->f->size = off + len;
 	if (r->is_manifest && keep_text(r, off, data, len, e))
 		return -1;
 	if (r->fd >= 0 && write_piece(r->fd, off, data, len)) {
 		if (c->top_fd >= 0)
-			return err_sys(e, errno, "%s/%s" UNFINISHED "/%s", c->target, c->top, r->f->path);
+			return err_sys(e, errno, "%s/%s" UNFINISHED "/%s", c->target, c->top,
+				       r->f->path);
 		r->f->no_space = true;
 		r->fd = -1;
 	}
@@ -327,8 +335,8 @@ static int read_member(struct bundle_check *c, struct extract *x, const struct e
 		return -1;
 	if (!m->link)
 		return read_file(c, x, m, f, e);
-	if (c->top_fd >= 0 && (beneath_folders(c->top_fd, m->path) ||
-			       beneath_link(c->top_fd, m->path, m->link)))
+	if (c->top_fd >= 0 &&
+	    (beneath_folders(c->top_fd, m->path) || beneath_link(c->top_fd, m->path, m->link)))
 		return err_sys(e, errno, "member '%s'", m->path);
 	return 0;
 }
@@ -348,7 +356,8 @@ static bool is_packed_module(const struct manifest_member *m)
 	return ko && !strcmp(m->kind, "module") && !strchr(ko, '/');
 }
 
-static void compare_id(struct bundle_check *c, const struct manifest_member *m, const struct found *f)
+static void compare_id(struct bundle_check *c, const struct manifest_member *m,
+		       const struct found *f)
 {
 	/* One that has changed while it was packed need not be ELF any more. */
 	bool cut = !f->is_elf && !strcmp(m->status, "mismatched");
@@ -473,7 +482,8 @@ static int read_and_compare(struct bundle_check *c, struct err *e)
 		return -1;
 	if (!c->has_manifest && !c->incomplete) {
 		c->incomplete = true;
-		err_set(&c->why, ERR_UNREADABLE, "there is no " BUNDLE_MANIFEST " at its end: it breaks off, "
+		err_set(&c->why, ERR_UNREADABLE,
+			"there is no " BUNDLE_MANIFEST " at its end: it breaks off, "
 			"or is no bundle");
 	}
 	if (!c->has_manifest)
@@ -512,7 +522,8 @@ int bundle_read(struct bundle_check *c, struct err *e)
 		if (c->target_fd < 0)
 			return err_sys(e, errno, "%s", c->target);
 	}
-	/* Landlock holds for the thread that asks for it: what is run afterwards shall not be held. */
+	/* Landlock holds for the thread that asks for it: what is run afterwards shall not be held.
+	 */
 	if (!thread_start(&thread, run_pass, &p))
 		return err_set(e, ERR_NOMEM, "cannot start a thread");
 	pthread_join(thread, NULL);

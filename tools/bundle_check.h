@@ -36,12 +36,12 @@ struct bundle_check {
 	size_t nr_found, found_space;
 	struct manifest manifest;
 	bool has_manifest, incomplete, is_folder;
-	bool locked;	      /* by Landlock */
-	struct err why;	      /* of INCOMPLETE */
-	char **problems;      /* what is not as the manifest says, for people */
-	size_t nr_problems;   /* all of them */
-	size_t kept_problems; /* that have a text */
-	uint64_t bytes;	      /* of members */
+	bool locked;		/* by Landlock */
+	struct err why;		/* of INCOMPLETE */
+	char **problems;	/* what is not as the manifest says, for people */
+	size_t nr_problems;	/* all of them */
+	size_t kept_problems;	/* that have a text */
+	uint64_t bytes;		/* of members */
 	char top[NAME_MAX + 1]; /* the bundle's folder in TARGET; "" */
 
 	/* private */
@@ -51,8 +51,9 @@ struct bundle_check {
 };
 
 /*
- * Read it, unpack it to TOP.incomplete in TARGET, compare. -1: it cannot be read, or was made to do harm;
- * else 0, and nr_problems and incomplete say how it is. Undo with bundle_check_fini(), also after a failure.
+ * Read it, unpack it to TOP.incomplete in TARGET, compare. -1: it cannot be read, or was made to do
+ * harm; else 0, and nr_problems and incomplete say how it is. Undo with bundle_check_fini(), also
+ * after a failure.
  */
 int bundle_read(struct bundle_check *c, struct err *e);
 /* It is good: TOP.incomplete becomes TOP. */

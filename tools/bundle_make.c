@@ -292,7 +292,7 @@ static int close_archive(struct bundle_job *j, struct output *o, bool failed, st
 	if (failed)
 		pack_discard(j->out);
 	else
-		failed = pack_commit(j->out, e);
+		failed = pack_commit(j->out, &j->archive_bytes, e);
 	j->out = NULL;
 	if (o->crypt.pid > 0 && encryption_end(&o->crypt, failed ? &ignored : e))
 		failed = true;
@@ -355,7 +355,6 @@ static int write_all(struct bundle_job *j, int *status, struct err *e)
 	progress_end(progress);
 	if (write_manifest(j, e))
 		return -1;
-	j->archive_bytes = pack_written(j->out);
 	return 0;
 }
 

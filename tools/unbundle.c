@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* dumptool unbundle: unpack a bundle safely, check it, start the debugger; and bundle --list, --verify. */
+/* dumptool unbundle: unpack a bundle safely, check it, start the debugger; and bundle --list,
+ * --verify. */
 #include "unbundle.h"
 
 #include <errno.h>
@@ -156,7 +157,8 @@ static size_t count(const struct bundle_check *c, const char *status)
 	return n;
 }
 
-static void print_status(FILE *f, const struct bundle_check *c, const char *status, const char *title)
+static void print_status(FILE *f, const struct bundle_check *c, const char *status,
+			 const char *title)
 {
 	size_t i;
 
@@ -183,7 +185,8 @@ static void print_summary(FILE *f, const struct bundle_check *c)
 	if (!c->has_manifest)
 		return;
 	print_escaped(f, c->manifest.dump);
-	fprintf(f, ": %s; %zu files verified, %zu by name only, %zu mismatched, %zu missing, %zu made\n",
+	fprintf(f,
+		": %s; %zu files verified, %zu by name only, %zu mismatched, %zu missing, %zu made\n",
 		strcmp(c->manifest.dump_type, "kernel") ? "core of a process" : "kernel dump",
 		count(c, "verified"), count(c, "by-name"), count(c, "mismatched"),
 		count(c, "missing"), count(c, "made"));
@@ -220,7 +223,8 @@ static const char *path_or_stdin(const char *archive)
 static int look(const char *archive, bool names_only, bool json, struct err *e)
 {
 	struct talk talk;
-	struct bundle_check c = { .archive = path_or_stdin(archive), .names_only = names_only,
+	struct bundle_check c = { .archive = path_or_stdin(archive),
+				  .names_only = names_only,
 				  .talk = &talk };
 	int status = STATUS_FAILED;
 
@@ -233,8 +237,8 @@ static int look(const char *archive, bool names_only, bool json, struct err *e)
 			print_list(&c);
 		status = verdict(&c, e);
 		if (!json && !names_only && status == STATUS_OK)
-			printf("%s: %zu members, %" PRIu64 " bytes: as the manifest says\n", archive,
-			       c.nr_found, c.bytes);
+			printf("%s: %zu members, %" PRIu64 " bytes: as the manifest says\n",
+			       archive, c.nr_found, c.bytes);
 		if (!json)
 			print_summary(stdout, &c);
 	}
@@ -290,15 +294,16 @@ static int take_option(struct unbundle_job *j, int id, const char *arg, struct e
 		return 0;
 	case OPT_RUN:
 		j->run = arg;
-		return known_program(arg) ? 0 : err_set(e, ERR_USAGE, "--run: '%s' has no script", arg);
+		return known_program(arg) ? 0
+					  : err_set(e, ERR_USAGE, "--run: '%s' has no script", arg);
 	case OPT_LIMIT:
-		return parse_size(arg, &j->check.limit) ?
-			       0 :
-			       err_set(e, ERR_USAGE, "--limit: '%s' is no size", arg);
+		return parse_size(arg, &j->check.limit)
+			       ? 0
+			       : err_set(e, ERR_USAGE, "--limit: '%s' is no size", arg);
 	case OPT_PROGRESS:
-		return progress_mode_parse(arg, &j->talk.mode) ?
-			       0 :
-			       err_set(e, ERR_USAGE, "--progress: '%s' makes no sense", arg);
+		return progress_mode_parse(arg, &j->talk.mode)
+			       ? 0
+			       : err_set(e, ERR_USAGE, "--progress: '%s' makes no sense", arg);
 	default:
 		return err_set(e, ERR_USAGE, "wrong option");
 	}
@@ -334,8 +339,8 @@ static bool is_folder(const char *path)
 }
 
 /*
- * Become the bundle's script: the only program that is ever started, when the user has said so, of a
- * bundle that was found to be good.
+ * Become the bundle's script: the only program that is ever started, when the user has said so, of
+ * a bundle that was found to be good.
  */
 static int run_script(struct unbundle_job *j, const char *folder, struct err *e)
 {
@@ -370,8 +375,8 @@ static int finish(struct unbundle_job *j, struct err *e)
 	if (status == STATUS_OK && c->target && bundle_keep(c, e))
 		return STATUS_FAILED;
 	if ((c->target ? asprintf(&folder, "%s/%s%s", c->target, c->top,
-				  status == STATUS_OK ? "" : UNFINISHED) :
-			 asprintf(&folder, "%s", c->archive)) < 0) {
+				  status == STATUS_OK ? "" : UNFINISHED)
+		       : asprintf(&folder, "%s", c->archive)) < 0) {
 		folder = NULL;
 		err_set(e, ERR_NOMEM, "out of memory");
 		return STATUS_FAILED;
@@ -379,8 +384,9 @@ static int finish(struct unbundle_job *j, struct err *e)
 	if (!j->json) {
 		print_summary(stderr, c);
 		if (c->nr_found)
-			fprintf(stderr, "%s: %zu members, %" PRIu64 " bytes%s\n", folder, c->nr_found,
-				c->bytes, status == STATUS_OK ? ", as the manifest says" : "");
+			fprintf(stderr, "%s: %zu members, %" PRIu64 " bytes%s\n", folder,
+				c->nr_found, c->bytes,
+				status == STATUS_OK ? ", as the manifest says" : "");
 	}
 	if (status == STATUS_OK && j->run)
 		return run_script(j, folder, e) ? STATUS_FAILED : STATUS_OK;

@@ -124,7 +124,8 @@ int beneath_link(int dir, const char *path, const char *target)
 
 #define MAX_DEPTH 128 /* of folders that are removed; each has a descriptor open */
 
-/* Remove what is in the folder of STACK[*DEPTH - 1] up to a folder that is not empty; that goes onto it. */
+/* Remove what is in the folder of STACK[*DEPTH - 1] up to a folder that is not empty; that goes
+ * onto it. */
 static int remove_some(DIR **stack, char (*names)[NAME_MAX + 1], unsigned int *depth)
 {
 	DIR *d = stack[*depth - 1];
@@ -138,7 +139,8 @@ static int remove_some(DIR **stack, char (*names)[NAME_MAX + 1], unsigned int *d
 		if (!unlinkat(dirfd(d), entry->d_name, 0) ||
 		    (errno == EISDIR && !unlinkat(dirfd(d), entry->d_name, AT_REMOVEDIR)))
 			continue;
-		fd = openat(dirfd(d), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		fd = openat(dirfd(d), entry->d_name,
+			    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0 || *depth >= MAX_DEPTH)
 			return -1;
 		strcpy(names[*depth], entry->d_name);
@@ -159,7 +161,7 @@ static int remove_some(DIR **stack, char (*names)[NAME_MAX + 1], unsigned int *d
 
 int beneath_remove(int dir, const char *path)
 {
-	char (*names)[NAME_MAX + 1];
+	char(*names)[NAME_MAX + 1];
 	DIR *stack[MAX_DEPTH];
 	unsigned int depth = 1;
 	int fd, rc = 0;
@@ -191,8 +193,9 @@ int beneath_remove(int dir, const char *path)
 /* Of the first version, all but to execute and to read; to truncate came with the third. */
 #define WRITES 0x1ff2u
 #define TRUNCATE 0x4000u
-#define NODES (LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO | \
-	       LANDLOCK_ACCESS_FS_MAKE_BLOCK)
+#define NODES                                                          \
+	(LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_SOCK | \
+	 LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK)
 
 bool beneath_lock(int dir)
 {
@@ -209,7 +212,8 @@ bool beneath_lock(int dir)
 	set = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
 	if (set < 0)
 		return false;
-	done = (dir < 0 || !syscall(SYS_landlock_add_rule, set, LANDLOCK_RULE_PATH_BENEATH, &below, 0)) &&
+	done = (dir < 0 ||
+		!syscall(SYS_landlock_add_rule, set, LANDLOCK_RULE_PATH_BENEATH, &below, 0)) &&
 	       !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
 	       !syscall(SYS_landlock_restrict_self, set, 0);
 	close(set);

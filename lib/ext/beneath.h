@@ -6,8 +6,8 @@
 #include <stdbool.h>
 
 /*
- * Open PATH, relative, below the folder DIR: no symbolic link is followed, no mount of /proc's kind.
- * By openat2(), or part by part where the system has none. -1 and errno.
+ * Open PATH, relative, below the folder DIR: no symbolic link is followed, no mount of /proc's
+ * kind. By openat2(), or part by part where the system has none. -1 and errno.
  */
 int beneath_open(int dir, const char *path, int flags, unsigned int mode);
 
@@ -21,8 +21,8 @@ int beneath_link(int dir, const char *path, const char *target);
 int beneath_remove(int dir, const char *path);
 
 /*
- * From now on this thread creates, writes and removes only below DIR, and nothing at all when that is
- * -1: Landlock, as far as the system has it. False where it has not.
+ * From now on this thread creates, writes and removes only below DIR, and nothing at all when that
+ * is -1: Landlock, as far as the system has it. False where it has not.
  */
 bool beneath_lock(int dir);
 

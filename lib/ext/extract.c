@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Two readers of libarchive one behind the other: the first takes the compression off (chosen by us, by
- * the first bytes, so that nothing is tried and no program is started), the second reads the archive. So
- * the first can be read to its end when the second has seen the last member: what breaks off there is
- * told, too.
+ * Two readers of libarchive one behind the other: the first takes the compression off (chosen by
+ * us, by the first bytes, so that nothing is tried and no program is started), the second reads the
+ * archive. So the first can be read to its end when the second has seen the last member: what
+ * breaks off there is told, too.
  */
 #include "extract.h"
 
@@ -28,8 +28,8 @@
 
 struct extract {
 	struct volumes *v;
-	struct tree *tree;    /* instead of an archive */
-	struct archive *raw;  /* without its compression; NULL: it has none */
+	struct tree *tree;   /* instead of an archive */
+	struct archive *raw; /* without its compression; NULL: it has none */
 	struct archive *a;
 	bool zip;
 	struct names *names;
@@ -67,15 +67,19 @@ static int complain(struct extract *x, struct archive *a, struct err *e)
 	}
 	if (archive_errno(a) == ENOMEM)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	/* Damage may look so, too, where it makes a length longer; there is no end in either case. */
+	/* Damage may look so, too, where it makes a length longer; there is no end in either case.
+	 */
 	if (volumes_ended(x->v))
-		return err_set(e, ERR_UNREADABLE, "breaks off after %" PRIu64 " bytes", volumes_at(x->v));
+		return err_set(e, ERR_UNREADABLE, "breaks off after %" PRIu64 " bytes",
+			       volumes_at(x->v));
 	return err_set(e, ERR_CORRUPT, "damaged before offset 0x%" PRIx64 ": %s", volumes_at(x->v),
 		       text ? text : "no reason given");
 }
 
 static void keep_tail(struct extract *x, const uint8_t *data, size_t len)
 {
+	if (!len)
+		return;
 	if (len >= TAR_END) {
 		memcpy(x->tail, data + len - TAR_END, TAR_END);
 		return;
@@ -150,7 +154,9 @@ static const struct kind {
 	const char *refused;
 } kinds[] = {
 	{ "\x28\xb5\x2f\xfd", 4, 0, ARCHIVE_FILTER_ZSTD, NULL },
-	{ "\xfd" "7zXZ", 6, 0, ARCHIVE_FILTER_XZ, NULL },
+	{ "\xfd"
+	  "7zXZ",
+	  6, 0, ARCHIVE_FILTER_XZ, NULL },
 	{ "\x1f\x8b", 2, 0, ARCHIVE_FILTER_GZIP, NULL },
 	{ "BZh", 3, 0, ARCHIVE_FILTER_BZIP2, NULL },
 	{ "PK\3\4", 4, 0, -1, NULL },
@@ -181,7 +187,8 @@ static const struct kind *detect(struct extract *x, struct err *e)
 		return NULL;
 	}
 	err_set(e, got ? ERR_UNSUPPORTED : ERR_UNREADABLE,
-		got ? "is no archive that can be read: tar (.zst, .xz, .gz, .bz2) or zip" : "is empty");
+		got ? "is no archive that can be read: tar (.zst, .xz, .gz, .bz2) or zip"
+		    : "is empty");
 	return NULL;
 }
 
@@ -234,8 +241,8 @@ static int start(struct extract *x, struct err *e)
 	if (x->err.code != ERR_NONE)
 		return complain(x, x->a, e);
 	return err_set(e, x->zip ? ERR_UNREADABLE : ERR_UNSUPPORTED, "%s",
-		       x->zip ? "breaks off: the list of its members is missing" :
-				"is no archive that can be read: what is packed in it is no tar");
+		       x->zip ? "breaks off: the list of its members is missing"
+			      : "is no archive that can be read: what is packed in it is no tar");
 }
 
 static int extract_start(struct extract *x, uint64_t limit, struct extract **ret, struct err *e)
@@ -400,10 +407,11 @@ static int check_end(struct extract *x, struct err *e)
 	while (len)
 		if (next_piece(x, &data, &len, e))
 			return -1;
-	whole = x->zip ? !memcmp(x->tail + TAR_END - ZIP_END, "PK\5\6", 4) :
-			 !memcmp(x->tail, zeros, TAR_END);
-	return whole ? 0 : err_set(e, ERR_UNREADABLE, "breaks off after %" PRIu64 " bytes",
-				   volumes_at(x->v));
+	whole = x->zip ? !memcmp(x->tail + TAR_END - ZIP_END, "PK\5\6", 4)
+		       : !memcmp(x->tail, zeros, TAR_END);
+	return whole ? 0
+		     : err_set(e, ERR_UNREADABLE, "breaks off after %" PRIu64 " bytes",
+			       volumes_at(x->v));
 }
 
 static int tree_member(struct extract *x, struct extract_member *ret, struct err *e)
@@ -444,7 +452,8 @@ int extract_next(struct extract *x, struct extract_member *ret, struct err *e)
 	return rc < 0 ? err_add(e, "%s", x->v ? volumes_name(x->v) : "folder") : rc;
 }
 
-static int next_block(struct extract *x, const void **data, size_t *len, uint64_t *off, struct err *e)
+static int next_block(struct extract *x, const void **data, size_t *len, uint64_t *off,
+		      struct err *e)
 {
 	la_int64_t at = 0;
 	int rc;
@@ -477,7 +486,8 @@ int extract_read(struct extract *x, const void **data, size_t *len, uint64_t *of
 		x->ended = !*len;
 	x->total += *off + *len - x->at;
 	x->at = *off + *len;
-	return check_limit(x, x->total, e) ? err_add(e, "%s", x->v ? volumes_name(x->v) : "folder") : 1;
+	return check_limit(x, x->total, e) ? err_add(e, "%s", x->v ? volumes_name(x->v) : "folder")
+					   : 1;
 }
 
 uint64_t extract_progress(const struct extract *x, uint64_t *total)

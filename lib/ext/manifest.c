@@ -13,8 +13,8 @@
 #define MAX_VALUES 2000000u /* of JSON: each takes some fifty bytes of memory */
 
 /*
- * Depth and number of values before anything is built of them: jansson has a limit of the first alone, for
- * which a helper thread's stack is too small.
+ * Depth and number of values before anything is built of them: jansson has a limit of the first
+ * alone, for which a helper thread's stack is too small.
  */
 static int check_shape(const char *text, size_t len, struct err *e)
 {
@@ -140,8 +140,9 @@ static bool is_one_of(const char *text, const char *const *list, size_t nr)
 	return false;
 }
 
-static const char *const kinds[] = { "dump",   "executable", "library", "loader", "vdso", "vmlinux",
-				     "module", "debug",	     "auxiliary", "text", "script" };
+static const char *const kinds[] = { "dump",	  "executable", "library", "loader",
+				     "vdso",	  "vmlinux",	"module",  "debug",
+				     "auxiliary", "text",	"script" };
 static const char *const statuses[] = { "verified", "by-name", "mismatched", "missing", "made" };
 
 /* ---- members ---- */
@@ -214,14 +215,16 @@ static int parse_members(const json_t *list, struct manifest *m, struct err *e)
 
 static int parse_head(const json_t *root, struct manifest *m, struct err *e)
 {
-	const json_t *schema = json_object_get(root, "schema"), *dump = json_object_get(root, "dump");
+	const json_t *schema = json_object_get(root, "schema"),
+		     *dump = json_object_get(root, "dump");
 	const char *kind = json_string_value(json_object_get(root, "kind"));
 
 	if (!kind || strcmp(kind, "bundle") || !json_is_integer(schema))
 		return err_set(e, ERR_CORRUPT, "manifest: is not a bundle's");
 	if (json_integer_value(schema) != 1)
 		return err_set(e, ERR_UNSUPPORTED,
-			       "manifest: of schema %" JSON_INTEGER_FORMAT ", which a later version reads",
+			       "manifest: of schema %" JSON_INTEGER_FORMAT
+			       ", which a later version reads",
 			       json_integer_value(schema));
 	if (!json_is_object(dump))
 		return bad(NULL, "dump", "is missing", e);
@@ -249,7 +252,8 @@ int manifest_parse(const char *text, size_t len, struct manifest *ret, struct er
 	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
 	if (!root)
 		return err_set(e, ERR_CORRUPT, "manifest: line %d: %s", why.line, why.text);
-	failed = parse_head(root, ret, e) || parse_members(json_object_get(root, "members"), ret, e);
+	failed =
+		parse_head(root, ret, e) || parse_members(json_object_get(root, "members"), ret, e);
 	json_decref(root);
 	if (!failed && !manifest_find(ret, ret->dump))
 		failed = bad(ret->dump, "dump", "is not among the members", e);

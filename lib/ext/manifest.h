@@ -26,16 +26,16 @@ struct manifest_member {
 
 struct manifest {
 	char *version;
-	char *dump, *dump_type; /* its path; "kernel" or "core" */
-	char *program;		/* or NULL */
+	char *dump, *dump_type;		 /* its path; "kernel" or "core" */
+	char *program;			 /* or NULL */
 	struct manifest_member *members; /* sorted by path */
 	size_t nr_members;
 };
 
 /*
- * Parse LEN bytes of TEXT. ERR_CORRUPT, which names the member: what is missing, of another type, twice, not
- * below the bundle; ERR_UNSUPPORTED: a later schema that does not only add. Undo with manifest_fini(), also
- * after a failure.
+ * Parse LEN bytes of TEXT. ERR_CORRUPT, which names the member: what is missing, of another type,
+ * twice, not below the bundle; ERR_UNSUPPORTED: a later schema that does not only add. Undo with
+ * manifest_fini(), also after a failure.
  */
 int manifest_parse(const char *text, size_t len, struct manifest *ret, struct err *e);
 void manifest_fini(struct manifest *m);

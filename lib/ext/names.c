@@ -172,9 +172,10 @@ static void grow(struct names *n)
 }
 
 /*
- * Put in LEN bytes of PATH as KIND, unless they are in; what stands against it is said. Modules of one
- * kernel do differ in the case of letters alone (xt_MARK.ko, xt_mark.ko): that is a trick only where
- * one is a link, through which the other would be written on a file system that makes no difference.
+ * Put in LEN bytes of PATH as KIND, unless they are in; what stands against it is said. Modules of
+ * one kernel do differ in the case of letters alone (xt_MARK.ko, xt_mark.ko): that is a trick only
+ * where one is a link, through which the other would be written on a file system that makes no
+ * difference.
  */
 static int put(struct names *n, const char *path, size_t len, enum name_kind kind, struct err *e)
 {
@@ -186,9 +187,10 @@ static int put(struct names *n, const char *path, size_t len, enum name_kind kin
 		if (!strncmp(at->text, path, len)) {
 			if (kind == NAME_FOLDER && at->kind == NAME_FOLDER)
 				return 0;
-			return refuse(path, kind == NAME_FOLDER || at->kind == NAME_FOLDER ?
-						    "it lies below another member" :
-						    "it is there twice",
+			return refuse(path,
+				      kind == NAME_FOLDER || at->kind == NAME_FOLDER
+					      ? "it lies below another member"
+					      : "it is there twice",
 				      e);
 		}
 		if (kind == NAME_LINK || at->kind == NAME_LINK)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Names of an archive's members: which are allowed, and which were there before. What is made is held
- * to the same rules as what is read.
+ * Names of an archive's members: which are allowed, and which were there before. What is made is
+ * held to the same rules as what is read.
  */
 #ifndef NAMES_H
 #define NAMES_H
@@ -21,12 +21,14 @@
 int name_check(const char *path, struct err *e);
 
 /*
- * May a symbolic link at PATH point to TARGET? Relative, ".." at its beginning alone (behind another
- * link it would climb from somewhere else), and not above PATH's first KEEP components. ERR_CORRUPT.
+ * May a symbolic link at PATH point to TARGET? Relative, ".." at its beginning alone (behind
+ * another link it would climb from somewhere else), and not above PATH's first KEEP components.
+ * ERR_CORRUPT.
  */
 int link_check(const char *path, const char *target, unsigned int keep, struct err *e);
 
-/* TEXT with what does not print as \xNN, for messages: into BUF of SIZE bytes, which is returned. */
+/* TEXT with what does not print as \xNN, for messages: into BUF of SIZE bytes, which is returned.
+ */
 const char *name_shown(const char *text, char *buf, size_t size);
 
 /* Names that were there. */

@@ -31,11 +31,13 @@ struct pack {
 	struct sha256_ctx sha;
 	char *member; /* that is written now */
 	uint64_t left;
+	uint64_t bytes; /* of members */
 	struct err err; /* of the output, from inside libarchive */
 	bool failed;
 };
 
-/* What a format is: name, ends of file names, libarchive's compressor and its level when none is asked for. */
+/* What a format is: name, ends of file names, libarchive's compressor and its level when none is
+ * asked for. */
 static const struct format_row {
 	const char *name, *ends[3];
 	int (*filter)(struct archive *a);
@@ -44,13 +46,34 @@ static const struct format_row {
 	unsigned int min_threads;
 } rows[] = {
 	/*
-	 * With one worker zstd makes the bytes that it makes with many, without it others; xz from two
-	 * on. xz -1: of a dump it is the half that counts; higher levels take three times as long for a tenth.
+	 * With one worker zstd makes the bytes that it makes with many, without it others; xz from
+	 * two on. xz -1: of a dump it is the half that counts; higher levels take three times as
+	 * long for a tenth.
 	 */
-	[PACK_TAR_ZST] = { "tar.zst", { ".tar.zst", ".tzst" }, archive_write_add_filter_zstd, "zstd", 3, 1 },
-	[PACK_TAR_XZ] = { "tar.xz", { ".tar.xz", ".txz" }, archive_write_add_filter_xz, "xz", 1, 2 },
-	[PACK_TAR_GZ] = { "tar.gz", { ".tar.gz", ".tgz" }, archive_write_add_filter_gzip, "gzip", 6, 0 },
-	[PACK_TAR_BZ2] = { "tar.bz2", { ".tar.bz2", ".tbz2" }, archive_write_add_filter_bzip2, "bzip2", 9, 0 },
+	[PACK_TAR_ZST] = { "tar.zst",
+			   { ".tar.zst", ".tzst" },
+			   archive_write_add_filter_zstd,
+			   "zstd",
+			   3,
+			   1 },
+	[PACK_TAR_XZ] = { "tar.xz",
+			  { ".tar.xz", ".txz" },
+			  archive_write_add_filter_xz,
+			  "xz",
+			  1,
+			  2 },
+	[PACK_TAR_GZ] = { "tar.gz",
+			  { ".tar.gz", ".tgz" },
+			  archive_write_add_filter_gzip,
+			  "gzip",
+			  6,
+			  0 },
+	[PACK_TAR_BZ2] = { "tar.bz2",
+			   { ".tar.bz2", ".tbz2" },
+			   archive_write_add_filter_bzip2,
+			   "bzip2",
+			   9,
+			   0 },
 	[PACK_TAR] = { "tar", { ".tar" }, archive_write_add_filter_none, NULL, 0, 0 },
 	[PACK_ZIP] = { "zip", { ".zip" }, archive_write_add_filter_none, NULL, 0, 0 },
 	[PACK_DIR] = { "dir", { NULL }, NULL, NULL, 0, 0 },
@@ -138,15 +161,16 @@ static int start_archive(struct pack *p, struct err *e)
 	p->entry = archive_entry_new();
 	if (!p->a || !p->entry)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	rc = p->o.format == PACK_ZIP ? archive_write_set_format_zip(p->a) :
-				       archive_write_set_format_pax_restricted(p->a);
+	rc = p->o.format == PACK_ZIP ? archive_write_set_format_zip(p->a)
+				     : archive_write_set_format_pax_restricted(p->a);
 	if (rc != ARCHIVE_OK)
 		return complain(p, e);
 	if (p->o.format == PACK_ZIP && p->o.level) {
 		char level[16];
 
 		snprintf(level, sizeof(level), "%d", p->o.level);
-		if (archive_write_set_format_option(p->a, "zip", "compression-level", level) != ARCHIVE_OK)
+		if (archive_write_set_format_option(p->a, "zip", "compression-level", level) !=
+		    ARCHIVE_OK)
 			return err_set(e, ERR_USAGE, "zip has no level %d", p->o.level);
 	}
 	if (set_filter(p, e))
@@ -176,7 +200,8 @@ int pack_open(const char *path, int fd, const struct pack_opts *o, struct pack *
 	else if (o->format == PACK_DIR)
 		failed = pack_dir_open(path, o->mtime, &p->dir, e);
 	else
-		failed = pack_out_open(path, fd, o->volume, o->force, &p->out, e) || start_archive(p, e);
+		failed = pack_out_open(path, fd, o->volume, o->force, &p->out, e) ||
+			 start_archive(p, e);
 	if (failed) {
 		pack_discard(p);
 		return -1;
@@ -192,8 +217,8 @@ static int name_member(struct pack *p, const char *path, bool link, struct err *
 	p->member = NULL;
 	if (name_check(path, e) || names_add(p->names, path, link, e))
 		return -1;
-	if (p->folder ? asprintf(&p->member, "%s/%s", p->folder, path) < 0 :
-			!(p->member = strdup(path))) {
+	if (p->folder ? asprintf(&p->member, "%s/%s", p->folder, path) < 0
+		      : !(p->member = strdup(path))) {
 		p->member = NULL;
 		return err_set(e, ERR_NOMEM, "out of memory");
 	}
@@ -216,8 +241,10 @@ static int write_header(struct pack *p, unsigned int type, unsigned int mode, ui
 	if (p->o.format != PACK_ZIP)
 		archive_entry_set_mtime(h, (time_t)p->o.mtime, 0);
 	rc = archive_write_header(p->a, h);
-	/* It warns of names that it cannot say in another character set. They are written as they are. */
-	return rc == ARCHIVE_OK || (rc == ARCHIVE_WARN && p->err.code == ERR_NONE) ? 0 : complain(p, e);
+	/* It warns of names that it cannot say in another character set. They are written as they
+	 * are. */
+	return rc == ARCHIVE_OK || (rc == ARCHIVE_WARN && p->err.code == ERR_NONE) ? 0
+										   : complain(p, e);
 }
 
 int pack_begin(struct pack *p, const char *path, uint64_t size, unsigned int mode, struct err *e)
@@ -238,9 +265,11 @@ int pack_begin(struct pack *p, const char *path, uint64_t size, unsigned int mod
 int pack_data(struct pack *p, const void *data, size_t len, struct err *e)
 {
 	if (len > p->left)
-		return err_set(e, ERR_CORRUPT, "%s: is longer than it was when it was begun", p->member);
+		return err_set(e, ERR_CORRUPT, "%s: is longer than it was when it was begun",
+			       p->member);
 	sha256_update(&p->sha, len, data);
 	p->left -= len;
+	p->bytes += len;
 	if (p->dir)
 		return pack_dir_data(p->dir, data, len, e) ? err_add(e, "%s", p->member) : 0;
 	while (len) {
@@ -276,7 +305,7 @@ int pack_link(struct pack *p, const char *path, const char *target, struct err *
 
 uint64_t pack_written(const struct pack *p)
 {
-	return p->out ? pack_out_written(p->out) : 0;
+	return p->out ? pack_out_written(p->out) : p->bytes;
 }
 
 static void pack_free(struct pack *p)
@@ -292,7 +321,7 @@ static void pack_free(struct pack *p)
 	free(p);
 }
 
-int pack_commit(struct pack *p, struct err *e)
+int pack_commit(struct pack *p, uint64_t *ret, struct err *e)
 {
 	int rc;
 
@@ -303,6 +332,8 @@ int pack_commit(struct pack *p, struct err *e)
 		pack_discard(p);
 		return rc;
 	}
+	if (ret)
+		*ret = pack_written(p);
 	rc = p->dir ? pack_dir_commit(p->dir, e) : pack_out_commit(p->out, e);
 	pack_free(p);
 	return rc;

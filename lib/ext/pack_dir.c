@@ -94,7 +94,8 @@ int pack_dir_data(struct pack_dir *d, const void *data, size_t len, struct err *
 
 int pack_dir_end(struct pack_dir *d, struct err *e)
 {
-	struct timespec times[2] = { { .tv_sec = (time_t)d->mtime }, { .tv_sec = (time_t)d->mtime } };
+	struct timespec times[2] = { { .tv_sec = (time_t)d->mtime },
+				     { .tv_sec = (time_t)d->mtime } };
 	int fd = d->fd;
 
 	if (sink_commit(d->sink, d->at, e))
@@ -124,7 +125,8 @@ int pack_dir_commit(struct pack_dir *d, struct err *e)
 	}
 	rc = renameat2(AT_FDCWD, d->grows, AT_FDCWD, d->path, RENAME_NOREPLACE);
 	if (rc && (errno == EINVAL || errno == ENOSYS))
-		rc = rename(d->grows, d->path); /* that never replaces a folder with something in it */
+		rc = rename(d->grows,
+			    d->path); /* that never replaces a folder with something in it */
 	if (rc) {
 		err_sys(e, errno, "%s", d->path);
 		pack_dir_discard(d);

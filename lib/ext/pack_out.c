@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One output is one sink. Volumes are a sink each, one after another, which is made durable and closed
- * when it is full; they get their names when the last one is, the first volume last: as long as it is
- * not there, there is no archive.
+ * One output is one sink. Volumes are a sink each, one after another, which is made durable and
+ * closed when it is full; they get their names when the last one is, the first volume last: as long
+ * as it is not there, there is no archive.
  */
 #include "pack_out.h"
 
@@ -87,8 +87,8 @@ int pack_out_open(const char *path, int fd, uint64_t volume, bool force, struct 
 	if (volume && path && !(o->path = strdup(path)))
 		failed = no_memory(e);
 	else if (volume)
-		failed = path ? volume_begin(o, e) :
-				err_set(e, ERR_USAGE, "a stream has no volumes");
+		failed = path ? volume_begin(o, e)
+			      : err_set(e, ERR_USAGE, "a stream has no volumes");
 	else if (path)
 		failed = sink_file(path, SINK_RENAME | (force ? SINK_FORCE : 0u), &o->sink, e);
 	else
@@ -139,7 +139,8 @@ static int volume_rename(struct pack_out *o, unsigned int nr, struct err *e)
 	return rc ? err_sys(e, errno, "%s", to) : 0;
 }
 
-/* Volumes of an earlier archive of the name, behind the last one of this, would be taken for more of it. */
+/* Volumes of an earlier archive of the name, behind the last one of this, would be taken for more
+ * of it. */
 static void drop_stale(const struct pack_out *o)
 {
 	unsigned int nr;

@@ -120,7 +120,8 @@ static int open_all(struct volumes *v, const char *base, struct err *e)
 	return 0;
 }
 
-/* Is PATH the name of a volume, or of what is only there as volumes? *BASE: without number; to be freed. */
+/* Is PATH the name of a volume, or of what is only there as volumes? *BASE: without number; to be
+ * freed. */
 static bool is_volume(const char *path, char **base)
 {
 	static const char digits[] = "0123456789";
@@ -192,7 +193,8 @@ bool volumes_unfinished(const struct volumes *v)
 	return v->unfinished;
 }
 
-/* Bytes into BUF behind HAVE: as many as one call gives, from the next volume where one is at its end. */
+/* Bytes into BUF behind HAVE: as many as one call gives, from the next volume where one is at its
+ * end. */
 static int fill(struct volumes *v, size_t have, size_t *got, struct err *e)
 {
 	*got = 0;

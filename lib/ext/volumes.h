@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The bytes of an archive: of one file, of a stream, of volumes NAME.001, NAME.002 ... one after another. */
+/* The bytes of an archive: of one file, of a stream, of volumes NAME.001, NAME.002 ... one after
+ * another. */
 #ifndef VOLUMES_H
 #define VOLUMES_H
 
@@ -12,8 +13,8 @@
 struct volumes;
 
 /*
- * PATH: a file, or the name of volumes with or without their number; NULL: standard input. ERR_UNREADABLE
- * where one in the middle is missing.
+ * PATH: a file, or the name of volumes with or without their number; NULL: standard input.
+ * ERR_UNREADABLE where one in the middle is missing.
  */
 int volumes_open(const char *path, struct volumes **ret, struct err *e);
 

@@ -18,7 +18,9 @@ import zipfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import bundlegen
+import faults
 import harness
+import kimage
 from bundlegen import TOP, Bundle, info
 
 GOOD = Bundle()
@@ -39,7 +41,7 @@ def tree(folder):
             short = os.path.relpath(path, folder)
             if os.path.islink(path):
                 found[short] = os.readlink(path)
-            elif name in files:
+            elif os.path.isfile(path):
                 with open(path, "rb") as f:
                     found[short] = f.read()
     return found
@@ -417,6 +419,83 @@ def check_other(b):
     os.mkfifo(os.path.join(folder, "pipe"))
     run = b.verify(folder)
     b.tap.check(run.status == harness.FAILED and "no regular file" in run.err, "a folder with a FIFO", run)
+    shutil.rmtree(folder)
+
+
+# ---- what dumptool bundle writes itself ----
+
+FORMATS = (("r.tar.zst",), ("r.tar.xz",), ("r.zip",), ("r.folder", "--format", "dir"), ("r.tar",),
+           ("r.tar.gz", "--volume-size", "20000"))
+
+
+def check_round(b, lab):
+    """There and back, in every format; two runs make the same bytes."""
+    for name, *more in FORMATS:
+        out, again = b.path(name), b.path("again-" + name)
+        run = b.tool.run("bundle", *more, "--no-debug", "-o", out, lab.vmcore)
+        two = b.tool.run("bundle", *more, "--no-debug", "--num-threads", 3, "-o", again, lab.vmcore,
+                         env={"TZ": "Asia/Tokyo"})
+        written = {k: v for k, v in b.others().items() if k.startswith(name)}
+        same = {k[6:]: v for k, v in b.others().items() if k.startswith("again-" + name)}
+        b.tap.check(run.status == two.status == harness.OK and written and same == written,
+                    f"{name}: bundle, twice the same", run, two, sorted(same))
+        check = b.verify(out)
+        run = b.unbundle(out)
+        with open(lab.vmcore, "rb") as f:
+            dump = f.read()
+        b.tap.check(check.status == run.status == harness.OK and
+                    tree(b.target).get("vmcore.bundle/vmcore", tree(b.target).get("r.folder/vmcore")) == dump,
+                    f"{name}: unbundle gives the dump back", check, run, sorted(tree(b.target)))
+
+
+def leavings(b, name):
+    """What a run that did not finish has left, by the names that verify is given."""
+    return [n for n in os.listdir(b.folder) if n.startswith(name)]
+
+
+def check_broken(b, lab, name, *more):
+    """The system fails, or the run is killed, at many places of the writing."""
+    counts = b.path("counts")
+    b.tool.run("bundle", *more, "--no-debug", "-o", b.path("n" + name), lab.vmcore, env=lab.failing(count=counts))
+    with open(counts, encoding="ascii") as f:
+        writes, size, syncs = [int(n) for n in f.read().split()[:3]]
+    how = [{"kill_call": n} for n in {1, writes // 3, writes // 2, writes - 1, writes} if n > 0] + \
+        [{"write_bytes": size * i // 3} for i in range(3)] + [{"fsync_call": 1}] * bool(syncs)
+    bad = []
+    for fault in how:
+        run = b.tool.run("bundle", *more, "--no-debug", "-o", b.path(name), lab.vmcore, env=lab.failing(**fault))
+        if "kill_call" not in fault:
+            bad += [f"{fault}: {x}" for x in run.faults()]
+            said = re.search("No space left|Input/output error", run.lines()[-1] if run.lines() else "")
+            bad += [] if run.status == harness.FAILED and said else [f"{fault}: {run}"]
+        elif run.status != -9:
+            bad.append(f"{fault}: was not killed: {run}")
+        left = leavings(b, name)
+        bad += [f"{fault}: {n} passes" for n in left if b.verify(b.path(n)).status == harness.OK]
+        bad += [f"{fault}: {n} is left" for n in left if "kill_call" not in fault]
+        for n in left:
+            os.unlink(b.path(n))
+    b.tap.none(bad, f"{name}: {len(how)} runs that fail or are killed: none leaves what passes --verify")
+
+
+def check_unpacking(b, lab):
+    """unbundle on a disk that is full, and killed."""
+    b.write(GOOD.tar(), "a.tar")
+    bad = []
+    for fault in [{"write_call": n} for n in (1, 2, 4)] + [{"kill_call": 2}]:
+        run = b.unbundle(b.path("a.tar"), env=lab.failing(**fault))
+        bad += [f"{fault}: {run}" for _ in [0] if run.status != (-9 if "kill_call" in fault else harness.FAILED)]
+        bad += [f"{fault}: {n}" for n in os.listdir(b.target) if n != TOP + ".incomplete"]
+    b.tap.none(bad, "unbundle: a full disk, and a run that is killed: nothing is called finished")
+
+
+def check_real(b):
+    lab = faults.Lab(b.tap, b.tool, b.path(""))
+    kimage.Image(kimage.Text(os.path.join(harness.DATA, "mem-tiny.txt")), "6.16", vmemmap="4k").write(lab.vmcore)
+    check_round(b, lab)
+    for name, *more in (FORMATS[4], FORMATS[0], FORMATS[5]):
+        check_broken(b, lab, "x" + name, *more)
+    check_unpacking(b, lab)
 
 
 def test(tap, tool, folder):
@@ -424,7 +503,7 @@ def test(tap, tool, folder):
         raise harness.Skip("built without bundles")
     b = Bench(tap, tool, folder)
     for check in (check_good, check_run, check_hostile, check_link_in_target, check_bombs, check_lies, check_flips,
-                  check_cuts, check_volumes, check_other):
+                  check_cuts, check_volumes, check_other, check_real):
         check(b)
 
 

@@ -19,6 +19,7 @@ _dumptool()
 		((COMP_CWORD > 1)) && command=elftool-${COMP_WORDS[1]}
 		;;
 	vmcore-dmesg) command=dmesg ;;
+	savedump | gather-libs) ;;
 	*)
 		command=
 		((COMP_CWORD > 1)) && command=${COMP_WORDS[1]}
@@ -66,6 +67,8 @@ _dumptool()
 			--progress $input -h --help"
 		;;
 	unbundle) options='-C --directory -f --force --run --limit --json --progress -h --help' ;;
+	savedump) options='-h --help' ;;
+	gather-libs) options='-e -c -o -n -h --help' ;;
 	makedyn) options='-o --output -f --force --in-place -h --help' ;;
 	addrandoff)
 		options='-v --vmcore -m --vmlinux -o --output -f --force --in-place -e --extravminfo
@@ -149,4 +152,4 @@ _dumptool()
 	mapfile -t COMPREPLY < <(compgen -W "$i" -- "$cur")
 }
 
-complete -F _dumptool dumptool dumptool-kdump makedumpfile vmcore-dmesg kdump-elftool
+complete -F _dumptool dumptool dumptool-kdump makedumpfile vmcore-dmesg kdump-elftool savedump gather-libs

@@ -71,7 +71,7 @@ static void print_help(FILE *f)
 	      "      --root DIR          look for files below DIR, as on the machine that died\n"
 	      "      --debug-path DIR    look for debug files below DIR first\n"
 	      "      --no-debug          no debug files\n"
-	      "      --debuginfod        ask the servers in $DEBUGINFOD_URLS for what is not here\n"
+	      "      --debuginfod        ask $DEBUGINFOD_URLS for what is not here\n"
 	      "      --pid PID           the process still lives: its root, deleted files\n"
 	      "      --volume-size SIZE  split into ARCHIVE.001, ARCHIVE.002 ...\n"
 	      "      --encrypt-to WHOM   through age (age1..., ssh-...) or gpg (anything else)\n"
@@ -84,8 +84,8 @@ static void print_help(FILE *f)
 	      f);
 	input_options_help(f, 26);
 	fputs("  -h, --help              this text\n\n"
-	      "Exit status: 0 complete, 2 a file of another kernel or program, 3 written but the\n"
-	      "dump is cut off, 4 damaged. Missing files are listed. Manual: dumptool-bundle(1)\n",
+	      "Exit status: 0 complete, 2 a file of another kernel or program, 3 the dump is\n"
+	      "cut off, 4 damaged. Missing files are listed. Manual: dumptool-bundle(1)\n",
 	      f);
 }
 

@@ -3,18 +3,20 @@
  * bundle under the names of the programs it replaces: savedump (Delphix, one operand), gather-libs
  * (gather-libs.pl, options -e -c -o -n).
  */
+#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "bundle_cmd.h"
 #include "cleanup.h"
+
+static const struct option longs[] = { { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 
 static int savedump(struct bundle_job *j, int argc, char **argv, struct err *e)
 {
 	int id;
 
-	while ((id = getopt(argc, argv, "h")) != -1) {
+	while ((id = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
 		if (id != 'h')
 			return err_set(e, ERR_USAGE, "wrong option");
 		j->help = true;
@@ -31,7 +33,7 @@ static int gather_libs(struct bundle_job *j, int argc, char **argv, struct err *
 {
 	int id;
 
-	while ((id = getopt(argc, argv, "e:c:o:nh")) != -1) {
+	while ((id = getopt_long(argc, argv, "e:c:o:nh", longs, NULL)) != -1) {
 		switch (id) {
 		case 'e':
 			j->bundle.program = optarg;
@@ -68,12 +70,18 @@ static const struct {
 } names[] = {
 	{ "savedump", savedump,
 	  "Usage: savedump DUMP\n"
-	  "Archive a dump and what is needed to look into it, as .tar.gz in this folder.\n"
-	  "dumptool bundle under another name, see dumptool-bundle(1).\n" },
+	  "Archive a dump and what is needed to look into it, as .tar.gz in this folder.\n\n"
+	  "  -h, --help  this text\n\n"
+	  "dumptool bundle under another name. Manual: savedump(1)\n" },
 	{ "gather-libs", gather_libs,
 	  "Usage: gather-libs -e PROGRAM -c CORE -o ARCHIVE [-n]\n"
-	  "Archive a core, its program (not with -n) and its libraries.\n"
-	  "dumptool bundle under another name, see dumptool-bundle(1).\n" },
+	  "Archive a core, its program and its libraries.\n\n"
+	  "  -e PROGRAM  that left the core\n"
+	  "  -c CORE     the core\n"
+	  "  -o ARCHIVE  write to ARCHIVE\n"
+	  "  -n          leave the program out\n"
+	  "  -h, --help  this text\n\n"
+	  "dumptool bundle under another name. Manual: gather-libs(1)\n" },
 };
 
 int bundle_names_parse(struct bundle_job *j, int argc, char **argv, bool *ret, struct err *e)

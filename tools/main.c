@@ -86,7 +86,7 @@ static void print_help(FILE *f)
 		"Other names:");
 	for (c = commands; *c; c++)
 		for (i = 0; i < ARRAY_SIZE((*c)->aliases) && (*c)->aliases[i]; i++)
-			fprintf(f, " %s = " PROGRAM " %s;", (*c)->aliases[i], (*c)->name);
+			fprintf(f, "\n  %s = " PROGRAM " %s;", (*c)->aliases[i], (*c)->name);
 	fprintf(f, "\n  " ELFTOOL " COMMAND, of the commands that it has\nManual: " PROGRAM "(1)\n");
 }
 

@@ -94,10 +94,16 @@ static int load(struct provider *p, struct err *e)
 
 static const struct btf *provide(struct provider *p)
 {
-	if (!p->head.tried) {
-		p->head.tried = true; /* first: to look for it asks for facts */
-		(void)!load(p, &p->head.why);
-	}
+	uint32_t bad;
+
+	if (p->head.tried)
+		return p->types;
+	p->head.tried = true; /* first: to look for it asks for facts */
+	if (load(p, &p->head.why))
+		return NULL;
+	bad = btf_damaged(p->types);
+	if (bad)
+		kmem_provider_damaged(&p->head, "types", bad, btf_count(p->types));
 	return p->types;
 }
 

@@ -365,6 +365,31 @@ bool kallsyms_get(const struct kallsyms *ks, uint32_t i, struct symbol *ret)
 	return true;
 }
 
+/* Its kind, a letter of nm(1), then what languages and compilers make of names. */
+static bool is_symbol(const char *text)
+{
+	size_t i;
+
+	if (!*text || !strchr("aAbBcCdDgGiInNpPrRsStTuUvVwW-?", *text) || !text[1])
+		return false;
+	for (i = 1; text[i]; i++)
+		if (text[i] <= ' ' || text[i] > '~')
+			return false;
+	return true;
+}
+
+uint32_t kallsyms_damaged(const struct kallsyms *ks)
+{
+	char text[SYMBOL_NAME_MAX + 1];
+	uint32_t i, n = 0;
+
+	for (i = 0; i < ks->nr; i++) {
+		expand(ks, i, text);
+		n += !is_symbol(text) || (i && ks->addrs[i] < ks->addrs[i - 1]);
+	}
+	return n;
+}
+
 /* The table ascends by address (scripts/kallsyms.c sorts it); a damaged one answers nonsense at
  * worst. */
 bool kallsyms_at(const struct kallsyms *ks, uint64_t addr, struct symbol *ret)
@@ -396,10 +421,16 @@ struct provider {
 
 static const struct kallsyms *provide(struct provider *p)
 {
-	if (!p->head.tried) {
-		p->head.tried = true; /* first: to look for it asks for facts */
-		(void)!kallsyms_open(&p->head.mem, &p->table, &p->head.why);
-	}
+	uint32_t bad;
+
+	if (p->head.tried)
+		return p->table;
+	p->head.tried = true; /* first: to look for it asks for facts */
+	if (kallsyms_open(&p->head.mem, &p->table, &p->head.why))
+		return NULL;
+	bad = kallsyms_damaged(p->table);
+	if (bad)
+		kmem_provider_damaged(&p->head, "symbols", bad, p->table->nr);
 	return p->table;
 }
 

@@ -46,6 +46,9 @@ bool kallsyms_at(const struct kallsyms *ks, uint64_t addr, struct symbol *ret);
 bool kallsyms_get(const struct kallsyms *ks, uint32_t i, struct symbol *ret);
 uint32_t kallsyms_count(const struct kallsyms *ks);
 
+/* Those whose names are none, whose kinds no kernel has, or that are not in their order. */
+uint32_t kallsyms_damaged(const struct kallsyms *ks);
+
 /*
  * SYMBOL facts by this table, loaded when the first is asked for. DUMP, X and K outlive it; it is
  * added to K. NULL when out of memory.

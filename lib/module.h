@@ -30,6 +30,7 @@ struct module {
 
 struct module_stats {
 	uint64_t told, broken;
+	struct err why; /* the first that is broken */
 };
 
 typedef int (*module_fn)(void *priv, const struct module *m, struct err *e);

@@ -195,11 +195,14 @@ int inspect_symbols(struct inspect *in, struct err *e)
 	}
 	failed = lookup_all(&l, e);
 	reader_fini(&l.reader);
-	if (in->json) {
-		json_end(&l.json);
-		json_finish(&l.json);
-	}
 	if (failed && !l.table)
 		err_add(e, "%s", why.text);
+	if (in->json) {
+		json_end(&l.json);
+		inspect_print_complete(in, &l.json, e);
+		json_finish(&l.json);
+	} else if (!failed) {
+		inspect_print_complete(in, NULL, e);
+	}
 	return failed;
 }

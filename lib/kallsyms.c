@@ -365,6 +365,13 @@ bool kallsyms_get(const struct kallsyms *ks, uint32_t i, struct symbol *ret)
 	return true;
 }
 
+bool kallsyms_find_next(const struct kallsyms *ks, const char *name, uint32_t *i,
+			struct symbol *ret)
+{
+	*i = find(ks, name, *i);
+	return kallsyms_get(ks, *i, ret);
+}
+
 /* Its kind, a letter of nm(1), then what languages and compilers make of names. */
 static bool is_symbol(const char *text)
 {

@@ -38,6 +38,9 @@ void kallsyms_close(struct kallsyms *ks);
 
 /* The first symbol of that name. */
 bool kallsyms_find(const struct kallsyms *ks, const char *name, uint64_t *ret);
+/* The first of that name from number *I on, whose number *I becomes. */
+bool kallsyms_find_next(const struct kallsyms *ks, const char *name, uint32_t *i,
+			struct symbol *ret);
 
 /* The last symbol at or below ADDR, that is not of a per-CPU or absolute kind. */
 bool kallsyms_at(const struct kallsyms *ks, uint64_t addr, struct symbol *ret);

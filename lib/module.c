@@ -157,6 +157,8 @@ static int read_module(const struct kmem *m, const struct places *at, struct mod
 		mod->srcversion[0] = '\0';
 	read_parts(m, at, mod);
 	read_build_id(m, at, mod);
+	if (!mod->build_id_len)
+		module_find_build_id(m, mod);
 	read_symbols(m, at, mod);
 	return 0;
 }

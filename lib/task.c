@@ -127,7 +127,10 @@ static void read_rest(const struct walk *w, struct task *t)
 {
 	uint64_t exit_state = value(w, t->addr, &w->at.exit_state, 0);
 
-	t->stack = value(w, t->addr, &w->at.stack, 0);
+	t->stack = value(w, t->addr, &w->at.stack, UINT64_MAX);
+	t->no_stack = !t->stack; /* 4.9, commit 68f24b08ee89: before its task_struct goes */
+	if (t->stack == UINT64_MAX)
+		t->stack = 0;
 	t->mm = value(w, t->addr, &w->at.mm, 0);
 	t->pgd = t->mm ? value(w, t->mm, &w->at.pgd, 0) : 0;
 	t->raw_state =
@@ -136,7 +139,7 @@ static void read_rest(const struct walk *w, struct task *t)
 	read_cpu(w, t);
 	if (!t->running)
 		t->running = value(w, t->addr, &w->at.on_cpu, 0) == 1;
-	if (t->running)
+	if (t->running || t->no_stack)
 		return;
 	if (w->sp.size)
 		t->sp = value(w, t->addr, &w->sp, 0);

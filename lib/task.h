@@ -17,6 +17,7 @@ struct task {
 	bool running;	/* it is what that CPU runs (rq->curr) */
 	bool is_idle;	/* swapper/N */
 	uint64_t stack; /* lowest address of its kernel stack; 0 not known */
+	bool no_stack;	/* it died, and gave its stack back: what it saved there may be another's */
 	uint64_t sp;	/* saved stack pointer of a task that sleeps; 0: running, or not known */
 	uint64_t mm;	/* struct mm_struct of a process, 0 for a kernel thread */
 	uint64_t pgd;	/* virtual address of its page table; 0 */

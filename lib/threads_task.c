@@ -96,7 +96,7 @@ void threads_fill(const struct threads *t, const struct thread *th, const struct
 	uint64_t frame, sp, value;
 	unsigned int i;
 
-	if (!layout || !th->task || th->reg_cpu >= 0 || (th->running && !t->user) ||
+	if (!layout || !th->task || th->reg_cpu >= 0 || th->no_stack || (th->running && !t->user) ||
 	    !find_frame(t, th, &frame, &sp))
 		return;
 	for (i = 0; i < layout->nr_regs; i++) {
@@ -126,6 +126,7 @@ static int add_task(void *priv, const struct task *task, struct err *e)
 			     .cpu = task->cpu,
 			     .state = task->state,
 			     .running = task->running,
+			     .no_stack = task->no_stack,
 			     .task = task->addr,
 			     .stack = task->stack,
 			     .sp = task->sp,

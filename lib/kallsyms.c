@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "budget.h"
 #include "bytes.h"
 #include "cleanup.h"
 #include "kallsyms_priv.h"
 
 #define MAX_SYMBOLS (1u << 22)
+#define SYMBOL_BYTES 32 /* that one takes here, with its name, which is half of it */
 #define MAX_NAMES ((size_t)64 << 20)
 #define PIECE ((size_t)64 << 10)
 
@@ -153,15 +155,17 @@ static int read_addresses(const struct kmem *m, struct kallsyms *ks, const struc
 {
 	enum byte_order order = m->reader->dump->id.order;
 	unsigned int width = p->offsets ? 4 : m->reader->dump->id.word;
-	_cleanup_free_ uint8_t *raw = malloc((size_t)ks->nr * width);
-	uint32_t i;
+	uint64_t at = p->offsets ? p->offsets : p->addresses;
+	uint8_t raw[8 * 512];
+	uint32_t i, k, n;
 
-	if (!raw)
-		return err_set(e, ERR_NOMEM, "kallsyms: out of memory");
-	if (kmem_read(m, p->offsets ? p->offsets : p->addresses, raw, (size_t)ks->nr * width, e))
-		return err_add(e, "addresses of kallsyms");
-	for (i = 0; i < ks->nr; i++)
-		ks->addrs[i] = load_uint(raw + (size_t)i * width, width, order);
+	for (i = 0; i < ks->nr; i += n) {
+		n = MIN(ks->nr - i, (uint32_t)(sizeof(raw) / 8));
+		if (kmem_read(m, at + (uint64_t)i * width, raw, (size_t)n * width, e))
+			return err_add(e, "addresses of kallsyms");
+		for (k = 0; k < n; k++)
+			ks->addrs[i + k] = load_uint(raw + (size_t)k * width, width, order);
+	}
 	return 0;
 }
 
@@ -309,6 +313,9 @@ static int load(const struct kmem *m, struct kallsyms *ks, struct err *e)
 		return err_set(e, ERR_MISSING, "the kernel's table of symbols is not found");
 	if (!p.nr || p.nr > MAX_SYMBOLS)
 		return err_set(e, ERR_CORRUPT, "kallsyms: %" PRIu64 " symbols", p.nr);
+	if (p.nr * SYMBOL_BYTES > budget_available())
+		return err_set(e, ERR_NOMEM, "kallsyms: %" PRIu64 " MiB of memory would be needed",
+			       (p.nr * SYMBOL_BYTES >> 20) + 1);
 	ks->nr = (uint32_t)p.nr;
 	ks->addrs = calloc(ks->nr, sizeof(*ks->addrs));
 	ks->names = calloc(ks->nr, sizeof(*ks->names));

@@ -136,6 +136,8 @@ static int read_names(const struct kmem *m, struct kallsyms *ks, uint64_t at, st
 	size_t pos = 0, nr, head;
 	uint32_t i;
 
+	if (more_names(m, ks, at, e))
+		return -1;
 	for (i = 0; i < ks->nr; i++) {
 		/* A name has at most 2 bytes of length and 32767 of tokens; really a few hundred.
 		 */

@@ -236,7 +236,8 @@ static void sort_threads(struct threads *t)
 		th->order = (uint32_t)i;
 		th->rank = !th->running ? INT64_MAX : dying >= 0 && th->cpu == dying ? -2 : th->cpu;
 	}
-	qsort(t->list, t->nr, sizeof(*t->list), compare_threads);
+	if (t->nr)
+		qsort(t->list, t->nr, sizeof(*t->list), compare_threads);
 }
 
 int threads_add_tasks(struct threads *t, const struct kmem *m, struct task_stats *stats,

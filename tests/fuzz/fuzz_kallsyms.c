@@ -8,7 +8,7 @@
 #include "ksymtab.h"
 #include "small_kernel.h"
 
-#define MAX_ASKED 512u
+#define MAX_ASKED 48u
 
 static void ask(const struct kallsyms *ks)
 {

@@ -775,6 +775,7 @@ def task_seeds():
             seeds[f"whole-{arch}-{how}"] = small_kernel(how, text, m.data, arch)
             if arch:
                 continue
+            seeds[f"none-{how}"] = small_kernel(how, text, bytes(1))
             m.words(tasks[1] + 16, m.base + 0x9000000)
             seeds[f"nowhere-{how}"] = small_kernel(how, text, m.data)
             m.words(tasks[1] + 16, tasks[0] + 16)

@@ -71,7 +71,7 @@ struct kmem_list {
 	uint64_t pos;	    /* the node at hand */
 	struct err why;	    /* what was wrong first; ERR_NONE: it is whole */
 	/* private */
-	uint64_t steps, last, refused;
+	uint64_t steps, last;
 	bool back, done;
 };
 

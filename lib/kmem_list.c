@@ -44,7 +44,6 @@ static bool forward(const struct kmem *m, struct kmem_list *l)
 
 	if (neighbour(m, l->pos, 0, word_of(m), &next, &l->why)) {
 		err_add(&l->why, "the list at 0x%" PRIx64 ", behind 0x%" PRIx64, l->head, l->pos);
-		l->refused = next;
 		l->back = true;
 		l->pos = l->head;
 		return false;
@@ -57,7 +56,7 @@ static bool forward(const struct kmem *m, struct kmem_list *l)
 	return true;
 }
 
-/* Up to where forward came: to the last node, or to the one that it leads to. */
+/* Up to where forward came. */
 static bool backward(const struct kmem *m, struct kmem_list *l)
 {
 	struct err ignored = ERR_INIT; /* the first is told */
@@ -68,7 +67,6 @@ static bool backward(const struct kmem *m, struct kmem_list *l)
 	if (l->done)
 		return false;
 	l->pos = next;
-	l->done = next == l->refused;
 	return true;
 }
 

@@ -24,7 +24,7 @@
 struct thread {
 	int32_t id, pid, tgid, cpu; /* cpu: -1 not known */
 	char state;		    /* as in task.h; '?' */
-	bool running;
+	bool running, no_stack; /* as in task.h */
 	uint64_t task;		      /* struct task_struct; 0 not known */
 	uint64_t stack;		      /* its kernel stack, lowest address; 0 not known */
 	uint64_t sp;		      /* saved stack pointer of one that sleeps */

@@ -96,7 +96,7 @@ void threads_fill(const struct threads *t, const struct thread *th, const struct
 	uint64_t frame, sp, value;
 	unsigned int i;
 
-	if (!layout || !th->task || th->reg_cpu >= 0 || (th->running && !t->user) ||
+	if (!layout || !th->task || th->reg_cpu >= 0 || th->no_stack || (th->running && !t->user) ||
 	    !find_frame(t, th, &frame, &sp))
 		return;
 	for (i = 0; i < layout->nr_regs; i++) {
@@ -126,6 +126,7 @@ static int add_task(void *priv, const struct task *task, struct err *e)
 			     .cpu = task->cpu,
 			     .state = task->state,
 			     .running = task->running,
+			     .no_stack = task->no_stack,
 			     .task = task->addr,
 			     .stack = task->stack,
 			     .sp = task->sp,
@@ -235,7 +236,8 @@ static void sort_threads(struct threads *t)
 		th->order = (uint32_t)i;
 		th->rank = !th->running ? INT64_MAX : dying >= 0 && th->cpu == dying ? -2 : th->cpu;
 	}
-	qsort(t->list, t->nr, sizeof(*t->list), compare_threads);
+	if (t->nr)
+		qsort(t->list, t->nr, sizeof(*t->list), compare_threads);
 }
 
 int threads_add_tasks(struct threads *t, const struct kmem *m, struct task_stats *stats,

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Everything that is added to gdb."""
+from . import log, modules, percpu, tasks, vmlinux
+
+
+def register():
+    log.Dmesg()
+    vmlinux.KernelSymbols()
+    percpu.register()
+    tasks.register()
+    modules.register()

@@ -97,6 +97,7 @@ def stamp(path):
 
 
 current = None
+watchers = []  # called with each core file that is opened
 
 
 def refresh(quiet=False):
@@ -112,6 +113,8 @@ def refresh(quiet=False):
             current = None
             if not quiet:
                 raise gdb.GdbError(str(e)) from e
+        for watcher in watchers:
+            watcher(current)
     if current is None and not quiet:
         raise gdb.GdbError(NO_CORE)
     return current

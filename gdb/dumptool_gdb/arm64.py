@@ -103,7 +103,7 @@ class PacUnwinder(Unwinder):
         try:
             frame = Frame(pending, self.mask)
             found = self.unwind(frame) if frame.pc & KERNEL_BIT else None
-            return found if found or frame.top else frame.last()
+            return found if found or frame.top or not frame.pc else frame.last()
         except (gdb.error, OverflowError, ValueError, AttributeError):
             return None
 

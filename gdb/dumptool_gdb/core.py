@@ -170,8 +170,21 @@ def find_member(kind, member, depth):
 
 # ---- commands ----
 
+FAILURES = (gdb.error, elf.ElfError, OSError, OverflowError, ValueError, LookupError)
+
+
+def told(name, run, *arguments):
+    """RUN, of which gdb tells a failure in one line."""
+    try:
+        return run(*arguments)
+    except gdb.GdbError:
+        raise
+    except FAILURES as e:
+        raise gdb.GdbError(f"{name}: {e}") from e
+
+
 class Command(gdb.Command):
-    """A command whose help text is its doc string; run() does it, with words split as a shell does."""
+    """A command whose help text is its doc string; run() does it."""
 
     name = ""
 
@@ -180,10 +193,19 @@ class Command(gdb.Command):
 
     def invoke(self, argument, from_tty):
         self.dont_repeat()
-        try:
-            self.run(argument)
-        except gdb.MemoryError as e:
-            raise gdb.GdbError(f"{self.name}: {e}") from e
+        told(self.name, self.run, argument)
 
     def run(self, argument):
         raise NotImplementedError
+
+
+class Function(gdb.Function):
+    """The same for $name(): value() gives it."""
+
+    name = ""
+
+    def __init__(self):
+        super().__init__(self.name)
+
+    def invoke(self, *arguments):
+        return told("$" + self.name, self.value, *arguments)

@@ -93,16 +93,15 @@ def of_value(known, value, cpu):
     return gdb.Value(area.address(int(value) & known.mask, cpu)).cast(value.type.unqualified())
 
 
-class PercpuFunction(gdb.Function):
+class PercpuFunction(core.Function):
     """$percpu(VAR, [CPU]): a per-CPU variable of a CPU; default: that of the selected thread.
 
 VAR is a variable, its name as a string, or a pointer to one (as alloc_percpu() gives it), which
 becomes a pointer. It does not matter whether per-CPU symbols were moved with the others (KASLR)."""
 
-    def __init__(self):
-        super().__init__("percpu")
+    name = "percpu"
 
-    def invoke(self, value, cpu=None):
+    def value(self, value, cpu=None):
         known = core.open_core()
         number = cpu_of_thread(known) if cpu is None else int(cpu)
         kind = value.type.strip_typedefs()

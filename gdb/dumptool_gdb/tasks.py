@@ -86,15 +86,14 @@ def task_value(addr):
     return value.cast(kind.pointer()) if kind else value
 
 
-class TaskFunction(gdb.Function):
+class TaskFunction(core.Function):
     """$task(PID): the struct task_struct of a process or thread.
 
 Without a vmlinux it is a number."""
 
-    def __init__(self):
-        super().__init__("task")
+    name = "task"
 
-    def invoke(self, pid):
+    def value(self, pid):
         known = core.open_core()
         task = known.by_pid.get(int(pid))
         if not known.notes.tasks:
@@ -104,15 +103,14 @@ Without a vmlinux it is a number."""
         return task_value(task.addr)
 
 
-class CurrentFunction(gdb.Function):
+class CurrentFunction(core.Function):
     """$current([CPU]): the struct task_struct that ran on a CPU; default: that of the selected thread.
 
 Without a vmlinux it is a number."""
 
-    def __init__(self):
-        super().__init__("current")
+    name = "current"
 
-    def invoke(self, cpu=None):
+    def value(self, cpu=None):
         known = core.open_core()
         number = percpu.cpu_of_thread(known) if cpu is None else int(cpu)
         for task in known.notes.tasks:

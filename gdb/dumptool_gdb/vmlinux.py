@@ -99,8 +99,5 @@ is looked for by its build-id in debug-file-directory, and by its release in the
                 raise gdb.GdbError(f"there is no vmlinux of {known.release or 'this kernel'} in the usual places, nor "
                                    "in debug-file-directory: its debug package has one")
         path = os.path.abspath(path)
-        try:
-            add_symbols(known, path)
-        except elf.ElfError as e:
-            raise gdb.GdbError(str(e)) from e
+        add_symbols(known, path)
         known.check_symbols()

@@ -223,7 +223,7 @@ def places_in(known, module, file):
     if not real:
         real = {name: module.text + at for name, at in first_text(file).items()}
     kept = {s.name for s in file.sections if s.flags & elf.SHF_ALLOC and s.size}
-    places = {n: a for n, a in real.items() if n in kept and not n.startswith((".init", ".exit", "__"))}
+    places = {n: a for n, a in real.items() if n in kept and not n.startswith(".init")}
     percpu = member(module.value, "percpu") if isinstance(module, Typed) else None
     if percpu is not None and int(percpu) and ".data..percpu" in kept:
         places[".data..percpu"] = int(percpu) & known.mask

@@ -169,7 +169,8 @@ def check_variables(tap, name, path, out, made, run, folder):
     line = next(x for x in run.lines() if x.startswith("open it with: "))
     words = shlex.split(line.partition(": ")[2])
     text, err = gdb(path, out, [
-        "source " + words[words.index("-x") + 1], words[-1].replace(" vmlinux", " " + vmlinux), "output init_uts_ns.name.release", "echo \\n", "output jiffies_64 > 1000", "echo \\n",
+        "source " + words[words.index("-x") + 1], words[-1].replace(" vmlinux", " " + vmlinux),
+        "output init_uts_ns.name.release", "echo \\n", "output jiffies_64 > 1000", "echo \\n",
         "output ((struct rq *)((char *)&runqueues + __per_cpu_offset[1]))->cpu", "echo \\n",
         "info line do_exit", "thread apply all bt 8"], os.path.join(folder, "script"))
     tap.check(f'"{release}"' in text, f"{name}: init_uts_ns.name.release", text[:800], err[-800:])

@@ -349,6 +349,7 @@ const struct arch loongarch64_arch = {
 	.pc = "pc",
 	.tasks = tasks,
 	.user = user,
+	.gdb_prstatus = 472, /* PRSTATUS_SIZE, without pr_fpvalid (binutils: bfd/elfnn-loongarch.c) */
 	.section_size_bits = 29, /* arch/loongarch/include/asm/sparsemem.h */
 	.max_physmem_bits = 48,
 	.stack_shift = 14, /* THREAD_SIZE (thread_info.h); with pages of 64 KiB that */

@@ -177,6 +177,8 @@ struct arch {
 	/* How the table of a process at ROOT is to be read, NULL not known. No function: as the kernel's. */
 	const struct paging *(*user_paging)(const struct dump *d, uint64_t root);
 	const struct mask_note *mask_note; /* NULL: none */
+	/* Bytes of NT_PRSTATUS that gdb takes, where these are not all of it; 0: all. */
+	uint16_t gdb_prstatus;
 
 	/* Sparse memory model, where VMCOREINFO does not export the numbers. */
 	uint8_t section_size_bits, max_physmem_bits;

@@ -43,7 +43,7 @@ struct thread {
 /* A layout of the architecture, with what its names stand for in this kernel. */
 struct task_places {
 	const struct task_layout *layout; /* NULL: none that is known */
-	struct member members[TASK_MAX_REGS];
+	struct member members[TASK_MAX_REGS], pointer, sign;
 	uint64_t frame_size, stack_size;
 };
 

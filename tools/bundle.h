@@ -19,6 +19,9 @@
 
 #define BUNDLE_MANIFEST "manifest.json"
 #define BUNDLE_SCHEMA 1
+/* Our script for gdb, where there is one, and its parts beside it. */
+#define GDB_SCRIPT_MEMBER "gdb/dumptool-gdb.py"
+#define GDB_SCRIPT_PARTS "dumptool_gdb"
 
 enum member_kind {
 	MEMBER_DUMP,

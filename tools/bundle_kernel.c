@@ -3,8 +3,10 @@
  */
 #include "bundle.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,7 @@
 
 #include "cleanup.h"
 #include "dmesg.h"
+#include "gdb_line.h"
 #include "inspect.h"
 #include "kallsyms.h"
 
@@ -301,6 +304,53 @@ static int add_vmlinux(struct bundle *b, struct session *s, const char *release,
 	return bundle_companions(b, &f.place, e);
 }
 
+/* ---- our script for gdb ---- */
+
+/* FILE of this machine as MEMBER; ours, and so no part of what died. */
+static int add_own(struct bundle *b, const char *file, const char *member, struct err *e)
+{
+	struct bundle_member m = { .mode = 0644, .kind = MEMBER_SCRIPT };
+	struct err ignored = ERR_INIT;
+	struct place f;
+
+	if (place_named(file, &f, &ignored))
+		return 0;
+	m.path = strdup(member);
+	bundle_take_place(&m, &f, MEMBER_MADE);
+	return bundle_add(b, &m, e);
+}
+
+static int is_python(const struct dirent *d)
+{
+	size_t n = strlen(d->d_name);
+
+	return n > 3 && !strcmp(d->d_name + n - 3, ".py");
+}
+
+/* The script, and the folder of its parts that lies beside it. */
+static int add_gdb_script(struct bundle *b, struct err *e)
+{
+	char found[4096], script[PATH_MAX], file[PATH_MAX + 300], member[300];
+	struct dirent **list = NULL;
+	int nr, i, ret;
+
+	/* In a build tree it is a link into the source. */
+	if (!gdb_script_find(found, sizeof(found)) || !realpath(found, script))
+		return 0;
+	ret = add_own(b, script, GDB_SCRIPT_MEMBER, e);
+	*strrchr(script, '/') = '\0';
+	snprintf(file, sizeof(file), "%s/" GDB_SCRIPT_PARTS, script);
+	nr = scandir(file, &list, is_python, alphasort);
+	for (i = 0; i < nr; i++) {
+		snprintf(file, sizeof(file), "%s/" GDB_SCRIPT_PARTS "/%s", script, list[i]->d_name);
+		snprintf(member, sizeof(member), "gdb/" GDB_SCRIPT_PARTS "/%s", list[i]->d_name);
+		ret = ret ? ret : add_own(b, file, member, e);
+		free(list[i]);
+	}
+	free(list);
+	return ret;
+}
+
 /* ---- all ---- */
 
 int bundle_kernel(struct bundle *b, struct session *s, struct err *e)
@@ -312,7 +362,7 @@ int bundle_kernel(struct bundle *b, struct session *s, struct err *e)
 	if (strchr(release, '/'))
 		names[2][0] = '\0';
 	snprintf(b->release, sizeof(b->release), "%s", release);
-	if (add_vmlinux(b, s, release, e) || add_dmesg(b, s, e))
+	if (add_vmlinux(b, s, release, e) || add_gdb_script(b, e) || add_dmesg(b, s, e))
 		return -1;
 	session_deepen(s);
 	if (add_reports(b, s, e) || add_symbols(b, s, release, e) || add_config(b, release, e))

@@ -185,13 +185,16 @@ static void run_gdb_kernel(FILE *f, const struct bundle *b, struct session *s)
 	      f);
 	here(f, b->name);
 	fputs(" || [ -e \"$velf\" ] || exit 1\n}\n", f);
-	fputs("exec $gdb -iex 'set debuginfod enabled off' -iex 'set auto-load no' -c \"$velf\" -ex ",
+	fputs("exec $gdb -iex 'set debuginfod enabled off' -iex 'set auto-load no' \\\n"
+	      "\t-iex \"set debug-file-directory $here/usr/lib/debug\" -c \"$velf\" ",
 	      f);
-	if (offset)
-		fprintf(f, "\"add-symbol-file '$vmlinux' -o 0x%" PRIx64 "%s\"", offset,
+	if (bundle_has(b, GDB_SCRIPT_MEMBER))
+		fputs("-x \"$here\"/" GDB_SCRIPT_MEMBER " -ex \"kernel-symbols $vmlinux\"", f);
+	else if (offset)
+		fprintf(f, "-ex \"add-symbol-file '$vmlinux' -o 0x%" PRIx64 "%s\"", offset,
 			at_0 ? " -s .data..percpu 0" : "");
 	else
-		fputs("\"file '$vmlinux'\"", f);
+		fputs("-ex \"file '$vmlinux'\"", f);
 	fputs(" \"$@\"\n", f);
 }
 

@@ -53,8 +53,7 @@ static bool own_folder(char *buf, size_t size)
 	return true;
 }
 
-/* That of a build tree comes before what is installed. */
-static bool find_script(char *ret, size_t size)
+bool gdb_script_find(char *ret, size_t size)
 {
 	static const char *const places[] = { "/gdb/" SCRIPT, "/../share/dumptool/" SCRIPT };
 	char folder[2048];
@@ -194,7 +193,7 @@ void gdb_line_print(struct talk *t, const struct session *s, const struct gdb_li
 		return;
 	fprintf(f, "%s%s -c ", gdb_name(s), line->user ? " PROGRAM" : "");
 	put_word(f, line->core);
-	if (find_script(script, sizeof(script)))
+	if (gdb_script_find(script, sizeof(script)))
 		put_script(f, line, script);
 	else if (!line->user)
 		put_symbols(f, t, s, line);

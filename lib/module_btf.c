@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Types of modules. A module's own pointer to them is gone once it is loaded; the kernel has a copy,
- * in the list btf_modules of struct btf_module (5.11, commit 36e68442d1af; kernel/bpf/btf.c), whose
- * struct btf says where.
+ * Types of modules. A module's own pointer to them is gone once it is loaded; the kernel has a
+ * copy, in the list btf_modules of struct btf_module (5.11, commit 36e68442d1af; kernel/bpf/btf.c),
+ * whose struct btf says where.
  */
 #include <inttypes.h>
 #include <stddef.h>
@@ -22,15 +22,18 @@ struct places {
 	struct member list, btf, module, name, data, size;
 };
 
-#define NEED(field, text, bytes)                                                        \
-	{                                                                               \
-		.name = text, .width = bytes, .at = offsetof(struct places, field)      \
+#define NEED(field, text, bytes)                                                   \
+	{                                                                          \
+		.name = text, .width = bytes, .at = offsetof(struct places, field) \
 	}
 
 static const struct member_need needs[] = {
-	NEED(list, "btf_module.list", 0),   NEED(btf, "btf_module.btf", 0),
-	NEED(module, "btf_module.module", 0), NEED(name, "module.name", 56),
-	NEED(data, "btf.data", 0),	    NEED(size, "btf.data_size", 4),
+	NEED(list, "btf_module.list", 0),
+	NEED(btf, "btf_module.btf", 0),
+	NEED(module, "btf_module.module", 0),
+	NEED(name, "module.name", 56),
+	NEED(data, "btf.data", 0),
+	NEED(size, "btf.data_size", 4),
 };
 
 /* The types of the struct btf_module at VADDR. */
@@ -42,7 +45,8 @@ static int parse(const struct kmem *m, const struct places *at, uint64_t vaddr,
 	uint64_t module, types, data, size;
 	uint8_t *raw;
 
-	if (kmem_get(m, vaddr, &at->module, &module, e) || kmem_get(m, vaddr, &at->btf, &types, e) ||
+	if (kmem_get(m, vaddr, &at->module, &module, e) ||
+	    kmem_get(m, vaddr, &at->btf, &types, e) ||
 	    kmem_string(m, module + at->name.off, name, MODULE_NAME_MAX, e) ||
 	    kmem_get(m, types, &at->data, &data, e) || kmem_get(m, types, &at->size, &size, e))
 		return -1;

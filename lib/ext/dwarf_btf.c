@@ -228,13 +228,12 @@ static void put_type(struct maker *m, Dwarf_Die *die, uint32_t dim)
 	static const struct {
 		int tag;
 		enum btf_kind kind;
-	} referring[] = { { DW_TAG_typedef, BTF_TYPEDEF },
-			  { DW_TAG_const_type, BTF_CONST },
-			  { DW_TAG_volatile_type, BTF_VOLATILE },
-			  { DW_TAG_restrict_type, BTF_RESTRICT },
-			  { DW_TAG_atomic_type, BTF_CONST },
-			  { DW_TAG_pointer_type, BTF_PTR },
-			  { DW_TAG_subroutine_type, BTF_FUNC_PROTO } };
+	} referring[] = {
+		{ DW_TAG_typedef, BTF_TYPEDEF },	   { DW_TAG_const_type, BTF_CONST },
+		{ DW_TAG_volatile_type, BTF_VOLATILE },	   { DW_TAG_restrict_type, BTF_RESTRICT },
+		{ DW_TAG_atomic_type, BTF_CONST },	   { DW_TAG_pointer_type, BTF_PTR },
+		{ DW_TAG_subroutine_type, BTF_FUNC_PROTO }
+	};
 	int tag = dwarf_tag(die);
 	uint64_t size = 0;
 	size_t i;

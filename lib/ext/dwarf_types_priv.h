@@ -17,7 +17,8 @@ bool dwarf_die_type(Dwarf_Die *die, Dwarf_Die *ret);
 bool dwarf_die_resolve(Dwarf_Die *die);
 /* A number that is an attribute. */
 bool dwarf_die_number(Dwarf_Die *die, unsigned int name, uint64_t *ret);
-/* The value of an enumerator, of a size that is not known; the offset of a member; a type's size. */
+/* The value of an enumerator, of a size that is not known; the offset of a member; a type's size.
+ */
 bool dwarf_die_value(Dwarf_Die *enumerator, uint64_t *ret);
 bool dwarf_die_offset(Dwarf_Die *member, uint64_t *ret);
 bool dwarf_die_size(Dwarf_Die *type, uint64_t *ret);

@@ -46,5 +46,7 @@ bool note_append(uint8_t **buf, size_t *len, enum byte_order order, const char *
 #define TOOL_NOTE_REGS 0x44554d52u
 /* What threads are tasks of, see toolnote.h. */
 #define TOOL_NOTE_TASKS 0x44554d54u
+/* Loaded modules, see there. */
+#define TOOL_NOTE_MODULES 0x44554d4du
 
 #endif

@@ -43,7 +43,7 @@ struct thread {
 /* A layout of the architecture, with what its names stand for in this kernel. */
 struct task_places {
 	const struct task_layout *layout; /* NULL: none that is known */
-	struct member members[TASK_MAX_REGS];
+	struct member members[TASK_MAX_REGS], pointer, sign;
 	uint64_t frame_size, stack_size;
 };
 
@@ -57,7 +57,7 @@ struct threads {
 	size_t nr, room;
 	uint8_t *mask; /* the architecture's mask_note, behind the notes of each thread */
 	size_t mask_len;
-	char *names; /* the list as a note's text, in the form that toolnote.h tells */
+	char *names; /* the list as a note's text, in the form that toolnote.h tells, and further notes */
 	size_t names_len;
 	struct note_stream stream; /* for a plan */
 };
@@ -85,6 +85,9 @@ int threads_add_tasks(struct threads *t, const struct kmem *m, struct task_stats
  * with. ERR_MISSING where there is none.
  */
 int threads_take_process(struct threads *t, int32_t tgid, struct err *e);
+
+/* threads_module.c: the loaded modules, as a note behind the threads. As threads_add_tasks(). */
+int threads_add_modules(struct threads *t, const struct kmem *m, uint64_t *broken, struct err *e);
 
 /* threads_task.c: registers of TH, which does not run, into the note of layout L at BUF. */
 void threads_fill(const struct threads *t, const struct thread *th, const struct note_layout *l,

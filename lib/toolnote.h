@@ -16,6 +16,12 @@
  *       a thread: pr_pid of its NT_PRSTATUS; as the kernel has it; the CPU, or -1; the letter of ps(1)
  *       and + where it runs; the address of its task_struct in hexadecimal, 0 when not known; the rest
  *       of the line
+ *
+ * Another one (TOOL_NOTE_MODULES) there:
+ *
+ *   MODULE=STRUCT_MODULE TEXT SIZE BUILD_ID NAME
+ *       a loaded module: the address of its struct module, of its text, bytes of all its memory, all
+ *       hexadecimal; its build-id, or -
  */
 #ifndef TOOLNOTE_H
 #define TOOLNOTE_H

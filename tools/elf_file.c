@@ -38,7 +38,8 @@ int elf_file_open(const char *path, struct elf_file *ret, struct err *e)
 	b = bytes_init(raw, sizeof(raw), f.order, "ELF header", 0);
 	bytes_seek(&b, E_TYPE_OFF);
 	f.type = bytes_u16(&b);
-	bytes_skip(&b, 6); /* e_machine, e_version */
+	f.machine = bytes_u16(&b);
+	bytes_skip(&b, 4); /* e_version */
 	f.entry = bytes_uint(&b, f.word);
 	f.phoff = bytes_uint(&b, f.word);
 	f.shoff = bytes_uint(&b, f.word);

@@ -20,7 +20,7 @@ struct elf_file {
 	struct source *source;
 	unsigned int word; /* 4 or 8: of its class */
 	enum byte_order order;
-	uint16_t type, phentsize, shentsize;
+	uint16_t type, machine, phentsize, shentsize;
 	uint64_t entry, phoff, shoff, phnum, shnum;
 };
 

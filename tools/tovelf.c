@@ -11,8 +11,8 @@
 
 #include "arch.h"
 #include "cleanup.h"
-#include "elf_file.h"
 #include "elftool.h"
+#include "gdb_line.h"
 #include "job.h"
 #include "kmem.h"
 #include "main.h"
@@ -164,56 +164,16 @@ out:
 
 /* ---- the command ---- */
 
-/* How far the kernel was moved from where its vmlinux says (KASLR); false when not known. */
-static bool kernel_offset(const struct tovelf *t, uint64_t *ret)
-{
-	const struct kernel *k = &t->job.session.kernel;
-	const char *vmlinux = t->job.opts.vmlinux;
-	struct err ignored = ERR_INIT;
-	uint64_t ran, linked;
-	struct elf_file f;
-	bool known;
-
-	if (kernel_text_hex(k, "KERNELOFFSET", ret))
-		return true;
-	if (!vmlinux || !kernel_fact(k, FACT_SYMBOL, "_stext", &ran) ||
-	    elf_file_open(vmlinux, &f, &ignored))
-		return false;
-	known = !elf_file_symbol(&f, "_stext", &linked, &ignored);
-	elf_file_close(&f);
-	*ret = ran - linked;
-	if (t->job.session.dump->id.word == 4)
-		*ret = (uint32_t)*ret;
-	return known;
-}
-
-/*
- * What opens it. A vmlinux is no position-independent executable, as which gdb would move it by
- * what a core says: it is told. On x86-64 before 6.15 per-CPU symbols count from 0 and must stay
- * there.
- */
+/* What opens it. */
 static void tell_gdb(struct tovelf *t)
 {
 	const struct job_opts *o = &t->job.opts;
-	const char *vmlinux = o->vmlinux ? o->vmlinux : "vmlinux",
-		   *core = o->nr_outputs ? o->outputs[0] : "FILE";
-	uint64_t offset = 0, stext;
-	bool known = kernel_offset(t, &offset);
+	struct gdb_line line = { .core = o->nr_outputs ? o->outputs[0] : "FILE",
+				 .vmlinux = o->vmlinux,
+				 .percpu_at_0 = t->percpu_at_0,
+				 .user = t->user };
 
-	if (t->user)
-		return talk_say(&t->job.talk, TALK_COMMON, "open it with: gdb PROGRAM %s\n", core);
-	if (!known && kernel_fact(&t->job.session.kernel, FACT_SYMBOL, "_stext", &stext))
-		talk_say(
-			&t->job.talk, TALK_COMMON,
-			"how far the kernel was moved (KASLR) is not told: its _stext is at 0x%" PRIx64
-			"; add-symbol-file -o takes what that is more than in vmlinux\n",
-			stext);
-	if (!offset)
-		talk_say(&t->job.talk, TALK_COMMON, "open it with: gdb %s %s\n", vmlinux, core);
-	else
-		talk_say(&t->job.talk, TALK_COMMON,
-			 "open it with: gdb -c %s -ex 'add-symbol-file %s -o 0x%" PRIx64 "%s'\n",
-			 core, vmlinux, offset, t->percpu_at_0 ? " -s .data..percpu 0" : "");
+	gdb_line_print(&t->job.talk, &t->job.session, &line);
 }
 
 static int check_session(struct tovelf *t, struct err *e)
@@ -242,6 +202,8 @@ static int set_user_space(struct tovelf *t, uint64_t root, struct err *e)
 	const struct paging *p = s->xlat.paging;
 	uint64_t stext = 0;
 
+	if (p && s->dump->arch->user_paging)
+		p = s->dump->arch->user_paging(s->dump, root);
 	if (!p)
 		return err_set(e, ERR_UNSUPPORTED, "how page tables are to be read is not known");
 	t->user_paging = *p;
@@ -249,7 +211,9 @@ static int set_user_space(struct tovelf *t, uint64_t root, struct err *e)
 				      .root = root,
 				      .clear_mask = s->xlat.clear_mask };
 	t->user = true;
-	if (p->sign_extended) {
+	if (s->dump->arch->user_paging) {
+		t->user_end = p->va_bits < 64 ? (1ULL << p->va_bits) - 1 : UINT64_MAX;
+	} else if (p->sign_extended) {
 		t->user_end = (1ULL << (p->va_bits - 1)) - 1;
 	} else if (p->va_base) {
 		t->user_paging.va_base = t->user_paging.va_top = 0;
@@ -340,6 +304,22 @@ static int find_tasks(struct tovelf *t, struct err *e)
 	return 0;
 }
 
+/* The modules, where they can be had: that they are not known was told for the tasks already. */
+static int find_modules(struct tovelf *t, struct err *e)
+{
+	struct err why = ERR_INIT;
+	uint64_t broken = 0;
+
+	if (threads_add_modules(&t->threads, &t->mem, &broken, &why)) {
+		if (why.code != ERR_MISSING)
+			return *e = why, -1;
+		log_debug(&t->job.talk.log, "modules are not noted: %s", why.text);
+	}
+	if (broken)
+		t->job.session.dump->damage.bad_structures++;
+	return 0;
+}
+
 /* A thread for each task, or at least for each CPU. */
 static int find_threads(struct tovelf *t, struct err *e)
 {
@@ -355,7 +335,7 @@ static int find_threads(struct tovelf *t, struct err *e)
 	session_deepen(s);
 	t->percpu_at_0 =
 		kernel_fact(&s->kernel, FACT_SYMBOL, "__per_cpu_start", &percpu) && !percpu;
-	if ((!t->job.opts.no_tasks && find_tasks(t, e)) ||
+	if ((!t->job.opts.no_tasks && find_tasks(t, e)) || find_modules(t, e) ||
 	    ((t->job.opts.pid || t->job.opts.pgd_set) && take_process(t, e)))
 		return -1;
 	/* All that was asked for is known by now, but what pages are is a question of

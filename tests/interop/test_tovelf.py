@@ -9,6 +9,7 @@ import json
 import os
 import random
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -166,10 +167,10 @@ def check_variables(tap, name, path, out, made, run, folder):
     if not vmlinux or len(made.tasks()) < 20:
         return tap.skip(f"{name}: variables and stacks", f"needs vmlinux-{release} and tasks")
     line = next(x for x in run.lines() if x.startswith("open it with: "))
-    symbols_from = re.search(r"-ex '(add-symbol-file) vmlinux ([^']*)'", line)
-    load = f"add-symbol-file {vmlinux} {symbols_from[2]}" if symbols_from else f"file {vmlinux}"
+    words = shlex.split(line.partition(": ")[2])
     text, err = gdb(path, out, [
-        load, "output init_uts_ns.name.release", "echo \\n", "output jiffies_64 > 1000", "echo \\n",
+        "source " + words[words.index("-x") + 1], words[-1].replace(" vmlinux", " " + vmlinux),
+        "output init_uts_ns.name.release", "echo \\n", "output jiffies_64 > 1000", "echo \\n",
         "output ((struct rq *)((char *)&runqueues + __per_cpu_offset[1]))->cpu", "echo \\n",
         "info line do_exit", "thread apply all bt 8"], os.path.join(folder, "script"))
     tap.check(f'"{release}"' in text, f"{name}: init_uts_ns.name.release", text[:800], err[-800:])

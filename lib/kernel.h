@@ -19,6 +19,8 @@
  */
 enum fact_kind { FACT_SYMBOL, FACT_SIZE, FACT_OFFSET, FACT_LENGTH, FACT_NUMBER, FACT_WIDTH };
 
+struct btf;
+
 struct fact_provider {
 	const char *name; /* origin, for messages: "VMCOREINFO" */
 	/* What is added to each SYMBOL: the kernel ran elsewhere than this provider says. */
@@ -37,6 +39,12 @@ struct fact_provider {
 	 */
 	bool (*text)(const struct fact_provider *p, const char *key, const char **ret,
 		     size_t *ret_len);
+	/*
+	 * The type NAME ("page", "struct page", "pid_t"), with what it refers to, as BTF in which it has
+	 * number 1; the caller frees it. ERR_MISSING. NULL: this provider has none by themselves.
+	 */
+	int (*type)(const struct fact_provider *p, const char *name, struct btf **ret,
+		    struct err *e);
 	void (*close)(struct fact_provider *p);
 };
 

@@ -22,7 +22,8 @@ void kmem_list_init(struct kmem_list *l, uint64_t head, uint64_t max)
 	};
 }
 
-/* *RET is where AT leads by its pointer at TO, believed when that points back by the one at FROM. */
+/* *RET is where AT leads by its pointer at TO, believed when that points back by the one at FROM.
+ */
 static int neighbour(const struct kmem *m, uint64_t at, uint64_t to, uint64_t from, uint64_t *ret,
 		     struct err *e)
 {

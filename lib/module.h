@@ -39,6 +39,15 @@ typedef int (*module_fn)(void *priv, const struct module *m, struct err *e);
 int module_each(const struct kmem *m, module_fn fn, void *priv, struct module_stats *stats,
 		struct err *e);
 
+/*
+ * module_btf.c: the types of every module that has some, on top of those of the kernel, BASE. Anything
+ * but 0 ends the walk and is returned; then fill E. ERR_MISSING names what is not known.
+ */
+struct btf;
+typedef int (*module_btf_fn)(void *priv, const char *name, const struct btf *b, struct err *e);
+int module_btf_each(const struct kmem *m, const struct btf *base, module_btf_fn fn, void *priv,
+		    struct module_stats *stats, struct err *e);
+
 /* module_notes.c, for module.c: the build-id of one whose own structure has none. */
 void module_find_build_id(const struct kmem *m, struct module *mod);
 

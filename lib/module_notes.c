@@ -7,7 +7,8 @@
  *
  *   struct module_notes_attrs, with their number, up to 6.13;
  *
- *   the same with a group of attributes, pointers to each and NULL, since 6.14 (commit 4723f16de64e)
+ *   the same with a group of attributes, pointers to each and NULL, since 6.14 (commit
+ * 4723f16de64e)
  */
 #include <stddef.h>
 #include <string.h>

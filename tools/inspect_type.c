@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* dumptool inspect --type: the layout of a structure, union or enum, as the kernel's BTF has it. */
+/* dumptool inspect --type: the layout of a structure, union or enum, as BTF or DWARF has it. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +8,7 @@
 #include "cleanup.h"
 #include "inspect.h"
 #include "json.h"
+#include "module.h"
 #include "talk.h"
 
 #define MAX_DEPTH 16
@@ -110,6 +111,7 @@ static void declare(struct decl *d, const struct btf *b, uint32_t id, const char
 struct printer {
 	const struct btf *b;
 	struct json *json; /* or NULL */
+	const char *origin; /* who knows it */
 };
 
 static void print_member(const struct printer *p, const struct btf_member *m, unsigned int depth)
@@ -207,11 +209,14 @@ static bool print_type(const struct printer *p, uint32_t id)
 		json_object(p->json, NULL);
 		json_string(p->json, "name", d.text);
 		json_uint(p->json, "size", size);
+		json_string(p->json, "origin", p->origin);
 		json_array(p->json, is_enum ? "values" : "members");
 	} else {
 		printf("  OFFSET   SIZE  ");
 		print_escaped(stdout, d.text);
-		printf(" { /* %" PRIu64 " bytes */\n", size);
+		printf(" { /* %" PRIu64 " bytes, by ", size);
+		print_escaped(stdout, p->origin);
+		printf(" */\n");
 	}
 	if (is_enum)
 		print_values(p, id);
@@ -248,32 +253,118 @@ static uint32_t find_type(const struct btf *b, const char *name)
 	return btf_kind(b, id) == BTF_TYPEDEF ? btf_resolve(b, id) : id;
 }
 
+struct question {
+	struct inspect *in;
+	struct printer *p;
+	const struct btf *kernel; /* its own types, or NULL */
+	const char *name;
+	bool whole; /* all of it was told */
+};
+
+static void answer(struct question *q, const struct btf *b, uint32_t id, const char *origin)
+{
+	q->p->b = b;
+	q->p->origin = origin;
+	q->whole = print_type(q->p, id);
+}
+
+static bool in_kernel(struct question *q)
+{
+	uint32_t id = q->kernel ? find_type(q->kernel, q->name) : 0;
+
+	if (id)
+		answer(q, q->kernel, id, "BTF");
+	return id;
+}
+
+/* By the debugging information of a vmlinux. */
+static bool in_vmlinux(struct question *q, struct err *e)
+{
+	const struct kernel *k = &q->in->session.kernel;
+	unsigned int i;
+	struct btf *b;
+
+	for (i = 0; i < k->nr_providers; i++) {
+		const struct fact_provider *p = k->providers[i];
+
+		if (!p->type || p->type(p, q->name, &b, e))
+			continue;
+		answer(q, b, btf_kind(b, 1) == BTF_TYPEDEF ? btf_resolve(b, 1) : 1, p->name);
+		btf_free(b);
+		return true;
+	}
+	return false;
+}
+
+static int look_in_module(void *priv, const char *name, const struct btf *b, struct err *e)
+{
+	struct question *q = priv;
+	uint32_t id = find_type(b, q->name);
+
+	(void)e;
+	if (id)
+		answer(q, b, id, name);
+	return id ? 1 : 0;
+}
+
+static bool in_modules(struct question *q)
+{
+	struct session *s = &q->in->session;
+	struct err ignored = ERR_INIT; /* a kernel without modules, or without their types */
+	struct module_stats stats;
+	struct reader r;
+	int found;
+
+	if (!q->kernel)
+		return false;
+	reader_init(&r, s->dump);
+	found = module_btf_each(&(struct kmem){ &s->kernel, &s->xlat, &r }, q->kernel,
+				look_in_module, q, &stats, &ignored);
+	reader_fini(&r);
+	if (found != 1 && stats.broken) {
+		log_warn(&q->in->talk.log, "types of modules: %s", stats.why.text);
+		s->dump->damage.bad_structures++;
+	}
+	return found == 1;
+}
+
+static int answer_all(struct question *q, struct err *e)
+{
+	struct err why = ERR_INIT, ignored = ERR_INIT;
+	unsigned int i, failed = 0;
+
+	q->kernel = kernel_btf(&q->in->session.kernel, &why);
+	for (i = 0; i < q->in->nr_about; i++) {
+		q->name = q->in->about[i];
+		if (!in_kernel(q) && !in_vmlinux(q, &ignored) && !in_modules(q)) {
+			if (!failed++)
+				err_set(e, ERR_MISSING, "the kernel has no type '%s'", q->name);
+			if (failed == 1 && !q->kernel)
+				session_explain(&q->in->session, e);
+		} else if (!q->whole && !failed++) {
+			err_set(e, ERR_CORRUPT,
+				"type '%s' has more than %u members, nested in itself", q->name,
+				MAX_ROWS);
+		}
+	}
+	return failed ? -1 : 0;
+}
+
 int inspect_types(struct inspect *in, struct err *e)
 {
 	struct printer p = { .json = NULL };
-	unsigned int i, failed = 0;
+	struct question q = { .in = in, .p = &p };
 	struct json j;
+	int failed;
 
 	session_deepen(&in->session);
-	p.b = kernel_btf(&in->session.kernel, e);
-	if (!p.b)
-		return -1;
 	if (in->json) {
 		p.json = &j;
 		json_begin(&j, stdout);
 		json_document(&j, "types", 1);
 		json_array(&j, "types");
 	}
-	for (i = 0; i < in->nr_about; i++) {
-		uint32_t id = find_type(p.b, in->about[i]);
-
-		if (!id && !failed++)
-			err_set(e, ERR_MISSING, "the kernel has no type '%s'", in->about[i]);
-		else if (id && !print_type(&p, id) && !failed++)
-			err_set(e, ERR_CORRUPT,
-				"BTF: type '%s' has more than %u members, nested in itself",
-				in->about[i], MAX_ROWS);
-	}
+	failed = answer_all(&q, e);
 	if (in->json) {
 		json_end(&j);
 		inspect_print_complete(in, &j, e);
@@ -281,5 +372,5 @@ int inspect_types(struct inspect *in, struct err *e)
 	} else if (!failed) {
 		inspect_print_complete(in, NULL, e);
 	}
-	return failed ? -1 : 0;
+	return failed;
 }

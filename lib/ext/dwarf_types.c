@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "dwarf_types.h"
+#include "dwarf_types_priv.h"
 
 #include <dwarf.h>
 #include <stdlib.h>
@@ -93,8 +93,7 @@ static bool find(const struct dwarf_types *t, const char *name, int tag, Dwarf_D
 	return at->name && dwarf_offdie(t->dwarf, at->off, ret);
 }
 
-/* The next one at the same level: always further on in the file, whatever a reference says. */
-static bool next_die(Dwarf_Die *die)
+bool dwarf_die_next(Dwarf_Die *die)
 {
 	Dwarf_Off was = dwarf_dieoffset(die);
 
@@ -115,7 +114,7 @@ static int add_enumerators(struct dwarf_types *t, Dwarf_Die *enumeration, struct
 		name = dwarf_tag(&one) == DW_TAG_enumerator ? dwarf_diename(&one) : NULL;
 		if (name && add(t, name, DW_TAG_enumerator, &one, e))
 			return -1;
-	} while (next_die(&one));
+	} while (dwarf_die_next(&one));
 	return 0;
 }
 
@@ -147,7 +146,7 @@ static int add_unit(struct dwarf_types *t, Dwarf_Die *unit, struct err *e)
 		name = dwarf_diename(&die);
 		if (name && !dwarf_hasattr(&die, DW_AT_declaration) && add(t, name, tag, &die, e))
 			return -1;
-	} while (next_die(&die));
+	} while (dwarf_die_next(&die));
 	return 0;
 }
 
@@ -187,15 +186,14 @@ void dwarf_types_close(struct dwarf_types *t)
 
 /* ---- types ---- */
 
-static bool type_of(Dwarf_Die *die, Dwarf_Die *ret)
+bool dwarf_die_type(Dwarf_Die *die, Dwarf_Die *ret)
 {
 	Dwarf_Attribute a;
 
 	return dwarf_attr_integrate(die, DW_AT_type, &a) && dwarf_formref_die(&a, ret);
 }
 
-/* Through typedefs, const and the like; false for void. */
-static bool resolve(Dwarf_Die *die)
+bool dwarf_die_resolve(Dwarf_Die *die)
 {
 	unsigned int i;
 
@@ -206,7 +204,7 @@ static bool resolve(Dwarf_Die *die)
 		case DW_TAG_volatile_type:
 		case DW_TAG_restrict_type:
 		case DW_TAG_atomic_type:
-			if (!type_of(die, die))
+			if (!dwarf_die_type(die, die))
 				return false;
 			break;
 		default:
@@ -216,7 +214,7 @@ static bool resolve(Dwarf_Die *die)
 	return false;
 }
 
-static bool number(Dwarf_Die *die, unsigned int name, uint64_t *ret)
+bool dwarf_die_number(Dwarf_Die *die, unsigned int name, uint64_t *ret)
 {
 	Dwarf_Attribute a;
 	Dwarf_Word v;
@@ -225,6 +223,16 @@ static bool number(Dwarf_Die *die, unsigned int name, uint64_t *ret)
 		return false;
 	*ret = v;
 	return true;
+}
+
+/* Of one dimension. Without either it is open, as the last member of a structure. */
+static uint64_t elements(Dwarf_Die *subrange)
+{
+	uint64_t n;
+
+	if (dwarf_die_number(subrange, DW_AT_count, &n))
+		return n;
+	return dwarf_die_number(subrange, DW_AT_upper_bound, &n) ? n + 1 : 0;
 }
 
 /* Elements of an array, of its first dimension or of all together. */
@@ -239,29 +247,27 @@ static bool array_length(Dwarf_Die *array, bool all, uint64_t *ret)
 	do {
 		if (dwarf_tag(&sub) != DW_TAG_subrange_type)
 			continue;
-		/* Without either it is open, as the last member of a structure. */
-		if (!number(&sub, DW_AT_count, &n))
-			n = number(&sub, DW_AT_upper_bound, &n) ? n + 1 : 0;
+		n = elements(&sub);
 		if (dims++ == MAX_DEPTH || __builtin_mul_overflow(*ret, n, ret))
 			return false;
-	} while ((all || !dims) && next_die(&sub));
+	} while ((all || !dims) && dwarf_die_next(&sub));
 	return dims;
 }
 
-static bool size_of(Dwarf_Die *type, uint64_t *ret)
+bool dwarf_die_size(Dwarf_Die *type, uint64_t *ret)
 {
 	uint64_t n = 1, len, one;
 	uint8_t word;
 	unsigned int i;
 
-	for (i = 0; i < MAX_DEPTH && resolve(type); i++) {
-		if (number(type, DW_AT_byte_size, &one))
+	for (i = 0; i < MAX_DEPTH && dwarf_die_resolve(type); i++) {
+		if (dwarf_die_number(type, DW_AT_byte_size, &one))
 			return !__builtin_mul_overflow(n, one, ret);
 		if (dwarf_tag(type) == DW_TAG_pointer_type &&
 		    dwarf_diecu(type, &(Dwarf_Die){ 0 }, &word, NULL))
 			return !__builtin_mul_overflow(n, (uint64_t)word, ret);
 		if (!array_length(type, true, &len) || __builtin_mul_overflow(n, len, &n) ||
-		    !type_of(type, type))
+		    !dwarf_die_type(type, type))
 			return false;
 	}
 	return false;
@@ -275,14 +281,14 @@ struct place {
 };
 
 /* A constant, or before DWARF 3 an expression that adds one. Of a union: none. */
-static bool member_offset(Dwarf_Die *member, uint64_t *ret)
+bool dwarf_die_offset(Dwarf_Die *member, uint64_t *ret)
 {
 	Dwarf_Attribute a;
 	Dwarf_Op *ops;
 	size_t nr;
 
 	*ret = 0;
-	if (number(member, DW_AT_data_member_location, ret) ||
+	if (dwarf_die_number(member, DW_AT_data_member_location, ret) ||
 	    !dwarf_attr_integrate(member, DW_AT_data_member_location, &a))
 		return true;
 	if (dwarf_getlocation(&a, &ops, &nr) || nr != 1 || ops[0].atom != DW_OP_plus_uconst)
@@ -305,7 +311,7 @@ static bool find_member(Dwarf_Die *compound, const char *name, size_t len, struc
 	unsigned int depth = 1, steps = 0;
 
 	stack[0].off = 0;
-	if (!resolve(compound) || !is_compound(compound) || dwarf_child(compound, &stack[0].die))
+	if (!dwarf_die_resolve(compound) || !is_compound(compound) || dwarf_child(compound, &stack[0].die))
 		return false;
 	while (depth && steps++ < MAX_STEPS) {
 		struct place *l = &stack[depth - 1], m = *l;
@@ -313,17 +319,17 @@ static bool find_member(Dwarf_Die *compound, const char *name, size_t len, struc
 		Dwarf_Die type;
 		uint64_t off;
 
-		if (!next_die(&l->die))
+		if (!dwarf_die_next(&l->die))
 			depth--; /* its place is taken by what is put on top, if anything is */
-		if (dwarf_tag(&m.die) != DW_TAG_member || !member_offset(&m.die, &off))
+		if (dwarf_tag(&m.die) != DW_TAG_member || !dwarf_die_offset(&m.die, &off))
 			continue;
 		m.off += off;
 		if (is && strlen(is) == len && len && !memcmp(is, name, len)) {
 			*ret = m;
 			return true;
 		}
-		if ((!is || !*is) && depth < MAX_DEPTH && type_of(&m.die, &type) &&
-		    resolve(&type) && is_compound(&type) && !dwarf_child(&type, &m.die))
+		if ((!is || !*is) && depth < MAX_DEPTH && dwarf_die_type(&m.die, &type) &&
+		    dwarf_die_resolve(&type) && is_compound(&type) && !dwarf_child(&type, &m.die))
 			stack[depth++] = m;
 	}
 	return false;
@@ -361,7 +367,7 @@ static bool find_path(struct dwarf_types *t, const char *name, struct place *ret
 		if (!find_member(&type, name, len, ret))
 			return false;
 		off += ret->off;
-		if (name[len] && !type_of(&ret->die, &type))
+		if (name[len] && !dwarf_die_type(&ret->die, &type))
 			return false;
 	}
 	ret->off = off;
@@ -375,24 +381,96 @@ static bool find_length(struct dwarf_types *t, const char *name, uint64_t *ret)
 
 	if (!find_path(t, name, &p) && !find(t, name, DW_TAG_variable, &p.die))
 		return false;
-	return type_of(&p.die, &type) && resolve(&type) && array_length(&type, false, ret);
+	return dwarf_die_type(&p.die, &type) && dwarf_die_resolve(&type) && array_length(&type, false, ret);
 }
 
-static bool find_enumerator(struct dwarf_types *t, const char *name, uint64_t *ret)
+bool dwarf_die_value(Dwarf_Die *enumerator, uint64_t *ret)
 {
 	Dwarf_Attribute a;
 	Dwarf_Sword s;
-	Dwarf_Die die;
 
-	if (!find(t, name, DW_TAG_enumerator, &die) || !dwarf_attr(&die, DW_AT_const_value, &a))
+	if (!dwarf_attr(enumerator, DW_AT_const_value, &a))
 		return false;
 	if (dwarf_whatform(&a) != DW_FORM_sdata && dwarf_whatform(&a) != DW_FORM_implicit_const)
-		return number(&die, DW_AT_const_value, ret);
+		return dwarf_die_number(enumerator, DW_AT_const_value, ret);
 	if (dwarf_formsdata(&a, &s))
 		return false;
 	*ret = (uint64_t)s;
 	return true;
 }
+
+static bool find_enumerator(struct dwarf_types *t, const char *name, uint64_t *ret)
+{
+	Dwarf_Die die;
+
+	return find(t, name, DW_TAG_enumerator, &die) && dwarf_die_value(&die, ret);
+}
+
+/* ---- what is told of a whole type ---- */
+
+bool dwarf_types_find(struct dwarf_types *t, const char *name, Dwarf_Die *ret)
+{
+	static const struct {
+		const char *word;
+		int tag;
+	} kinds[] = { { "struct ", DW_TAG_structure_type },
+		      { "union ", DW_TAG_union_type },
+		      { "enum ", DW_TAG_enumeration_type } };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (!strncmp(name, kinds[i].word, strlen(kinds[i].word)))
+			return find(t, name + strlen(kinds[i].word), kinds[i].tag, ret);
+	return find_type(t, name, ret);
+}
+
+bool dwarf_types_die(struct dwarf_types *t, Dwarf_Off off, Dwarf_Die *ret)
+{
+	return dwarf_offdie(t->dwarf, off, ret);
+}
+
+bool dwarf_die_has_bits(Dwarf_Die *compound)
+{
+	Dwarf_Die one;
+
+	if (dwarf_child(compound, &one))
+		return false;
+	do {
+		if (dwarf_tag(&one) == DW_TAG_member && dwarf_hasattr(&one, DW_AT_bit_size))
+			return true;
+	} while (dwarf_die_next(&one));
+	return false;
+}
+
+uint32_t dwarf_die_dimensions(Dwarf_Die *array)
+{
+	uint32_t n = 0;
+	Dwarf_Die sub;
+
+	if (dwarf_child(array, &sub))
+		return 0;
+	do {
+		n += dwarf_tag(&sub) == DW_TAG_subrange_type;
+	} while (n < MAX_DEPTH && dwarf_die_next(&sub));
+	return n;
+}
+
+bool dwarf_die_length(Dwarf_Die *array, uint32_t dim, uint64_t *ret)
+{
+	Dwarf_Die sub;
+
+	if (dwarf_child(array, &sub))
+		return false;
+	do {
+		if (dwarf_tag(&sub) == DW_TAG_subrange_type && !dim--) {
+			*ret = elements(&sub);
+			return true;
+		}
+	} while (dwarf_die_next(&sub));
+	return false;
+}
+
+/* ---- facts ---- */
 
 bool dwarf_types_fact(struct dwarf_types *t, enum fact_kind kind, const char *name, uint64_t *ret)
 {
@@ -403,14 +481,14 @@ bool dwarf_types_fact(struct dwarf_types *t, enum fact_kind kind, const char *na
 
 	switch (kind) {
 	case FACT_SIZE:
-		known = find_type(t, name, &type) && size_of(&type, &v);
+		known = find_type(t, name, &type) && dwarf_die_size(&type, &v);
 		break;
 	case FACT_OFFSET:
 		known = find_path(t, name, &p);
 		v = p.off;
 		break;
 	case FACT_WIDTH:
-		known = find_path(t, name, &p) && type_of(&p.die, &type) && size_of(&type, &v);
+		known = find_path(t, name, &p) && dwarf_die_type(&p.die, &type) && dwarf_die_size(&type, &v);
 		break;
 	case FACT_LENGTH:
 		known = find_length(t, name, &v);

@@ -419,6 +419,16 @@ static bool vmlinux_fact(const struct fact_provider *base, enum fact_kind kind, 
 	return provide_types(v) && dwarf_types_fact(v->types, kind, name, ret);
 }
 
+static int vmlinux_type(const struct fact_provider *base, const char *name, struct btf **ret,
+			struct err *e)
+{
+	struct vmlinux *v = (struct vmlinux *)base;
+
+	if (!provide_types(v))
+		return err_set(e, ERR_MISSING, "%s: it has no types (DWARF)", v->path);
+	return dwarf_types_btf(v->types, name, v->want.order, v->want.word, ret, e);
+}
+
 static bool vmlinux_text(const struct fact_provider *base, const char *key, const char **ret,
 			 size_t *ret_len)
 {
@@ -477,6 +487,7 @@ int elfutils_vmlinux_open(const char *path, const struct vmlinux_want *want,
 	v->base = (struct fact_provider){ .name = "vmlinux",
 					  .fact = vmlinux_fact,
 					  .text = vmlinux_text,
+					  .type = vmlinux_type,
 					  .close = vmlinux_close };
 	v->want = *want;
 	v->path = strdup(path);

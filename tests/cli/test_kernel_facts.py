@@ -347,6 +347,43 @@ def check_modules(tap, tool, folder):
                   f"a module's srcversion, taints and build-id, {'since 6.14' if grouped else 'before 6.14'}", run)
 
 
+def check_module_types(tap, tool, folder):
+    """What the kernel has no type of, a module may have: on top of the kernel's, behind its names."""
+    types = btfgen.Types()
+    pointer, number = types.pointer, types.number["int"]
+    link = types.compound("list_head", 16, [("next", 0, pointer), ("prev", 8, pointer)])
+    types.compound("btf_module", 32, [("list", 0, link), ("module", 16, pointer), ("btf", 24, pointer)])
+    types.compound("btf", 16, [("data", 0, pointer), ("data_size", 8, number)])
+    types.compound("module", 64, [("name", 8, types.array(types.number["char"], 56))])
+    whole = types.blob()
+    first, strings = types.nr, len(types.strings) + len(b"filler\0" * 700)
+    names = b"mine\0one\0two\0"
+    rows = struct.pack("<IIIIIIIII", strings, 4 << 24 | 2, 24, strings + 5, link, 0, strings + 9, number, 128)
+    split = struct.pack("<HBBIIIII", 0xeb9f, 1, 0, 24, 0, len(rows), len(rows), len(names)) + rows + names
+    kernel, node, module, table = Kernel(), MODULES + 0x50000, MODULES + 0x51000, MODULES + 0x52000
+    kernel.put(node, bytes(0x3000))
+    kernel.ring([DATA + 0x1000, node])
+    kernel.word(node + 16, module)
+    kernel.word(node + 24, table)
+    kernel.put(module + 8, b"some_module")
+    kernel.word(table, table + 0x100)
+    kernel.word(table + 8, len(split))
+    kernel.put(table + 0x100, split)
+    kernel.put(DATA + 0x10000, whole)
+    info = kernel.info(more=f"SYMBOL(btf_modules)={DATA + 0x1000:x}\n")
+    path = kernel.write(os.path.join(folder, "core"), info)
+    run = tool.run("inspect", "--json", "--type", "mine", "--type", "list_head", path)
+    got = [(t["name"], t["size"], t["origin"], [(m["name"], m["offset"], m["size"], m["type"])
+                                                for m in t["members"]]) for t in json.loads(run.out)["types"]]
+    tap.equal((run.status, got), (harness.OK, [
+        ("struct mine", 24, "some_module", [("one", 0, 16, "struct list_head"), ("two", 16, 4, "int")]),
+        ("struct list_head", 16, "BTF", [("next", 0, 8, "void *"), ("prev", 8, 8, "void *")])]),
+              f"a type of a module, the first of which is number {first + 1}", run)
+    kernel.word(table + 8, len(split) - 5)
+    run = tool.run("inspect", "--type", "mine", kernel.write(path, info))
+    tap.check(run.status == harness.FAILED and "types of modules: BTF" in run.err, "types that are cut: said", run)
+
+
 def check_asked(tap, tool, folder):
     """Names and addresses from standard input; a dead task, whose stack is gone."""
     symbols = [(TEXT + 16 * i, "tTdD"[i % 4], f"symbol_{i}") for i in range(300)]
@@ -445,6 +482,9 @@ def source():
                    "struct task_struct init_task = { .pid = 5 };\n"
                    "struct list_head modules = { &modules, &modules };\n"
                    "struct module *unused;\n"
+                   "enum colour { red = -1, green = 7 };\n"
+                   "typedef struct pair { short grid[2][3]; int (*call)(int); struct pair *self; "
+                   "const enum colour tint; char end[]; } pair;\npair unused_pair;\n"
                    'int cpu_number __attribute__((section(".data..percpu"))) = 7;\n'
                    'int second_percpu __attribute__((section(".data..percpu"))) = 7;\n'
                    'asm(".globl _stext\\n.text\\n_stext: nop\\n'
@@ -522,6 +562,7 @@ def check_vmlinux(tap, tool, folder):
         run, rows = told(tool, core, "tasks", "--vmlinux", path)
         tap.equal((run.status, tasks_of(rows, "pid", "name", "state")), (harness.OK, WANTED),
                   f"tasks by a vmlinux, {name}", run)
+    check_dwarf_types(tap, tool, core, plain)
     os.remove(debug)
     run, rows = told(tool, core, "tasks", "--vmlinux", stripped)
     tap.check(run.status == harness.FAILED and "does not tell it either" in run.err,
@@ -534,6 +575,24 @@ def check_vmlinux(tap, tool, folder):
                   f"{name}: moved with the kernel, if it is a place in it", run)
     check_mismatch(tap, tool, folder, compiler, plain, core)
     check_hostile(tap, tool, folder, plain, core)
+
+
+def check_dwarf_types(tap, tool, core, vmlinux):
+    run = tool.run("inspect", "--json", "--type", "struct task_struct", "--type", "pair", "--type", "colour",
+                   "--vmlinux", vmlinux, core)
+    task, pair, colour = json.loads(run.out)["types"]
+    where, size = offsets(TASK)
+    members = {m["name"]: (m["offset"], m["size"]) for m in task["members"] if m["name"] != "both"}
+    both = [m for m in task["members"] if m["name"] == "both"]
+    tap.check(run.status == harness.OK and task["size"] == size and task["origin"] == "vmlinux" and
+              members == {name: (where[name], WIDTH[kind]) for name, kind in TASK} and
+              [(m["bit"], m["bits"]) for m in both] == [(0, 40)],
+              "a structure by a vmlinux: members, also of unnamed ones, and bit fields", run)
+    tap.equal([(m["name"], m["type"], m["size"]) for m in pair["members"]],
+              [("grid", "short int [2][3]", 12), ("call", "int (*)(...)", 8), ("self", "struct pair *", 8),
+               ("tint", "enum colour", 4), ("end", "char [0]", 0)], "a typedef, and declarations", run)
+    tap.equal([(v["name"], v["value"]) for v in colour["values"]], [("red", -1), ("green", 7)],
+              "an enumeration", run)
 
 
 def check_mismatch(tap, tool, folder, compiler, plain, core):
@@ -579,7 +638,10 @@ def check_hostile(tap, tool, folder, plain, core):
             raw[rng.randrange(64 if i % 2 else 4, len(raw))] = rng.choice((0, 1, 0x7f, 0x80, 0xff))
         with open(path, "wb") as f:
             f.write(raw)
-        run, _ = told(tool, core, "tasks", "--vmlinux", path)
+        if i % 2:
+            run, _ = told(tool, core, "tasks", "--vmlinux", path)
+        else:
+            run = tool.run("inspect", "--type", "task_struct", "--type", "pair", "--vmlinux", path, core)
         if run.faults() or len(run.errors()) > 1 or run.seconds > tool.seconds(5):
             bad.append(str(run))
     tap.none(bad, "damaged files: an answer or one line each")
@@ -621,6 +683,7 @@ def test(tap, tool, folder):
     check_lists(tap, tool, folder)
     check_broken_links(tap, tool, folder)
     check_modules(tap, tool, folder)
+    check_module_types(tap, tool, folder)
     check_asked(tap, tool, folder)
     check_dead(tap, tool, folder)
     check_hostile_types(tap, tool, folder)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel's table of symbols, where VMCOREINFO says or where it is found, in whatever convention;
- * and the table of exported ones. What is in it is found again, by name and by address.
+ * The kernel's table of symbols, where VMCOREINFO says or where it is found, in whatever
+ * convention; and the table of exported ones. What is in it is found again, by name and by address.
  */
 #include "kallsyms.h"
 #include "kmem_find.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The modules of a hostile kernel, by the list's symbol or by what it looks like, with their symbols,
- * notes and memory. Each is told once.
+ * The modules of a hostile kernel, by the list's symbol or by what it looks like, with their
+ * symbols, notes and memory. Each is told once.
  */
 #include "kmem_find.h"
 #include "module.h"

@@ -12,9 +12,10 @@
 static bool frame_fact(const struct fact_provider *p, enum fact_kind kind, const char *name,
 		       uint64_t *ret)
 {
-	static const char *const known[] = { "task_struct.thread", "thread_info.cpu_context",
-					     "inactive_task_frame", "pt_regs", "stack_frame",
-					     "switch_stack", "thread_union" };
+	static const char *const known[] = { "task_struct.thread",  "thread_info.cpu_context",
+					     "inactive_task_frame", "pt_regs",
+					     "stack_frame",	    "switch_stack",
+					     "thread_union" };
 	uint64_t sum = 0;
 	size_t i = 0;
 
@@ -35,9 +36,7 @@ static void frame_close(struct fact_provider *p)
 	(void)p;
 }
 
-static struct fact_provider frames = { .name = "frames",
-				       .fact = frame_fact,
-				       .close = frame_close };
+static struct fact_provider frames = { .name = "frames", .fact = frame_fact, .close = frame_close };
 
 static void check_list(const struct small *s)
 {

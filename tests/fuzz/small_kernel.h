@@ -19,7 +19,7 @@
 
 struct small {
 	uint8_t *memory;
-	uint64_t nr; /* pages */
+	uint64_t nr;   /* pages */
 	uint64_t base; /* where it is mapped */
 	struct arch arch;
 	struct dump dump;

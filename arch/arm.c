@@ -175,9 +175,40 @@ static const struct task_reg stack_regs[] = {
 /* clang-format on */
 
 static const struct task_layout tasks[] = {
-	{ FRAME_NONE, NULL, switch_regs, ARRAY_SIZE(switch_regs) },
-	{ FRAME_AT_STACK, "thread_info", stack_regs, ARRAY_SIZE(stack_regs) },
-	{ FRAME_NONE, NULL, NULL, 0 },
+	{ .place = FRAME_NONE, .regs = switch_regs, .nr_regs = ARRAY_SIZE(switch_regs) },
+	{ .place = FRAME_AT_STACK, .frame = "thread_info",
+	  .regs = stack_regs, .nr_regs = ARRAY_SIZE(stack_regs) },
+	{ .nr_regs = 0 },
+};
+
+/* User mode: struct pt_regs. */
+/* clang-format off */
+static const struct task_reg user_regs[] = {
+	{ "r0", "pt_regs.uregs", 0 },
+	{ "r1", "pt_regs.uregs", 1 },
+	{ "r2", "pt_regs.uregs", 2 },
+	{ "r3", "pt_regs.uregs", 3 },
+	{ "r4", "pt_regs.uregs", 4 },
+	{ "r5", "pt_regs.uregs", 5 },
+	{ "r6", "pt_regs.uregs", 6 },
+	{ "r7", "pt_regs.uregs", 7 },
+	{ "r8", "pt_regs.uregs", 8 },
+	{ "r9", "pt_regs.uregs", 9 },
+	{ "r10", "pt_regs.uregs", 10 },
+	{ "r11", "pt_regs.uregs", 11 },
+	{ "r12", "pt_regs.uregs", 12 },
+	{ "sp", "pt_regs.uregs", 13 },
+	{ "lr", "pt_regs.uregs", 14 },
+	{ "pc", "pt_regs.uregs", 15 },
+	{ "cpsr", "pt_regs.uregs", 16 },
+};
+/* clang-format on */
+
+/* THREAD_START_SP is 8 below the end (arch/arm/include/asm/thread_info.h); the mode is USR_MODE. */
+static const struct task_layout user[] = {
+	{ FRAME_STACK_TOP, "pt_regs", REGS_OF(user_regs), .gap = 8,
+	  .sign = { "pt_regs.uregs", "cpsr", 16, 0x1f, 0x10 } },
+	{ .nr_regs = 0 },
 };
 
 /*
@@ -299,6 +330,7 @@ static bool arm_image_range(const struct xlat *x, const struct kernel *k, uint64
 		.sp = "sp",                                                     \
 		.pc = "pc",                                                     \
 		.tasks = tasks,                    \
+		.user = user,                      \
 		.section_size_bits = 28, /* arch/arm/include/asm/sparsemem.h */ \
 		.max_physmem_bits = 36,                                         \
 		.stack_shift = 13, /* THREAD_SIZE_ORDER 1 */                    \

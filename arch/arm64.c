@@ -218,8 +218,8 @@ static const struct task_reg user_regs[] = {
 /* clang-format on */
 
 static const struct task_layout tasks[] = {
-	{ FRAME_NONE, NULL, switch_regs, ARRAY_SIZE(switch_regs) },
-	{ FRAME_NONE, NULL, NULL, 0 },
+	{ .place = FRAME_NONE, .regs = switch_regs, .nr_regs = ARRAY_SIZE(switch_regs) },
+	{ .nr_regs = 0 },
 };
 
 /*
@@ -228,9 +228,11 @@ static const struct task_layout tasks[] = {
  */
 static const struct mask_note pac_mask = { "LINUX", 0x406, "KERNELPACMASK", 2, 1ULL << 30 };
 
+/* PSR_MODE_EL0t, without the bit of 32-bit programs (arch/arm64/include/uapi/asm/ptrace.h). */
 static const struct task_layout user[] = {
-	{ FRAME_STACK_TOP, "pt_regs", user_regs, ARRAY_SIZE(user_regs) },
-	{ FRAME_NONE, NULL, NULL, 0 },
+	{ FRAME_STACK_TOP, "pt_regs", REGS_OF(user_regs),
+	  .sign = { "pt_regs.pstate", "cpsr", 0, 0xf, 0 } },
+	{ .nr_regs = 0 },
 };
 
 /* ---- which table ---- */

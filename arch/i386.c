@@ -180,8 +180,46 @@ static const struct task_reg switch_regs[] = {
 /* clang-format on */
 
 static const struct task_layout tasks[] = {
-	{ FRAME_POPPED, "inactive_task_frame", switch_regs, ARRAY_SIZE(switch_regs) },
-	{ FRAME_NONE, NULL, NULL, 0 },
+	{ .place = FRAME_POPPED, .frame = "inactive_task_frame",
+	  .regs = switch_regs, .nr_regs = ARRAY_SIZE(switch_regs) },
+	{ .nr_regs = 0 },
+};
+
+/* User mode: struct pt_regs. */
+/* clang-format off */
+static const struct task_reg user_regs[] = {
+	{ "ebx", "pt_regs.bx", 0 },
+	{ "ecx", "pt_regs.cx", 0 },
+	{ "edx", "pt_regs.dx", 0 },
+	{ "esi", "pt_regs.si", 0 },
+	{ "edi", "pt_regs.di", 0 },
+	{ "ebp", "pt_regs.bp", 0 },
+	{ "eax", "pt_regs.ax", 0 },
+	{ "ds", "pt_regs.ds", 0 },
+	{ "es", "pt_regs.es", 0 },
+	{ "fs", "pt_regs.fs", 0 },
+	{ "gs", "pt_regs.gs", 0 },
+	{ "eip", "pt_regs.ip", 0 },
+	{ "cs", "pt_regs.cs", 0 },
+	{ "eflags", "pt_regs.flags", 0 },
+	{ "esp", "pt_regs.sp", 0 },
+	{ "ss", "pt_regs.ss", 0 },
+};
+/* clang-format on */
+
+/*
+ * TOP_OF_KERNEL_STACK_PADDING (arch/x86/include/asm/thread_info.h): with virtual 8086 mode, and without.
+ */
+#define USER(padding)                                                                     \
+	{                                                                                 \
+		FRAME_STACK_TOP, "pt_regs", REGS_OF(user_regs), .gap = (padding),         \
+		.sign = { "pt_regs.cs", "cs", 0, 3, 3 }                                   \
+	}
+
+static const struct task_layout user[] = {
+	USER(16),
+	USER(8),
+	{ .nr_regs = 0 },
 };
 
 /* Does a table of X's layout map itself, and the kernel's text, where OFFSET says? */
@@ -271,6 +309,7 @@ const struct arch i386_arch = {
 	.sp = "esp",
 	.pc = "eip",
 	.tasks = tasks,
+	.user = user,
 	.section_size_bits = 29,
 	.max_physmem_bits = 36,
 	.stack_shift = 13, /* THREAD_SIZE_ORDER 1 */

@@ -157,8 +157,34 @@ static const struct task_reg switch_regs[] = {
 /* clang-format on */
 
 static const struct task_layout tasks[] = {
-	{ FRAME_NONE, NULL, switch_regs, ARRAY_SIZE(switch_regs) },
-	{ FRAME_NONE, NULL, NULL, 0 },
+	{ .place = FRAME_NONE, .regs = switch_regs, .nr_regs = ARRAY_SIZE(switch_regs) },
+	{ .nr_regs = 0 },
+};
+
+/* User mode: struct pt_regs. */
+/* clang-format off */
+#define USER_R(n) { "r" #n, "pt_regs.regs", n }
+
+static const struct task_reg user_regs[] = {
+	ROWS_32(USER_R),
+	{ "orig_a0", "pt_regs.orig_a0", 0 },
+	{ "pc", "pt_regs.csr_era", 0 },
+	{ "badv", "pt_regs.csr_badvaddr", 0 },
+};
+/* clang-format on */
+
+/* __KSTK_TOS() (arch/loongarch/include/asm/processor.h); PLV_USER in CSR_PRMD_PPLV (loongarch.h). */
+#define USER(padding)                                                             \
+	{                                                                         \
+		FRAME_STACK_TOP, "pt_regs", REGS_OF(user_regs), .gap = (padding), \
+		.sign = { "pt_regs.csr_prmd", NULL, 0, 3, 3 }                     \
+	}
+
+/* 32 bytes are left free, or none, by version. */
+static const struct task_layout user[] = {
+	USER(0),
+	USER(32),
+	{ .nr_regs = 0 },
 };
 
 /* ---- setup ---- */
@@ -322,6 +348,8 @@ const struct arch loongarch64_arch = {
 	.sp = "r3",
 	.pc = "pc",
 	.tasks = tasks,
+	.user = user,
+	.gdb_prstatus = 472, /* PRSTATUS_SIZE, without pr_fpvalid (binutils: bfd/elfnn-loongarch.c) */
 	.section_size_bits = 29, /* arch/loongarch/include/asm/sparsemem.h */
 	.max_physmem_bits = 48,
 	.stack_shift = 14, /* THREAD_SIZE (thread_info.h); with pages of 64 KiB that */

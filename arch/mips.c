@@ -233,8 +233,30 @@ static const struct task_reg switch_regs[] = {
 /* clang-format on */
 
 static const struct task_layout tasks[] = {
-	{ FRAME_NONE, NULL, switch_regs, ARRAY_SIZE(switch_regs) },
-	{ FRAME_NONE, NULL, NULL, 0 },
+	{ .place = FRAME_NONE, .regs = switch_regs, .nr_regs = ARRAY_SIZE(switch_regs) },
+	{ .nr_regs = 0 },
+};
+
+/* User mode: struct pt_regs. */
+/* clang-format off */
+#define USER_R(n) { "r" #n, "pt_regs.regs", n }
+
+static const struct task_reg user_regs[] = {
+	ROWS_32(USER_R),
+	{ "lo", "pt_regs.lo", 0 },
+	{ "hi", "pt_regs.hi", 0 },
+	{ "pc", "pt_regs.cp0_epc", 0 },
+	{ "badvaddr", "pt_regs.cp0_badvaddr", 0 },
+	{ "status", "pt_regs.cp0_status", 0 },
+	{ "cause", "pt_regs.cp0_cause", 0 },
+};
+/* clang-format on */
+
+/* task_pt_regs() (arch/mips/include/asm/processor.h); KU_USER (mipsregs.h). */
+static const struct task_layout user[] = {
+	{ FRAME_STACK_TOP, "pt_regs", REGS_OF(user_regs), .gap = 32,
+	  .sign = { "pt_regs.cp0_status", "status", 0, 0x18, 0x10 } },
+	{ .nr_regs = 0 },
 };
 
 /* ---- how entries are to be read ---- */
@@ -390,6 +412,7 @@ static int mips_setup(const struct dump *d, const struct kernel *k, struct xlat 
 		.sp = "r29",                                                                \
 		.pc = "pc",                                                                 \
 		.tasks = tasks,                    \
+		.user = user,                      \
 		.section_size_bits = 28, /* arch/mips/include/asm/sparsemem.h */            \
 		.max_physmem_bits = 48,                                                     \
 		.stack_shift = stack, /* THREAD_SIZE_ORDER (asm/thread_info.h), 4K pages */ \

@@ -293,8 +293,33 @@ static const struct task_reg switch_regs[] = {
 /* clang-format on */
 
 static const struct task_layout tasks[] = {
-	{ FRAME_BACK_CHAIN, "pt_regs", switch_regs, ARRAY_SIZE(switch_regs) },
-	{ FRAME_NONE, NULL, NULL, 0 },
+	{ .place = FRAME_BACK_CHAIN, .frame = "pt_regs",
+	  .regs = switch_regs, .nr_regs = ARRAY_SIZE(switch_regs) },
+	{ .nr_regs = 0 },
+};
+
+/* User mode: struct pt_regs. */
+/* clang-format off */
+#define USER_GPR(n) { "r" #n, "pt_regs.gpr", n }
+
+static const struct task_reg user_regs[] = {
+	ROWS_32(USER_GPR),
+	{ "pc", "pt_regs.nip", 0 },
+	{ "msr", "pt_regs.msr", 0 },
+	{ "orig_r3", "pt_regs.orig_gpr3", 0 },
+	{ "ctr", "pt_regs.ctr", 0 },
+	{ "lr", "pt_regs.link", 0 },
+	{ "xer", "pt_regs.xer", 0 },
+	{ "cr", "pt_regs.ccr", 0 },
+	{ "trap", "pt_regs.trap", 0 },
+};
+/* clang-format on */
+
+/* MSR_PR (arch/powerpc/include/asm/reg.h). */
+static const struct task_layout user[] = {
+	{ FRAME_AT_POINTER, "pt_regs", REGS_OF(user_regs), .pointer = "task_struct.thread.regs",
+	  .sign = { "pt_regs.msr", "msr", 0, 0x4000, 0x4000 } },
+	{ .nr_regs = 0 },
 };
 
 /* ---- the memory map of hash kernels: chunks in a list ---- */
@@ -631,6 +656,7 @@ static bool ppc64_is_little(const struct dump *d, const struct kernel *k)
 		.sp = "r1",                                                              \
 		.pc = "pc",                                                              \
 		.tasks = tasks,                    \
+		.user = user,                      \
 		.le_reg = "msr",                                                         \
 		.le_bit = 1, /* MSR_LE */                                                \
 		.is_little = ppc64_is_little,                                            \

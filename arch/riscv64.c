@@ -230,13 +230,15 @@ static const struct task_reg user_regs[] = {
 /* clang-format on */
 
 static const struct task_layout tasks[] = {
-	{ FRAME_NONE, NULL, switch_regs, ARRAY_SIZE(switch_regs) },
-	{ FRAME_NONE, NULL, NULL, 0 },
+	{ .place = FRAME_NONE, .regs = switch_regs, .nr_regs = ARRAY_SIZE(switch_regs) },
+	{ .nr_regs = 0 },
 };
 
+/* SR_SPP (arch/riscv/include/asm/csr.h). */
 static const struct task_layout user[] = {
-	{ FRAME_STACK_TOP, "pt_regs", user_regs, ARRAY_SIZE(user_regs) },
-	{ FRAME_NONE, NULL, NULL, 0 },
+	{ FRAME_STACK_TOP, "pt_regs", REGS_OF(user_regs),
+	  .sign = { "pt_regs.status", "sstatus", 0, 0x100, 0 } },
+	{ .nr_regs = 0 },
 };
 
 /* ---- which table ---- */

@@ -269,8 +269,29 @@ static const struct task_reg switch_regs[] = {
 /* clang-format on */
 
 static const struct task_layout tasks[] = {
-	{ FRAME_AT_SP, "stack_frame", switch_regs, ARRAY_SIZE(switch_regs) },
-	{ FRAME_NONE, NULL, NULL, 0 },
+	{ .place = FRAME_AT_SP, .frame = "stack_frame",
+	  .regs = switch_regs, .nr_regs = ARRAY_SIZE(switch_regs) },
+	{ .nr_regs = 0 },
+};
+
+/* User mode: struct pt_regs, and what a switch saves of access registers. */
+/* clang-format off */
+#define USER_GPR(n) { "r" #n, "pt_regs.gprs", n }
+#define USER_ACR(n) { "acr" #n, "task_struct.thread.acrs", n }
+
+static const struct task_reg user_regs[] = {
+	{ "pswm", "pt_regs.psw.mask", 0 },
+	{ "pswa", "pt_regs.psw.addr", 0 },
+	ROWS_16(USER_GPR), ROWS_16(USER_ACR),
+	{ "orig_r2", "pt_regs.orig_gpr2", 0 },
+};
+/* clang-format on */
+
+/* PSW_MASK_PSTATE (arch/s390/include/uapi/asm/ptrace.h). */
+static const struct task_layout user[] = {
+	{ FRAME_STACK_TOP, "pt_regs", REGS_OF(user_regs),
+	  .sign = { "pt_regs.psw.mask", "pswm", 0, 1ULL << 48, 1ULL << 48 } },
+	{ .nr_regs = 0 },
 };
 
 /* ---- where the kernel lies ---- */
@@ -442,6 +463,12 @@ static bool try_cpus(const struct dump *d, struct xlat *x, uint64_t symbol)
 	return false;
 }
 
+/* Tables of processes have as many levels as these need. */
+static const struct paging *s390x_user_paging(const struct dump *d, uint64_t root)
+{
+	return layout_at(d, root);
+}
+
 static int s390x_setup(const struct dump *d, const struct kernel *k, struct xlat *x, struct err *e)
 {
 	struct space_layout l;
@@ -501,6 +528,8 @@ const struct arch s390x_arch = {
 	.sp = "r15",
 	.pc = "pswa",
 	.tasks = tasks,
+	.user = user,
+	.user_paging = s390x_user_paging,
 	.section_size_bits = 28, /* arch/s390/include/asm/sparsemem.h */
 	.max_physmem_bits = 46,
 	.stack_shift = 14, /* THREAD_SIZE_ORDER 2 (arch/s390/include/asm/thread_info.h) */

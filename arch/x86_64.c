@@ -178,13 +178,22 @@ static const struct task_reg user_regs[] = {
 /* clang-format on */
 
 static const struct task_layout tasks[] = {
-	{ FRAME_POPPED, "inactive_task_frame", switch_regs, ARRAY_SIZE(switch_regs) },
-	{ FRAME_NONE, NULL, NULL, 0 },
+	{ .place = FRAME_POPPED, .frame = "inactive_task_frame",
+	  .regs = switch_regs, .nr_regs = ARRAY_SIZE(switch_regs) },
+	{ .nr_regs = 0 },
 };
 
+/* TOP_OF_KERNEL_STACK_PADDING: 16 with FRED, since 6.9 (arch/x86/include/asm/thread_info.h). */
+#define USER(padding)                                                             \
+	{                                                                         \
+		FRAME_STACK_TOP, "pt_regs", REGS_OF(user_regs), .gap = (padding), \
+		.sign = { "pt_regs.cs", "cs", 0, 3, 3 }                           \
+	}
+
 static const struct task_layout user[] = {
-	{ FRAME_STACK_TOP, "pt_regs", user_regs, ARRAY_SIZE(user_regs) },
-	{ FRAME_NONE, NULL, NULL, 0 },
+	USER(0),
+	USER(16),
+	{ .nr_regs = 0 },
 };
 
 /*

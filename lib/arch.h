@@ -77,7 +77,7 @@ struct arch_fact {
 struct task_reg {
 	const char *reg;    /* as in the note */
 	const char *member; /* "task_struct.thread.ksp", or of the layout's frame: "pt_regs.nip" */
-	uint8_t index;	    /* in an array of longs */
+	uint8_t index;	    /* in an array, whose elements are as wide as the register */
 };
 
 /* What a frame on its stack has to do with the saved stack pointer (struct task, sp). */
@@ -87,7 +87,15 @@ enum task_frame {
 	FRAME_POPPED,	 /* it begins there; the stack pointer is where it ends */
 	FRAME_BACK_CHAIN, /* the word there is the caller's stack pointer, and where it ends */
 	FRAME_AT_STACK,	 /* where the stack begins */
-	FRAME_STACK_TOP, /* it ends where the stack does: what user mode had */
+	FRAME_STACK_TOP, /* it ends where the stack does, or `gap` bytes before: what user mode had */
+	FRAME_AT_POINTER, /* where the task's member `pointer` says */
+};
+
+/* What is so in every frame of user mode: bits of a member, and of the register that it saves. */
+struct task_sign {
+	const char *member, *reg; /* member NULL: nothing is known */
+	uint8_t index;
+	uint64_t mask, value;
 };
 
 /*
@@ -99,6 +107,9 @@ struct task_layout {
 	const char *frame; /* its structure; NULL where there is none */
 	const struct task_reg *regs;
 	unsigned int nr_regs;
+	uint16_t gap;
+	const char *pointer;
+	struct task_sign sign; /* of `user` */
 };
 
 /*
@@ -158,9 +169,16 @@ struct arch {
 	 * one has no registers. NULL: not known.
 	 */
 	const struct task_layout *tasks;
-	/* The same of what a process had in user mode: struct pt_regs at the end of its stack. */
+	/*
+	 * The same of what a process had in user mode: struct pt_regs at the end of its stack. The first
+	 * whose sign is there counts.
+	 */
 	const struct task_layout *user;
+	/* How the table of a process at ROOT is to be read, NULL not known. No function: as the kernel's. */
+	const struct paging *(*user_paging)(const struct dump *d, uint64_t root);
 	const struct mask_note *mask_note; /* NULL: none */
+	/* Bytes of NT_PRSTATUS that gdb takes, where these are not all of it; 0: all. */
+	uint16_t gdb_prstatus;
 
 	/* Sparse memory model, where VMCOREINFO does not export the numbers. */
 	uint8_t section_size_bits, max_physmem_bits;

@@ -195,6 +195,62 @@ int btf_parse(void *data, size_t len, const struct btf *base, enum byte_order or
 	return -1;
 }
 
+/* ---- what is damaged ---- */
+
+/* A name: characters that compilers write ("long unsigned int"), or none. */
+static bool is_text(const struct btf *b, uint32_t off)
+{
+	const char *s = string_at(b, off);
+
+	if (off && off - b->first_string >= b->strings_len && off >= b->first_string)
+		return false;
+	while (*s >= ' ' && *s <= '~')
+		s++;
+	return !*s;
+}
+
+/* The words of each element that are a name and a type (0: none of it is). */
+static const struct {
+	uint8_t name, type;
+} parts[BTF_NR_KINDS] = {
+	[BTF_STRUCT] = { 1, 2 },     [BTF_UNION] = { 1, 2 },   [BTF_ENUM] = { 1, 0 },
+	[BTF_FUNC_PROTO] = { 1, 2 }, [BTF_DATASEC] = { 0, 1 }, [BTF_ENUM64] = { 1, 0 },
+};
+
+static bool is_whole(const struct btf *b, uint32_t id, const struct type *t)
+{
+	uint32_t i, step = tail[t->kind].each;
+	const uint8_t *p = t->at;
+
+	if (!is_text(b, t->name) || btf_target(b, id) >= b->nr)
+		return false;
+	if (t->kind == BTF_ARRAY && load_u32(p, b->order) >= b->nr)
+		return false;
+	for (i = 0; i < t->vlen && step; i++, p += step) {
+		unsigned int name = parts[t->kind].name, type = parts[t->kind].type;
+
+		if ((name && !is_text(b, load_u32(p + 4 * (name - 1), b->order))) ||
+		    (type && load_u32(p + 4 * (type - 1), b->order) >= b->nr))
+			return false;
+		/* offset of a member in bits; with the flag, the width of a bit field on top */
+		if ((t->kind == BTF_STRUCT || t->kind == BTF_UNION) &&
+		    (load_u32(p + 8, b->order) & (t->flag ? 0xffffff : UINT32_MAX)) >
+			    8 * (uint64_t)t->value)
+			return false;
+	}
+	return true;
+}
+
+uint32_t btf_damaged(const struct btf *b)
+{
+	uint32_t id, n = 0;
+	struct type t;
+
+	for (id = b->first; id < b->nr; id++)
+		n += type_at(b, id, &t) && !is_whole(b, id, &t);
+	return n;
+}
+
 /* ---- questions ---- */
 
 uint32_t btf_count(const struct btf *b)

@@ -37,7 +37,7 @@ enum btf_kind {
 
 /*
  * Parse LEN bytes at DATA, which it then owns (free()); BASE (may be NULL) must outlive it. WORD is
- * the size of a pointer. Every type, name and reference is checked here. ERR_CORRUPT, ERR_NOMEM;
+ * the size of a pointer. ERR_CORRUPT: where types begin and end cannot be told; ERR_NOMEM;
  * DATA stays the caller's then.
  */
 int btf_parse(void *data, size_t len, const struct btf *base, enum byte_order order, uint8_t word,
@@ -48,6 +48,11 @@ void btf_free(struct btf *b);
 uint32_t btf_find(const struct btf *b, enum btf_kind kind, const char *name);
 /* How many types there are, those of the base included; their numbers are below it. */
 uint32_t btf_count(const struct btf *b);
+/*
+ * Types, those of the base not included, whose names, members or references are none: each is an
+ * answer all the same, "" or 0 for what is not there.
+ */
+uint32_t btf_damaged(const struct btf *b);
 enum btf_kind btf_kind(const struct btf *b, uint32_t id);
 const char *btf_name(const struct btf *b, uint32_t id); /* "" for none */
 

@@ -80,8 +80,10 @@ static int load(struct provider *p, struct err *e)
 
 	if (locate(&p->head.mem, &start, &len, e))
 		return -1;
-	if (2 * len > budget_available())
-		return err_set(e, ERR_NOMEM, "BTF: no memory for its %" PRIu64 " bytes", len);
+	/* With the index of its types: some 8 bytes for each 40. */
+	if (len + len / 2 > budget_available())
+		return err_set(e, ERR_NOMEM, "BTF: %" PRIu64 " MiB of memory would be needed",
+			       ((len + len / 2) >> 20) + 1);
 	data = malloc((size_t)len);
 	if (!data)
 		return err_set(e, ERR_NOMEM, "BTF: no memory for its %" PRIu64 " bytes", len);
@@ -94,10 +96,16 @@ static int load(struct provider *p, struct err *e)
 
 static const struct btf *provide(struct provider *p)
 {
-	if (!p->head.tried) {
-		p->head.tried = true; /* first: to look for it asks for facts */
-		(void)!load(p, &p->head.why);
-	}
+	uint32_t bad;
+
+	if (p->head.tried)
+		return p->types;
+	p->head.tried = true; /* first: to look for it asks for facts */
+	if (load(p, &p->head.why))
+		return NULL;
+	bad = btf_damaged(p->types);
+	if (bad)
+		kmem_provider_damaged(&p->head, "types", bad, btf_count(p->types));
 	return p->types;
 }
 

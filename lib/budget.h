@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * How much memory there is to use, and how many threads fit into it. The promise: 8 MiB
- * + 1 MiB for each thread + 1 bit for each page of memory, mapped input not counted.
+ * + 1 MiB for each thread + 1 bit for each page of memory, mapped input not counted. Before threads
+ * begin, facts that VMCOREINFO lacks take 4 MiB + 32 bytes for each symbol of the kernel, and after
+ * that 4 MiB + one and a half times its BTF, where that is more; they are left out when it is not
+ * there.
  */
 #ifndef BUDGET_H
 #define BUDGET_H

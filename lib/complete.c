@@ -168,11 +168,16 @@ bool completion_lacks(const struct kernel *k, const struct dump *d, int level,
 
 static bool ask(const struct row *row, const struct kernel *deep, uint64_t *ret)
 {
-	if (!row->type)
-		return kernel_fact(deep, row->key.kind, row->key.name, ret);
-	if (!kernel_fact(deep, FACT_NUMBER, row->type, ret) || *ret > 255)
+	uint64_t v;
+
+	/* What may be wrong is worse here than what is missing: more is kept. */
+	if (!kernel_fact(deep, row->type ? FACT_NUMBER : row->key.kind,
+			 row->type ? row->type : row->key.name, &v) ||
+	    kernel_damage(deep) || (row->type && v > 255))
 		return false;
-	*ret = (uint64_t)(int64_t)(int32_t)((uint32_t)*ret << 24);
+	*ret = v;
+	if (row->type)
+		*ret = (uint64_t)(int64_t)(int32_t)((uint32_t)v << 24);
 	return true;
 }
 

@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "budget.h"
 #include "bytes.h"
 #include "cleanup.h"
 #include "kallsyms_priv.h"
 
 #define MAX_SYMBOLS (1u << 22)
+#define SYMBOL_BYTES 32 /* that one takes here, with its name, which is half of it */
 #define MAX_NAMES ((size_t)64 << 20)
 #define PIECE ((size_t)64 << 10)
 
@@ -134,6 +136,8 @@ static int read_names(const struct kmem *m, struct kallsyms *ks, uint64_t at, st
 	size_t pos = 0, nr, head;
 	uint32_t i;
 
+	if (more_names(m, ks, at, e))
+		return -1;
 	for (i = 0; i < ks->nr; i++) {
 		/* A name has at most 2 bytes of length and 32767 of tokens; really a few hundred.
 		 */
@@ -153,15 +157,17 @@ static int read_addresses(const struct kmem *m, struct kallsyms *ks, const struc
 {
 	enum byte_order order = m->reader->dump->id.order;
 	unsigned int width = p->offsets ? 4 : m->reader->dump->id.word;
-	_cleanup_free_ uint8_t *raw = malloc((size_t)ks->nr * width);
-	uint32_t i;
+	uint64_t at = p->offsets ? p->offsets : p->addresses;
+	uint8_t raw[8 * 512];
+	uint32_t i, k, n;
 
-	if (!raw)
-		return err_set(e, ERR_NOMEM, "kallsyms: out of memory");
-	if (kmem_read(m, p->offsets ? p->offsets : p->addresses, raw, (size_t)ks->nr * width, e))
-		return err_add(e, "addresses of kallsyms");
-	for (i = 0; i < ks->nr; i++)
-		ks->addrs[i] = load_uint(raw + (size_t)i * width, width, order);
+	for (i = 0; i < ks->nr; i += n) {
+		n = MIN(ks->nr - i, (uint32_t)(sizeof(raw) / 8));
+		if (kmem_read(m, at + (uint64_t)i * width, raw, (size_t)n * width, e))
+			return err_add(e, "addresses of kallsyms");
+		for (k = 0; k < n; k++)
+			ks->addrs[i + k] = load_uint(raw + (size_t)k * width, width, order);
+	}
 	return 0;
 }
 
@@ -309,6 +315,9 @@ static int load(const struct kmem *m, struct kallsyms *ks, struct err *e)
 		return err_set(e, ERR_MISSING, "the kernel's table of symbols is not found");
 	if (!p.nr || p.nr > MAX_SYMBOLS)
 		return err_set(e, ERR_CORRUPT, "kallsyms: %" PRIu64 " symbols", p.nr);
+	if (p.nr * SYMBOL_BYTES > budget_available())
+		return err_set(e, ERR_NOMEM, "kallsyms: %" PRIu64 " MiB of memory would be needed",
+			       (p.nr * SYMBOL_BYTES >> 20) + 1);
 	ks->nr = (uint32_t)p.nr;
 	ks->addrs = calloc(ks->nr, sizeof(*ks->addrs));
 	ks->names = calloc(ks->nr, sizeof(*ks->names));
@@ -365,6 +374,38 @@ bool kallsyms_get(const struct kallsyms *ks, uint32_t i, struct symbol *ret)
 	return true;
 }
 
+bool kallsyms_find_next(const struct kallsyms *ks, const char *name, uint32_t *i,
+			struct symbol *ret)
+{
+	*i = find(ks, name, *i);
+	return kallsyms_get(ks, *i, ret);
+}
+
+/* Its kind, a letter of nm(1), then what languages and compilers make of names. */
+static bool is_symbol(const char *text)
+{
+	size_t i;
+
+	if (!*text || !strchr("aAbBcCdDgGiInNpPrRsStTuUvVwW-?", *text) || !text[1])
+		return false;
+	for (i = 1; text[i]; i++)
+		if (text[i] <= ' ' || text[i] > '~')
+			return false;
+	return true;
+}
+
+uint32_t kallsyms_damaged(const struct kallsyms *ks)
+{
+	char text[SYMBOL_NAME_MAX + 1];
+	uint32_t i, n = 0;
+
+	for (i = 0; i < ks->nr; i++) {
+		expand(ks, i, text);
+		n += !is_symbol(text) || (i && ks->addrs[i] < ks->addrs[i - 1]);
+	}
+	return n;
+}
+
 /* The table ascends by address (scripts/kallsyms.c sorts it); a damaged one answers nonsense at
  * worst. */
 bool kallsyms_at(const struct kallsyms *ks, uint64_t addr, struct symbol *ret)
@@ -396,10 +437,16 @@ struct provider {
 
 static const struct kallsyms *provide(struct provider *p)
 {
-	if (!p->head.tried) {
-		p->head.tried = true; /* first: to look for it asks for facts */
-		(void)!kallsyms_open(&p->head.mem, &p->table, &p->head.why);
-	}
+	uint32_t bad;
+
+	if (p->head.tried)
+		return p->table;
+	p->head.tried = true; /* first: to look for it asks for facts */
+	if (kallsyms_open(&p->head.mem, &p->table, &p->head.why))
+		return NULL;
+	bad = kallsyms_damaged(p->table);
+	if (bad)
+		kmem_provider_damaged(&p->head, "symbols", bad, p->table->nr);
 	return p->table;
 }
 

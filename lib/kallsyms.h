@@ -38,6 +38,9 @@ void kallsyms_close(struct kallsyms *ks);
 
 /* The first symbol of that name. */
 bool kallsyms_find(const struct kallsyms *ks, const char *name, uint64_t *ret);
+/* The first of that name from number *I on, whose number *I becomes. */
+bool kallsyms_find_next(const struct kallsyms *ks, const char *name, uint32_t *i,
+			struct symbol *ret);
 
 /* The last symbol at or below ADDR, that is not of a per-CPU or absolute kind. */
 bool kallsyms_at(const struct kallsyms *ks, uint64_t addr, struct symbol *ret);
@@ -45,6 +48,9 @@ bool kallsyms_at(const struct kallsyms *ks, uint64_t addr, struct symbol *ret);
 /* Symbols in the order of the table: the one number I, false behind the last. */
 bool kallsyms_get(const struct kallsyms *ks, uint32_t i, struct symbol *ret);
 uint32_t kallsyms_count(const struct kallsyms *ks);
+
+/* Those whose names are none, whose kinds no kernel has, or that are not in their order. */
+uint32_t kallsyms_damaged(const struct kallsyms *ks);
 
 /*
  * SYMBOL facts by this table, loaded when the first is asked for. DUMP, X and K outlive it; it is

@@ -76,6 +76,16 @@ const char *kernel_origin(const struct kernel *k, enum fact_kind kind, const cha
 	return p ? p->name : NULL;
 }
 
+const char *kernel_damage(const struct kernel *k)
+{
+	unsigned int i;
+
+	for (i = 0; i < k->nr_providers; i++)
+		if (k->providers[i]->damage)
+			return k->providers[i]->damage;
+	return NULL;
+}
+
 bool kernel_text(const struct kernel *k, const char *key, char *buf, size_t size)
 {
 	const char *text;

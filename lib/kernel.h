@@ -23,6 +23,11 @@ struct fact_provider {
 	const char *name; /* origin, for messages: "VMCOREINFO" */
 	/* What is added to each SYMBOL: the kernel ran elsewhere than this provider says. */
 	uint64_t symbol_shift;
+	/*
+	 * What its facts come from is damaged, and some may be wrong: how, in words. NULL: nothing is
+	 * known of that, as long as it was not asked.
+	 */
+	const char *damage;
 	/* Is the fact known? A negative NUMBER is returned as its 64-bit two's complement. */
 	bool (*fact)(const struct fact_provider *p, enum fact_kind kind, const char *name,
 		     uint64_t *ret);
@@ -61,6 +66,9 @@ uint64_t kernel_or(const struct kernel *k, enum fact_kind kind, const char *name
 
 /* Who knows it, or NULL. */
 const char *kernel_origin(const struct kernel *k, enum fact_kind kind, const char *name);
+
+/* What one of the providers has to say of damage, or NULL. */
+const char *kernel_damage(const struct kernel *k);
 
 /*
  * A text such as "OSRELEASE" into BUF, cut to fit and terminated. False, and an empty BUF, when not

@@ -8,6 +8,7 @@
 
 #include "arch.h"
 #include "cleanup.h"
+#include "log.h"
 
 /* No structure of a kernel is larger; what says so lies. */
 #define MAX_OFFSET (1u << 20)
@@ -85,29 +86,6 @@ int kmem_string(const struct kmem *m, uint64_t vaddr, char *buf, size_t size, st
 		done += n;
 	}
 	buf[done] = '\0';
-	return 0;
-}
-
-int kmem_list_next(const struct kmem *m, uint64_t *steps, uint64_t head, uint64_t max,
-		   uint64_t *pos, struct err *e)
-{
-	uint64_t next, back;
-
-	/* struct list_head: next, then prev (include/linux/types.h) */
-	if (kmem_word(m, *pos, &next, e) || kmem_word(m, next + word_of(m), &back, e))
-		return err_add(e, "the list at 0x%" PRIx64 ", behind 0x%" PRIx64, head, *pos);
-	if (back != *pos)
-		return err_set(e, ERR_CORRUPT,
-			       "the list at 0x%" PRIx64 ": 0x%" PRIx64
-			       " does not point back to 0x%" PRIx64 ", which leads to it",
-			       head, next, *pos);
-	if (next == head)
-		return 1;
-	if (++*steps > max)
-		return err_set(e, ERR_CORRUPT,
-			       "the list at 0x%" PRIx64 " does not end after %" PRIu64 " nodes",
-			       head, max);
-	*pos = next;
 	return 0;
 }
 
@@ -334,6 +312,16 @@ void kmem_provider_free(struct fact_provider *base)
 
 	reader_fini(&p->reader);
 	free(p);
+}
+
+void kmem_provider_damaged(struct kmem_provider *p, const char *kinds, uint64_t nr, uint64_t all)
+{
+	err_set(&p->why, ERR_CORRUPT,
+		"%s: %" PRIu64 " of %" PRIu64
+		" %s are damaged: what is taken from them may be missing, or wrong",
+		p->base.name, nr, all, kinds);
+	p->base.damage = p->why.text;
+	log_warn(p->reader.dump->log, "%s", p->why.text);
 }
 
 void *kmem_provider_in(const struct kernel *k, kmem_fact_fn fact)

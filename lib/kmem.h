@@ -61,13 +61,23 @@ int kmem_get(const struct kmem *m, uint64_t vaddr, const struct member *member, 
 int kmem_string(const struct kmem *m, uint64_t vaddr, char *buf, size_t size, struct err *e);
 
 /*
- * A list of the kernel (struct list_head at HEAD): *POS, HEAD at first, becomes the next node. Ends
- * with 1 at the head again; ERR_CORRUPT for a node that does not point back, which every list has
- * that leads in a circle or into another one, and after MAX nodes; errors of reading. *STEPS begins
- * as 0.
+ * A list of the kernel (struct list_head at HEAD), node by node, whatever became of it. Forward as
+ * long as each node points back to the one that leads to it, which none does that leads in a circle
+ * or into another list. Where one does not, or cannot be read, what is behind it follows from the
+ * list's end backwards, up to where both ways meet. No node comes twice.
  */
-int kmem_list_next(const struct kmem *m, uint64_t *steps, uint64_t head, uint64_t max,
-		   uint64_t *pos, struct err *e);
+struct kmem_list {
+	uint64_t head, max; /* MAX nodes and no more */
+	uint64_t pos;	    /* the node at hand */
+	struct err why;	    /* what was wrong first; ERR_NONE: it is whole */
+	/* private */
+	uint64_t steps, last;
+	bool back, done;
+};
+
+void kmem_list_init(struct kmem_list *l, uint64_t head, uint64_t max);
+/* To the next node; false behind the last. Whether something is missing, l->why says then. */
+bool kmem_list_next(const struct kmem *m, struct kmem_list *l);
 
 /*
  * CPUs: their number is not known beforehand. *CPU, -1 at first, becomes the next one that is
@@ -110,7 +120,7 @@ struct kmem_provider {
 	struct reader reader;
 	struct kmem mem;
 	bool tried;	/* to look: set first, because to look asks for facts */
-	struct err why; /* nothing was found */
+	struct err why; /* nothing was found; or what was found is damaged */
 };
 
 typedef bool (*kmem_fact_fn)(const struct fact_provider *p, enum fact_kind kind, const char *name,
@@ -125,6 +135,12 @@ void *kmem_provider_new(size_t size, const char *name, kmem_fact_fn fact,
 			const struct xlat *x, const struct kernel *k);
 /* The end of CLOSE: the head, and the memory of all of it. */
 void kmem_provider_free(struct fact_provider *p);
+
+/*
+ * What P has found is damaged: NR of ALL of its KINDS, "symbols". Some of its facts may be wrong, which
+ * is told to the dump's log.
+ */
+void kmem_provider_damaged(struct kmem_provider *p, const char *kinds, uint64_t nr, uint64_t all);
 
 /* The provider in K that answers by FACT, or NULL. */
 void *kmem_provider_in(const struct kernel *k, kmem_fact_fn fact);

@@ -15,6 +15,7 @@ struct module_hunt {
 	const struct kmem *m;
 	uint64_t start, end;			     /* of the image */
 	struct member list, name, state, mkobj, mod; /* of struct module, struct module_kobject */
+	bool one_end; /* of the list is enough */
 	uint64_t found;
 	uint32_t checks;
 };
@@ -54,6 +55,12 @@ static bool is_module(const struct module_hunt *h, uint64_t node)
 	return !h->mkobj.size || points_to(h->m, at + h->mkobj.off, at);
 }
 
+/* Could a node of the list be at VADDR? */
+static bool is_outside(const struct module_hunt *h, uint64_t low, uint64_t vaddr)
+{
+	return vaddr >= low && !(vaddr & 3) && vaddr - h->start >= h->end - h->start;
+}
+
 /*
  * A list head in the image whose nodes, the first and the last, lie outside, point back to it and
  * are modules: the lists of other things are of other structures.
@@ -67,17 +74,19 @@ static int look_for_head(void *priv, uint64_t vaddr, const uint8_t *data, size_t
 	size_t off;
 
 	for (off = 0; off + 2 * word <= len; off += word) {
+		bool first, last;
 		uint64_t next = load_uint(data + off, word, d->id.order);
 		uint64_t prev = load_uint(data + off + word, word, d->id.order);
 
-		if (next < low || prev < low || next % word || prev % word ||
-		    next - h->start < h->end - h->start || prev - h->start < h->end - h->start)
+		first = is_outside(h, low, next);
+		last = is_outside(h, low, prev);
+		if (h->one_end ? !first && !last : !first || !last)
 			continue;
 		if (h->checks++ == MAX_CHECKS)
 			return -1;
-		if (points_to(h->m, next + word, vaddr + off) &&
-		    points_to(h->m, prev, vaddr + off) && is_module(h, next) &&
-		    is_module(h, prev)) {
+		first = first && points_to(h->m, next + word, vaddr + off) && is_module(h, next);
+		last = last && points_to(h->m, prev, vaddr + off) && is_module(h, prev);
+		if ((first && last) || (h->one_end && (first || last))) {
 			h->found = vaddr + off;
 			return 1;
 		}
@@ -98,7 +107,14 @@ static bool find_modules(const struct kmem *m, uint64_t *ret)
 		h.mkobj.off += h.mod.off;
 	else
 		h.mkobj.size = 0;
-	if (kmem_image_each(m, look_for_head, &h) != 1)
+	if (kmem_image_each(m, look_for_head, &h) == 1) {
+		*ret = h.found;
+		return true;
+	}
+	/* The other end may be damaged; what says of itself that it is a module is one. */
+	h.one_end = true;
+	h.checks = 0;
+	if (!h.mkobj.size || kmem_image_each(m, look_for_head, &h) != 1)
 		return false;
 	*ret = h.found;
 	return true;

@@ -157,42 +157,46 @@ static int read_module(const struct kmem *m, const struct places *at, struct mod
 		mod->srcversion[0] = '\0';
 	read_parts(m, at, mod);
 	read_build_id(m, at, mod);
+	if (!mod->build_id_len)
+		module_find_build_id(m, mod);
 	read_symbols(m, at, mod);
 	return 0;
 }
 
 static void broken(const struct kmem *m, struct module_stats *stats, const struct err *why)
 {
-	if (!stats->broken++)
-		log_warn(m->reader->dump->log, "modules: the list is damaged: %s", why->text);
+	if (stats->broken++)
+		return;
+	stats->why = *why;
+	log_warn(m->reader->dump->log, "modules: the list is damaged: %s", why->text);
 }
 
 int module_each(const struct kmem *m, module_fn fn, void *priv, struct module_stats *stats,
 		struct err *e)
 {
-	uint64_t steps = 0;
-	struct err why = ERR_INIT;
-	uint64_t head, pos;
+	struct kmem_list list;
 	struct places at;
-	int end;
+	uint64_t head;
 
 	*stats = (struct module_stats){ .told = 0 };
 	if (kernel_need(m->kernel, FACT_SYMBOL, "modules", &head, e) ||
 	    kmem_members(m, needs, ARRAY_SIZE(needs), &at, e))
 		return -1;
-	for (pos = head; !(end = kmem_list_next(m, &steps, head, MAX_MODULES, &pos, &why));) {
-		struct module mod = { .addr = pos - at.list.off };
+	kmem_list_init(&list, head, MAX_MODULES);
+	while (kmem_list_next(m, &list)) {
+		struct module mod = { .addr = list.pos - at.list.off };
+		struct err why = ERR_INIT;
 
 		if (read_module(m, &at, &mod, &why)) {
-			end = -1;
-			break;
+			broken(m, stats, &why);
+			continue;
 		}
 		stats->told++;
 		if (fn(priv, &mod, e))
 			return -1;
 	}
-	if (end < 0)
-		broken(m, stats, &why);
+	if (list.why.code != ERR_NONE)
+		broken(m, stats, &list.why);
 	return 0;
 }
 

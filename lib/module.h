@@ -30,6 +30,7 @@ struct module {
 
 struct module_stats {
 	uint64_t told, broken;
+	struct err why; /* the first that is broken */
 };
 
 typedef int (*module_fn)(void *priv, const struct module *m, struct err *e);
@@ -37,6 +38,9 @@ typedef int (*module_fn)(void *priv, const struct module *m, struct err *e);
 /* Tell every module in the order of the kernel's list, newest first. As task_each(). */
 int module_each(const struct kmem *m, module_fn fn, void *priv, struct module_stats *stats,
 		struct err *e);
+
+/* module_notes.c, for module.c: the build-id of one whose own structure has none. */
+void module_find_build_id(const struct kmem *m, struct module *mod);
 
 /*
  * The symbol number I of MODULE; false behind the last, and where the table cannot be read; 'name'

@@ -70,13 +70,16 @@ struct walk {
 	task_fn fn;
 	void *priv;
 	struct task_stats *stats;
-	uint64_t most; /* tasks: each has a stack of a page at least */
+	uint64_t looked, most; /* at tasks: each has a stack of a page at least */
+	bool full;	       /* there were more */
 };
 
 static void broken(struct walk *w, const struct err *why)
 {
-	if (!w->stats->broken++)
-		log_warn(w->m->reader->dump->log, "tasks: the list is damaged: %s", why->text);
+	if (w->stats->broken++)
+		return;
+	w->stats->why = *why;
+	log_warn(w->m->reader->dump->log, "tasks: the list is damaged: %s", why->text);
 }
 
 /* A member as a number, or MISSING when it is not known or cannot be read. */
@@ -124,8 +127,10 @@ static void read_rest(const struct walk *w, struct task *t)
 {
 	uint64_t exit_state = value(w, t->addr, &w->at.exit_state, 0);
 
-	t->tgid = (int32_t)value(w, t->addr, &w->at.tgid, (uint64_t)t->pid);
-	t->stack = value(w, t->addr, &w->at.stack, 0);
+	t->stack = value(w, t->addr, &w->at.stack, UINT64_MAX);
+	t->no_stack = !t->stack; /* 4.9, commit 68f24b08ee89: before its task_struct goes */
+	if (t->stack == UINT64_MAX)
+		t->stack = 0;
 	t->mm = value(w, t->addr, &w->at.mm, 0);
 	t->pgd = t->mm ? value(w, t->mm, &w->at.pgd, 0) : 0;
 	t->raw_state =
@@ -134,7 +139,7 @@ static void read_rest(const struct walk *w, struct task *t)
 	read_cpu(w, t);
 	if (!t->running)
 		t->running = value(w, t->addr, &w->at.on_cpu, 0) == 1;
-	if (t->running)
+	if (t->running || t->no_stack)
 		return;
 	if (w->sp.size)
 		t->sp = value(w, t->addr, &w->sp, 0);
@@ -142,35 +147,42 @@ static void read_rest(const struct walk *w, struct task *t)
 		t->sp = value(w, t->stack, &w->stack_sp, 0);
 }
 
-/* Tell the task at ADDR. 1 when it is none. */
-static int tell(struct walk *w, uint64_t addr, bool running, bool idle, struct err *e)
+/* Is a task at T->addr? Of the process TGID; -1: of any. */
+static int read_task(const struct walk *w, struct task *t, int32_t tgid, struct err *why)
 {
-	struct task t = { .addr = addr, .running = running, .is_idle = idle };
-	struct err why = ERR_INIT;
 	uint64_t pid;
 
-	if (w->stats->told >= w->most) {
-		/* Each list ends, and yet all of them may lead through one another. */
-		err_set(&why, ERR_CORRUPT, "more tasks than there are pages, %" PRIu64, w->most);
-		broken(w, &why);
-		return 1;
-	}
-	if (kmem_get(w->m, addr, &w->at.pid, &pid, &why)) {
-		broken(w, &why);
-		return 1;
-	}
-	if (pid > MAX_PID) {
-		err_set(&why, ERR_CORRUPT, "no task is at 0x%" PRIx64 ": its pid is %" PRIu64, addr,
-			pid);
-		broken(w, &why);
-		return 1;
-	}
-	t.pid = (int32_t)pid;
+	if (kmem_get(w->m, t->addr, &w->at.pid, &pid, why))
+		return -1;
+	if (pid > MAX_PID)
+		return err_set(why, ERR_CORRUPT,
+			       "no task is at 0x%" PRIx64 ": its pid is %" PRIu64, t->addr, pid);
+	t->pid = (int32_t)pid;
+	t->tgid = (int32_t)value(w, t->addr, &w->at.tgid, pid);
+	if (tgid >= 0 && w->at.tgid.size && t->tgid != tgid)
+		return err_set(why, ERR_CORRUPT,
+			       "0x%" PRIx64 " is no thread of process %d, but of %d", t->addr, tgid,
+			       t->tgid);
 	if (w->at.comm.size)
-		(void)!kmem_string(w->m, addr + w->at.comm.off, t.name, sizeof(t.name), &why);
-	read_rest(w, &t);
+		(void)!kmem_string(w->m, t->addr + w->at.comm.off, t->name, sizeof(t->name), why);
+	read_rest(w, t);
+	return 0;
+}
+
+/* Tell the task at T->addr. 1 when it is none, or there were too many. */
+static int tell(struct walk *w, struct task *t, int32_t tgid, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	w->full = w->looked++ == w->most;
+	if (w->full) /* each list ends, and yet all of them may lead through one another */
+		err_set(&why, ERR_CORRUPT, "more tasks than there are pages, %" PRIu64, w->most);
+	if (w->full || read_task(w, t, tgid, &why)) {
+		broken(w, &why);
+		return 1;
+	}
 	w->stats->told++;
-	return w->fn(w->priv, &t, e) ? -1 : 0;
+	return w->fn(w->priv, t, e) ? -1 : 0;
 }
 
 /* Is it what its CPU runs, by the run queue? */
@@ -182,78 +194,77 @@ static bool is_current(const struct walk *w, uint64_t rq, uint64_t task)
 /* The idle tasks, which are in no list. Without their run queues the first one's: init_task. */
 static int tell_idle(struct walk *w, uint64_t init_task, struct err *e)
 {
+	struct task first = { .addr = init_task, .is_idle = true };
 	struct err why = ERR_INIT;
 	bool any = false;
-	int cpu = -1, stop;
+	int cpu = -1;
 
 	while (w->at.idle.size && kmem_next_cpu(w->m, &cpu)) {
-		uint64_t rq, task;
+		struct task t = { .is_idle = true };
+		uint64_t rq;
 
 		if (kmem_percpu(w->m, "runqueues", cpu, &rq, &why))
 			break;
-		task = value(w, rq, &w->at.idle, 0);
-		if (!task)
+		t.addr = value(w, rq, &w->at.idle, 0);
+		if (!t.addr)
 			continue;
-		stop = tell(w, task, is_current(w, rq, task), true, e);
-		if (stop < 0)
-			return stop;
+		t.running = is_current(w, rq, t.addr);
+		if (tell(w, &t, -1, e) < 0)
+			return -1;
 		any = true;
 	}
-	if (any)
-		return 0;
-	stop = tell(w, init_task, false, true, e);
-	return MIN(0, stop); /* a macro: what it is given must do nothing */
+	return any || tell(w, &first, -1, e) >= 0 ? 0 : -1;
 }
 
-/* The other threads of the process whose leader is at TASK. */
-static int tell_threads(struct walk *w, uint64_t task, struct err *e)
+/* Where the list of the threads of LEADER is, by the distance of its nodes; false: there is none. */
+static bool threads_of(const struct walk *w, const struct task *leader, uint64_t *head,
+		       uint64_t *off)
 {
-	uint64_t head, off, pos, signal;
-	uint64_t steps = 0;
-	struct err why = ERR_INIT;
-	int end;
-
 	if (w->at.thread_node.size && w->at.thread_head.size) {
-		signal = value(w, task, &w->at.signal, 0);
-		if (!signal) /* it is being reaped */
-			return 0;
-		head = signal + w->at.thread_head.off;
-		off = w->at.thread_node.off;
-	} else if (w->at.thread_group.size) {
-		off = w->at.thread_group.off;
-		head = task + off;
-	} else {
-		return 0;
+		*off = w->at.thread_node.off;
+		*head = value(w, leader->addr, &w->at.signal, 0);
+		*head += *head ? w->at.thread_head.off : 0;
+		return *head; /* none: it is being reaped */
 	}
-	for (pos = head; !(end = kmem_list_next(w->m, &steps, head, MAX_PID, &pos, &why));) {
-		int stop = pos - off == task ? 0 : tell(w, pos - off, false, false, e);
+	*off = w->at.thread_group.off;
+	*head = leader->addr + *off;
+	return w->at.thread_group.size;
+}
 
-		if (stop)
-			return MIN(stop, 0);
+/* The other threads of the process of LEADER. */
+static int tell_threads(struct walk *w, const struct task *leader, struct err *e)
+{
+	struct kmem_list list;
+	uint64_t head, off;
+
+	if (!threads_of(w, leader, &head, &off))
+		return 0;
+	kmem_list_init(&list, head, MAX_PID);
+	while (!w->full && kmem_list_next(w->m, &list)) {
+		struct task t = { .addr = list.pos - off };
+
+		if (t.addr != leader->addr && tell(w, &t, leader->tgid, e) < 0)
+			return -1;
 	}
-	if (end < 0)
-		broken(w, &why);
+	if (list.why.code != ERR_NONE)
+		broken(w, &list.why);
 	return 0;
 }
 
 static int tell_processes(struct walk *w, uint64_t init_task, struct err *e)
 {
-	uint64_t head = init_task + w->at.tasks.off, pos = head;
-	uint64_t steps = 0;
-	struct err why = ERR_INIT;
-	int end, stop;
+	struct kmem_list list;
 
-	while (!(end = kmem_list_next(w->m, &steps, head, MAX_PID, &pos, &why))) {
-		uint64_t task = pos - w->at.tasks.off;
+	kmem_list_init(&list, init_task + w->at.tasks.off, MAX_PID);
+	while (!w->full && kmem_list_next(w->m, &list)) {
+		struct task t = { .addr = list.pos - w->at.tasks.off };
+		int skip = tell(w, &t, -1, e);
 
-		stop = tell(w, task, false, false, e);
-		if (stop)
-			return MIN(stop, 0);
-		if (tell_threads(w, task, e))
+		if (skip < 0 || (!skip && tell_threads(w, &t, e)))
 			return -1;
 	}
-	if (end < 0)
-		broken(w, &why);
+	if (list.why.code != ERR_NONE)
+		broken(w, &list.why);
 	return 0;
 }
 

@@ -176,36 +176,62 @@ static void fill_prstatus(const struct threads *t, const struct thread *th,
 /* Of the header and owner "CORE", padded. */
 #define NOTE_HEAD 20u
 
+static uint32_t status_size(const struct threads *t, uint32_t all)
+{
+	return t->dump->arch->gdb_prstatus ? t->dump->arch->gdb_prstatus : all;
+}
+
+static int put_status(const struct threads *t, const uint8_t *desc, uint32_t size, note_put_fn put,
+		      void *priv, struct err *e)
+{
+	_cleanup_free_ uint8_t *note = NULL;
+	size_t len = 0;
+
+	if (!note_append(&note, &len, t->dump->id.order, "CORE", NT_PRSTATUS_TYPE, desc, size))
+		return err_set(e, ERR_NOMEM, "no memory for notes");
+	return put(priv, note, len, e);
+}
+
 static int put_made(const struct threads *t, const struct thread *th, const struct note_layout *l,
 		    note_put_fn put, void *priv, struct err *e)
 {
-	_cleanup_free_ uint8_t *desc = malloc(l->min_size), *note = NULL;
-	size_t len = 0;
+	_cleanup_free_ uint8_t *desc = malloc(l->min_size);
 
 	if (!desc)
 		return err_set(e, ERR_NOMEM, "no memory for notes");
 	fill_prstatus(t, th, l, desc);
-	if (!note_append(&note, &len, t->dump->id.order, "CORE", NT_PRSTATUS_TYPE, desc,
-			 l->min_size))
-		return err_set(e, ERR_NOMEM, "no memory for notes");
-	return put(priv, note, len, e);
+	return put_status(t, desc, status_size(t, l->min_size), put, priv, e);
+}
+
+/* The NT_PRSTATUS that the notes of TH begin with. Returns where the others do. */
+static size_t first_note(const struct threads *t, const struct thread *th, struct note *n)
+{
+	const struct dump *d = t->dump;
+	struct bytes b = bytes_init(d->notes + th->note_off, th->note_len, d->id.order, "notes", 0);
+
+	return note_next(&b, n) ? b.pos : th->note_len;
 }
 
 /* The dump's own, with the new id. */
 static int put_taken(const struct threads *t, const struct thread *th, const struct note_layout *l,
 		     note_put_fn put, void *priv, struct err *e)
 {
-	const uint8_t *from = t->dump->notes + th->note_off;
-	size_t at = NOTE_HEAD + (size_t)l->pid_off;
-	uint8_t raw[4];
-	struct bytes_out o = { .data = raw, .size = 4, .order = t->dump->id.order };
+	_cleanup_free_ uint8_t *desc = NULL;
 	static const uint8_t zeros[4];
+	struct note n = { .desc_len = 0 };
+	size_t rest = first_note(t, th, &n);
+	struct bytes_out o = { .size = n.desc_len, .order = t->dump->id.order };
 
-	if (l->pid_off < 0 || th->note_len < at + 4)
-		return put(priv, from, th->note_len, e);
-	out_uint(&o, (uint32_t)th->id, 4);
-	if (put(priv, from, at, e) || put(priv, raw, 4, e) ||
-	    put(priv, from + at + 4, th->note_len - at - 4, e))
+	desc = o.data = malloc(n.desc_len);
+	if (!desc)
+		return err_set(e, ERR_NOMEM, "no memory for notes");
+	memcpy(desc, n.desc, n.desc_len);
+	if (l->pid_off >= 0) {
+		o.pos = (size_t)l->pid_off;
+		out_uint(&o, (uint32_t)th->id, 4);
+	}
+	if (put_status(t, desc, status_size(t, n.desc_len), put, priv, e) ||
+	    put(priv, t->dump->notes + th->note_off + rest, th->note_len - rest, e))
 		return -1;
 	return put(priv, zeros, -th->note_len & 3, e);
 }
@@ -227,6 +253,18 @@ static int put_threads(const struct note_stream *n, note_put_fn put, void *priv,
 	return put(priv, t->names, t->names_len, e);
 }
 
+/* What is taken and made of TH. */
+static uint64_t length_of(const struct threads *t, const struct thread *th,
+			  const struct note_layout *l)
+{
+	uint64_t rest = 0;
+	struct note n = { .desc_len = l->min_size };
+
+	if (th->note_len)
+		rest = ALIGN_UP((uint64_t)th->note_len - first_note(t, th, &n), 4);
+	return NOTE_HEAD + ALIGN_UP((uint64_t)status_size(t, n.desc_len), 4) + rest;
+}
+
 static uint64_t notes_length(const struct threads *t)
 {
 	const struct note_layout *l = layout_of(t->dump);
@@ -234,8 +272,7 @@ static uint64_t notes_length(const struct threads *t)
 	size_t i;
 
 	for (i = 0; l && i < t->nr; i++)
-		len += t->list[i].note_len ? ALIGN_UP((uint64_t)t->list[i].note_len, 4)
-					   : ALIGN_UP((uint64_t)NOTE_HEAD + l->min_size, 4);
+		len += length_of(t, &t->list[i], l);
 	return len + (l ? t->nr * t->mask_len : 0) + t->names_len;
 }
 

@@ -24,7 +24,7 @@
 struct thread {
 	int32_t id, pid, tgid, cpu; /* cpu: -1 not known */
 	char state;		    /* as in task.h; '?' */
-	bool running;
+	bool running, no_stack; /* as in task.h */
 	uint64_t task;		      /* struct task_struct; 0 not known */
 	uint64_t stack;		      /* its kernel stack, lowest address; 0 not known */
 	uint64_t sp;		      /* saved stack pointer of one that sleeps */
@@ -43,7 +43,7 @@ struct thread {
 /* A layout of the architecture, with what its names stand for in this kernel. */
 struct task_places {
 	const struct task_layout *layout; /* NULL: none that is known */
-	struct member members[TASK_MAX_REGS];
+	struct member members[TASK_MAX_REGS], pointer, sign;
 	uint64_t frame_size, stack_size;
 };
 

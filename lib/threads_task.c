@@ -25,21 +25,8 @@ static bool resolve(const struct kmem *m, const struct task_layout *l, struct ta
 	for (i = 0; i < l->nr_regs; i++)
 		if (!kmem_member(m, l->regs[i].member, 0, &ret->members[i]))
 			return false;
-	return true;
-}
-
-/* The first of LAYOUTS that this kernel has. */
-static void find_places(const struct kmem *m, const struct task_layout *layouts,
-			struct task_places *ret)
-{
-	for (; layouts && layouts->nr_regs; layouts++)
-		if (layouts->nr_regs <= TASK_MAX_REGS && resolve(m, layouts, ret))
-			break;
-	if (!layouts || !layouts->nr_regs)
-		*ret = (struct task_places){ .layout = NULL };
-	if (!kernel_fact(m->kernel, FACT_SIZE, "thread_union", &ret->stack_size) ||
-	    ret->stack_size > 1 << 20)
-		ret->stack_size = 1ULL << m->reader->dump->arch->stack_shift;
+	return (!l->pointer || kmem_member(m, l->pointer, 0, &ret->pointer)) &&
+	       (!l->sign.member || kmem_member(m, l->sign.member, 0, &ret->sign));
 }
 
 /* Where the frame of TH is, and what its stack pointer was (0: one of the registers says). */
@@ -69,23 +56,80 @@ static bool find_frame(const struct threads *t, const struct thread *th, uint64_
 		*frame = th->stack;
 		return th->stack;
 	case FRAME_STACK_TOP:
-		*frame = th->stack + p->stack_size - p->frame_size;
+		*frame = th->stack + p->stack_size - p->frame_size - p->layout->gap;
 		return th->stack;
+	case FRAME_AT_POINTER:
+		return !kmem_get(&t->mem, th->task, &p->pointer, frame, &ignored) && *frame;
 	}
 	return false;
 }
 
-static void put_reg(const struct note_layout *l, const char *name, uint64_t value,
-		    enum byte_order order, uint8_t *buf)
+/* Element INDEX, of WIDTH bytes, of MEMBER at AT; or all of MEMBER, where that is less. */
+static int read_element(const struct threads *t, uint64_t at, const struct member *member,
+			unsigned int index, unsigned int width, uint64_t *ret)
 {
-	struct bytes_out o = { .data = buf, .size = l->min_size, .order = order };
+	struct err ignored = ERR_INIT;
+
+	if (!index && member->size < width)
+		width = member->size;
+	if (width != 1 && width != 2 && width != 4 && width != 8)
+		return -1;
+	return kmem_uint(&t->mem, at + member->off + (uint64_t)index * width, width, ret, &ignored);
+}
+
+/* Is some thread's frame one of user mode? */
+static bool any_has_sign(const struct threads *t)
+{
+	const struct task_sign *sign = &t->places.layout->sign;
+	uint64_t frame, sp, value;
+	size_t i;
+
+	for (i = 0; i < t->nr; i++)
+		if (find_frame(t, &t->list[i], &frame, &sp) &&
+		    !read_element(t, frame, &t->places.sign, sign->index,
+				  t->dump->id.word, &value) &&
+		    (value & sign->mask) == sign->value)
+			return true;
+	return false;
+}
+
+
+/* The first of LAYOUTS that this kernel has; where it is to be of user mode, that some thread has. */
+static void find_places(struct threads *t, const struct task_layout *layouts)
+{
+	const struct kmem *m = &t->mem;
+	struct task_places *p = &t->places;
+	uint64_t size;
+
+	if (!kernel_fact(m->kernel, FACT_SIZE, "thread_union", &size) || size > 1 << 20)
+		size = 1ULL << m->reader->dump->arch->stack_shift;
+	for (; layouts && layouts->nr_regs; layouts++) {
+		if (layouts->nr_regs > TASK_MAX_REGS || !resolve(m, layouts, p))
+			continue;
+		p->stack_size = size;
+		if (!layouts->sign.member || any_has_sign(t))
+			return;
+	}
+	*p = (struct task_places){ .stack_size = size };
+}
+
+/* Where the note has register NAME, or NULL. */
+static const struct reg_place *place_of(const struct note_layout *l, const char *name)
+{
 	unsigned int i;
 
 	for (i = 0; i < l->nr_regs; i++)
-		if (!strcmp(l->regs[i].name, name)) {
-			o.pos = l->regs[i].off;
-			out_uint(&o, value, l->regs[i].width);
-		}
+		if (!strcmp(l->regs[i].name, name))
+			return &l->regs[i];
+	return NULL;
+}
+
+static void put_reg(const struct note_layout *l, const struct reg_place *reg, uint64_t value,
+		    enum byte_order order, uint8_t *buf)
+{
+	struct bytes_out o = { .data = buf, .size = l->min_size, .order = order, .pos = reg->off };
+
+	out_uint(&o, value, reg->width);
 }
 
 void threads_fill(const struct threads *t, const struct thread *th, const struct note_layout *l,
@@ -93,22 +137,24 @@ void threads_fill(const struct threads *t, const struct thread *th, const struct
 {
 	const struct task_layout *layout = t->places.layout;
 	const struct dump *d = t->dump;
+	const struct reg_place *reg;
 	uint64_t frame, sp, value;
 	unsigned int i;
 
-	if (!layout || !th->task || th->reg_cpu >= 0 || (th->running && !t->user) ||
+	if (!layout || !th->task || th->reg_cpu >= 0 || th->no_stack || (th->running && !t->user) ||
 	    !find_frame(t, th, &frame, &sp))
 		return;
 	for (i = 0; i < layout->nr_regs; i++) {
 		const struct task_reg *r = &layout->regs[i];
-		struct err ignored = ERR_INIT;
-		uint64_t at = (is_of_task(r->member) ? th->task : frame) + t->places.members[i].off;
+		uint64_t at = is_of_task(r->member) ? th->task : frame;
 
-		if (!kmem_word(&t->mem, at + (uint64_t)r->index * d->id.word, &value, &ignored))
-			put_reg(l, r->reg, value, d->id.order, buf);
+		reg = place_of(l, r->reg);
+		if (reg && !read_element(t, at, &t->places.members[i], r->index, reg->width, &value))
+			put_reg(l, reg, value, d->id.order, buf);
 	}
-	if (sp)
-		put_reg(l, d->arch->sp, sp, d->id.order, buf);
+	reg = place_of(l, d->arch->sp);
+	if (sp && reg)
+		put_reg(l, reg, sp, d->id.order, buf);
 }
 
 /* ---- tasks ---- */
@@ -126,6 +172,7 @@ static int add_task(void *priv, const struct task *task, struct err *e)
 			     .cpu = task->cpu,
 			     .state = task->state,
 			     .running = task->running,
+			     .no_stack = task->no_stack,
 			     .task = task->addr,
 			     .stack = task->stack,
 			     .sp = task->sp,
@@ -235,7 +282,8 @@ static void sort_threads(struct threads *t)
 		th->order = (uint32_t)i;
 		th->rank = !th->running ? INT64_MAX : dying >= 0 && th->cpu == dying ? -2 : th->cpu;
 	}
-	qsort(t->list, t->nr, sizeof(*t->list), compare_threads);
+	if (t->nr)
+		qsort(t->list, t->nr, sizeof(*t->list), compare_threads);
 }
 
 int threads_add_tasks(struct threads *t, const struct kmem *m, struct task_stats *stats,
@@ -250,7 +298,7 @@ int threads_add_tasks(struct threads *t, const struct kmem *m, struct task_stats
 		t->nr = g.nr_cpus;
 		return -1;
 	}
-	find_places(m, t->dump->arch->tasks, &t->places);
+	find_places(t, t->dump->arch->tasks);
 	match_cpus(&g);
 	drop_matched(&g);
 	sort_threads(t);
@@ -263,10 +311,16 @@ int threads_add_tasks(struct threads *t, const struct kmem *m, struct task_stats
 static bool in_user_mode(const struct threads *t, const struct thread *th)
 {
 	const struct dump *d = t->dump;
-	uint64_t pc;
+	const struct task_layout *l = d->arch->user;
+	const struct cpu *cpu = th->reg_cpu >= 0 ? &d->cpus[th->reg_cpu] : NULL;
+	uint64_t value;
 
-	return th->reg_cpu >= 0 && cpu_reg(&d->cpus[th->reg_cpu], d->arch->pc, &pc) &&
-	       pc < t->kernel_start;
+	if (!cpu)
+		return false;
+	if (t->kernel_start)
+		return cpu_reg(cpu, d->arch->pc, &value) && value < t->kernel_start;
+	return l && l->sign.reg && cpu_reg(cpu, l->sign.reg, &value) &&
+	       (value & l->sign.mask) == l->sign.value;
 }
 
 int threads_take_process(struct threads *t, int32_t tgid, struct err *e)
@@ -288,6 +342,6 @@ int threads_take_process(struct threads *t, int32_t tgid, struct err *e)
 		return err_set(e, ERR_MISSING, "there is no process %d", tgid);
 	t->nr = n;
 	t->user = true;
-	find_places(&t->mem, t->dump->arch->user, &t->places);
+	find_places(t, t->dump->arch->user);
 	return 0;
 }

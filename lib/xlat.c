@@ -51,6 +51,8 @@ static bool next_canonical(const struct paging *p, uint64_t *vaddr)
 
 uint64_t xlat_kernel_start(const struct xlat *x)
 {
+	if (!x->paging)
+		return x->nr_windows ? x->windows[0].vaddr : 0;
 	return x->paging->sign_extended ? ~0ULL << (x->paging->va_bits - 1) : x->paging->va_base;
 }
 

@@ -194,7 +194,7 @@ struct xlat_step {
 int xlat_trace(const struct xlat *x, struct reader *r, uint64_t vaddr, struct mapping *ret,
 	       struct xlat_step *steps, unsigned int *nr, struct err *e);
 
-/* The lowest address that the kernel's own table translates. */
+/* The lowest address that the kernel's own table translates; without one, that a window does. */
 uint64_t xlat_kernel_start(const struct xlat *x);
 
 /*

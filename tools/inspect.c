@@ -188,7 +188,28 @@ bool inspect_is_complete(const struct inspect *in)
 	const struct dump *d = in->session.dump;
 
 	return !d->incomplete && !d->damage.missing_bytes && !d->damage.bad_structures &&
-	       !d->damage.unreadable_pages && !in->census.nr_bad;
+	       !d->damage.unreadable_pages && !in->census.nr_bad &&
+	       !kernel_damage(&in->session.kernel);
+}
+
+void inspect_print_complete(const struct inspect *in, struct json *j, const struct err *why)
+{
+	const char *damage = kernel_damage(&in->session.kernel);
+	bool whole = why->code == ERR_NONE && inspect_is_complete(in);
+	const char *reason = why->code != ERR_NONE ? why->text
+			     : damage		   ? damage
+						   : "the dump is cut off or damaged";
+
+	if (!j && !whole) {
+		printf("incomplete: ");
+		print_escaped(stdout, reason);
+		putchar('\n');
+	}
+	if (!j)
+		return;
+	json_bool(j, "complete", whole);
+	if (!whole)
+		json_string(j, "reason", reason);
 }
 
 /* ---- the command ---- */
@@ -250,7 +271,8 @@ static void print_help(FILE *f)
 	      "                            point and vectors, and what gdb and DWARF call them\n"
 	      "      --tasks             processes and threads\n"
 	      "      --modules           loaded modules\n"
-	      "      --sym NAME|ADDR     address of a symbol, or what is at an address\n"
+	      "      --sym NAME|ADDR     address of a symbol, or what is at an address; -: those\n"
+	      "                            on stdin\n"
 	      "      --type NAME         layout of a structure, union or enum\n"
 	      "      --support           formats, page tables, what they were verified with\n"
 	      "      --verify            read and expand every page, list what is damaged\n"

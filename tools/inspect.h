@@ -6,6 +6,8 @@
 #include "session.h"
 #include "talk.h"
 
+struct json;
+
 /* Damaged pages that are told one by one. */
 #define MAX_BAD 64
 
@@ -46,8 +48,14 @@ struct inspect {
 	struct census census;
 };
 
-/* No damage, and its writer finished. */
+/* No damage, of the dump or of what is known about its kernel, and its writer finished. */
 bool inspect_is_complete(const struct inspect *in);
+
+/*
+ * An answer is not all of it, by WHY or because of the dump: said behind it, in the text, or as
+ * "complete" and "reason".
+ */
+void inspect_print_complete(const struct inspect *in, struct json *j, const struct err *why);
 
 /* inspect_print.c */
 void inspect_print_text(const struct inspect *in);
@@ -56,7 +64,6 @@ void inspect_print_json(const struct inspect *in);
 int inspect_vmcoreinfo(struct inspect *in, struct err *e);
 /* "xz of flattened of ELF core" */
 void inspect_format_text(const struct source *s, const char *title, char *ret, size_t size);
-struct json;
 /* The same as an array "wrapped_in", outermost first. */
 void inspect_json_wrapping(struct json *j, const struct source *s);
 /* The array "cpus"; ALL: with registers of floating point and vectors. */

@@ -13,8 +13,19 @@
 #include "module.h"
 #include "talk.h"
 
-/* Symbols of modules that one question is worth: many times those of any kernel. */
-#define MAX_LOOKED (4u << 20)
+#define MAX_MODULE_SYMBOLS (4u << 20) /* of all modules: many times those of any kernel */
+#define MAX_LINE 600		       /* of standard input; a name has SYMBOL_NAME_MAX */
+
+struct entry {
+	uint64_t addr;
+	uint32_t hash, nr; /* of its name; its number in the module */
+};
+
+struct loaded {
+	struct module m;
+	struct entry *symbols;
+	size_t nr;
+};
 
 struct lookup {
 	struct inspect *in;
@@ -22,16 +33,100 @@ struct lookup {
 	struct reader reader;
 	struct kmem mem;
 	struct json json;
+	/* modules, once they are asked for */
+	bool tried;
+	struct loaded *modules;
+	size_t nr_modules, nr_symbols;
+	struct err why; /* not all of them could be looked at */
 	/* the question at hand */
 	const char *name;
 	uint64_t addr;
 	bool by_address;
-	uint64_t found;
-	uint64_t looked; /* at symbols of modules */
-	/* what is nearest below the address in modules */
-	struct symbol near;
-	char near_module[MODULE_NAME_MAX];
+	uint64_t found, missing;
+	char first[80]; /* that is missing */
 };
+
+/* ---- symbols of modules ---- */
+
+static uint32_t hash_name(const char *s)
+{
+	uint32_t h = 2166136261u;
+
+	while (*s)
+		h = (h ^ (uint8_t)*s++) * 16777619u;
+	return h;
+}
+
+static int load_symbols(struct lookup *l, struct loaded *to, struct err *e)
+{
+	struct entry *more;
+	struct symbol s;
+	size_t room = 0;
+	uint64_t i;
+
+	for (i = 0; module_symbol(&l->mem, &to->m, i, &s); i++) {
+		if (l->nr_symbols == MAX_MODULE_SYMBOLS) {
+			if (l->why.code == ERR_NONE)
+				err_set(&l->why, ERR_CORRUPT, "modules: more than %u symbols",
+					MAX_MODULE_SYMBOLS);
+			return 0;
+		}
+		if (to->nr == room) {
+			room = room ? 2 * room : 256;
+			more = realloc(to->symbols, room * sizeof(*more));
+			if (!more)
+				return err_set(e, ERR_NOMEM, "out of memory");
+			to->symbols = more;
+		}
+		if (!s.addr || !s.name[0])
+			continue;
+		to->symbols[to->nr++] = (struct entry){ s.addr, hash_name(s.name), (uint32_t)i };
+		l->nr_symbols++;
+	}
+	return 0;
+}
+
+static int add_module(void *priv, const struct module *m, struct err *e)
+{
+	struct lookup *l = priv;
+	struct loaded *more = realloc(l->modules, (l->nr_modules + 1) * sizeof(*more));
+
+	if (!more)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	l->modules = more;
+	more[l->nr_modules] = (struct loaded){ .m = *m };
+	return load_symbols(l, &more[l->nr_modules++], e);
+}
+
+static void need_modules(struct lookup *l)
+{
+	struct err missing = ERR_INIT; /* a kernel without modules, or without types */
+	struct module_stats stats;
+
+	if (l->tried)
+		return;
+	l->tried = true;
+	if (module_each(&l->mem, add_module, l, &stats, &missing) && missing.code != ERR_MISSING)
+		l->why = missing;
+	if (l->why.code == ERR_NONE)
+		l->why = stats.why;
+	if (l->why.code == ERR_NONE)
+		return;
+	l->in->session.dump->damage.bad_structures++;
+	if (!stats.broken)
+		log_warn(&l->in->talk.log, "%s: not all were looked at", l->why.text);
+}
+
+static void free_modules(struct lookup *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->nr_modules; i++)
+		free(l->modules[i].symbols);
+	free(l->modules);
+}
+
+/* ---- answers ---- */
 
 static void answer(struct lookup *l, const struct symbol *s, const char *module)
 {
@@ -43,6 +138,7 @@ static void answer(struct lookup *l, const struct symbol *s, const char *module)
 		char type[2] = { s->type };
 
 		json_object(&l->json, NULL);
+		json_string(&l->json, "asked", l->name);
 		json_string(&l->json, "name", s->name);
 		json_hex(&l->json, "address", s->addr);
 		json_string(&l->json, "type", type);
@@ -62,81 +158,86 @@ static void answer(struct lookup *l, const struct symbol *s, const char *module)
 	putchar('\n');
 }
 
-/* ---- by name ---- */
-
-static int names_in_module(void *priv, const struct module *m, struct err *e)
+static void answer_none(struct lookup *l)
 {
-	struct lookup *l = priv;
-	struct symbol s;
-	uint64_t i;
-
-	(void)e;
-	for (i = 0; l->looked++ < MAX_LOOKED && module_symbol(&l->mem, m, i, &s); i++)
-		if (s.addr && !strcmp(s.name, l->name))
-			answer(l, &s, m->name);
-	return 0;
+	if (!l->missing++)
+		snprintf(l->first, sizeof(l->first), "%s", l->name);
+	if (l->in->json) {
+		json_object(&l->json, NULL);
+		json_string(&l->json, "asked", l->name);
+		json_string(&l->json, "error", "no such symbol");
+		json_end(&l->json);
+		return;
+	}
+	printf("%-*s ? ", 2 * l->in->session.dump->id.word, "-");
+	print_escaped(stdout, l->name);
+	putchar('\n');
 }
 
 static void find_name(struct lookup *l)
 {
-	struct module_stats stats;
-	struct err ignored = ERR_INIT;
+	uint32_t i, hash = hash_name(l->name);
 	struct symbol s;
 	uint64_t addr;
-	uint32_t i;
+	size_t m, n;
 
 	l->by_address = false;
-	for (i = 0; l->table && kallsyms_get(l->table, i, &s); i++)
-		if (!strcmp(s.name, l->name))
-			answer(l, &s, NULL);
+	for (i = 0; l->table && kallsyms_find_next(l->table, l->name, &i, &s); i++)
+		answer(l, &s, NULL);
 	if (!l->found && kernel_fact(l->mem.kernel, FACT_SYMBOL, l->name, &addr)) {
 		s = (struct symbol){ .addr = addr, .type = '?' };
 		snprintf(s.name, sizeof(s.name), "%s", l->name);
 		answer(l, &s, NULL);
 	}
-	(void)!module_each(&l->mem, names_in_module, l, &stats, &ignored);
+	need_modules(l);
+	for (m = 0; m < l->nr_modules; m++)
+		for (n = 0; n < l->modules[m].nr; n++)
+			if (l->modules[m].symbols[n].hash == hash &&
+			    module_symbol(&l->mem, &l->modules[m].m, l->modules[m].symbols[n].nr,
+					  &s) &&
+			    !strcmp(s.name, l->name))
+				answer(l, &s, l->modules[m].m.name);
 }
 
-/* ---- by address ---- */
-
-static int address_in_module(void *priv, const struct module *m, struct err *e)
+/* The nearest symbol at or below the address, in the part of a module that it is in. */
+static const struct entry *nearest(const struct loaded *m, uint64_t addr)
 {
-	struct lookup *l = priv;
+	const struct entry *near = NULL;
 	unsigned int p;
-	struct symbol s;
-	uint64_t i;
+	size_t n;
 
-	(void)e;
-	for (p = 0; p < m->nr_parts; p++)
-		if (l->addr - m->part[p].addr < m->part[p].size)
+	for (p = 0; p < m->m.nr_parts; p++)
+		if (addr - m->m.part[p].addr < m->m.part[p].size)
 			break;
-	if (p == m->nr_parts)
-		return 0;
-	for (i = 0; l->looked++ < MAX_LOOKED && module_symbol(&l->mem, m, i, &s); i++)
-		if (s.addr <= l->addr && s.addr >= m->part[p].addr && s.name[0] &&
-		    s.addr > l->near.addr)
-			l->near = s;
-	snprintf(l->near_module, sizeof(l->near_module), "%s", m->name);
-	return 0;
+	for (n = 0; p < m->m.nr_parts && n < m->nr; n++) {
+		const struct entry *s = &m->symbols[n];
+
+		if (s->addr <= addr && s->addr >= m->m.part[p].addr &&
+		    (!near || s->addr > near->addr))
+			near = s;
+	}
+	return near;
 }
 
 static void find_address(struct lookup *l)
 {
-	struct module_stats stats;
-	struct err ignored = ERR_INIT;
 	uint64_t start, end;
 	struct symbol s;
+	size_t m;
 
 	l->by_address = true;
-	l->near = (struct symbol){ .addr = 0 };
 	if (l->table && kmem_image(&l->mem, &start, &end) && l->addr >= start && l->addr < end &&
 	    kallsyms_at(l->table, l->addr, &s) && s.addr >= start) {
 		answer(l, &s, NULL);
 		return;
 	}
-	(void)!module_each(&l->mem, address_in_module, l, &stats, &ignored);
-	if (l->near.addr)
-		answer(l, &l->near, l->near_module);
+	need_modules(l);
+	for (m = 0; m < l->nr_modules; m++) {
+		const struct entry *near = nearest(&l->modules[m], l->addr);
+
+		if (near && module_symbol(&l->mem, &l->modules[m].m, near->nr, &s))
+			return answer(l, &s, l->modules[m].m.name);
+	}
 }
 
 /* ---- the question ---- */
@@ -151,29 +252,48 @@ static bool is_address(const char *text, uint64_t *ret)
 	return *text && !*end && !errno && strspn(text, "0123456789abcdefABCDEFxX") == strlen(text);
 }
 
-static int lookup_all(struct lookup *l, struct err *e)
+static void look_up(struct lookup *l, const char *name)
 {
-	unsigned int i, missing = 0;
-	const char *first = NULL;
+	l->name = name;
+	l->found = 0;
+	find_name(l);
+	if (!l->found && is_address(name, &l->addr))
+		find_address(l);
+	if (!l->found)
+		answer_none(l);
+}
 
-	for (i = 0; i < l->in->nr_about; i++) {
-		l->name = l->in->about[i];
-		l->found = l->looked = 0;
-		find_name(l);
-		if (!l->found && is_address(l->name, &l->addr))
-			find_address(l);
-		if (!l->found && !missing++)
-			first = l->name;
-		if (l->looked < MAX_LOOKED)
-			continue;
-		l->in->session.dump->damage.bad_structures++;
-		log_warn(&l->in->talk.log,
-			 "modules: more than %u symbols; not all were looked at for '%s'",
-			 MAX_LOOKED, l->name);
+/* Names and addresses from standard input, a line each. */
+static void look_up_lines(struct lookup *l)
+{
+	char line[MAX_LINE], *name;
+	size_t len;
+	int c;
+
+	while (fgets(line, sizeof(line), stdin)) {
+		len = strlen(line);
+		if (len && line[len - 1] != '\n') /* no symbol is that long */
+			while ((c = getchar()) != EOF && c != '\n')
+				;
+		name = line + strspn(line, " \t\r\n");
+		name[strcspn(name, " \t\r\n")] = '\0';
+		if (*name)
+			look_up(l, name);
 	}
-	return missing ? err_set(e, ERR_MISSING, "no symbol is '%s'%s", first,
-				 missing > 1 ? ", nor are others" : "")
-		       : 0;
+}
+
+static int look_up_all(struct lookup *l, struct err *e)
+{
+	unsigned int i;
+
+	for (i = 0; i < l->in->nr_about; i++)
+		if (!strcmp(l->in->about[i], "-"))
+			look_up_lines(l);
+		else
+			look_up(l, l->in->about[i]);
+	return l->missing ? err_set(e, ERR_MISSING, "no symbol is '%s'%s", l->first,
+				    l->missing > 1 ? ", nor are others" : "")
+			  : 0;
 }
 
 int inspect_symbols(struct inspect *in, struct err *e)
@@ -193,13 +313,17 @@ int inspect_symbols(struct inspect *in, struct err *e)
 		json_document(&l.json, "symbols", 1);
 		json_array(&l.json, "symbols");
 	}
-	failed = lookup_all(&l, e);
+	failed = look_up_all(&l, e);
+	free_modules(&l);
 	reader_fini(&l.reader);
-	if (in->json) {
-		json_end(&l.json);
-		json_finish(&l.json);
-	}
 	if (failed && !l.table)
 		err_add(e, "%s", why.text);
+	if (in->json) {
+		json_end(&l.json);
+		inspect_print_complete(in, &l.json, failed ? e : &l.why);
+		json_finish(&l.json);
+	} else if (!failed) {
+		inspect_print_complete(in, NULL, &l.why);
+	}
 	return failed;
 }

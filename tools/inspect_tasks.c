@@ -33,18 +33,26 @@ static void table_begin(struct table *t, struct inspect *in, const char *kind)
 	json_array(&t->json, kind);
 }
 
-/* FAILED: there is no answer. BROKEN: it is partial. */
-static int table_end(struct table *t, int failed, uint64_t broken, struct err *e)
+/* FAILED: there is no answer, E says why. BROKEN: it is partial, WHY says why. */
+static int table_end(struct table *t, int failed, uint64_t broken, const struct err *why,
+		     struct err *e)
 {
+	struct inspect *in = t->in;
+
 	reader_fini(&t->reader);
-	if (t->in->json) {
+	if (failed && e->code == ERR_MISSING)
+		session_explain(&in->session, e);
+	if (in->json) {
 		json_end(&t->json);
 		json_uint(&t->json, "damaged", broken);
+		inspect_print_complete(in, &t->json, failed ? e : why);
 		json_finish(&t->json);
+	} else if (!failed) {
+		inspect_print_complete(in, NULL, why);
 	}
 	if (!failed && broken)
-		t->in->session.dump->damage.bad_structures++;
-	return failed && e->code == ERR_MISSING ? session_explain(&t->in->session, e) : failed;
+		in->session.dump->damage.bad_structures++;
+	return failed;
 }
 
 /* ---- tasks ---- */
@@ -104,7 +112,7 @@ int inspect_tasks(struct inspect *in, struct err *e)
 		printf("      PID    TGID  CPU S  %-*s  %-*s  NAME\n", width, "TASK", width,
 		       "STACK POINTER");
 	failed = task_each(&t.mem, print_task, &t, &stats, e);
-	return table_end(&t, failed, stats.broken, e);
+	return table_end(&t, failed, stats.broken, &stats.why, e);
 }
 
 /* ---- modules ---- */
@@ -187,5 +195,5 @@ int inspect_modules(struct inspect *in, struct err *e)
 		printf("%-*s      SIZE  %-24s %-3s %-25s BUILD-ID\n", 2 * in->session.dump->id.word,
 		       "ADDRESS", "NAME", "T", "SRCVERSION");
 	failed = module_each(&t.mem, print_module, &t, &stats, e);
-	return table_end(&t, failed, stats.broken, e);
+	return table_end(&t, failed, stats.broken, &stats.why, e);
 }

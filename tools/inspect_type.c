@@ -276,7 +276,10 @@ int inspect_types(struct inspect *in, struct err *e)
 	}
 	if (in->json) {
 		json_end(&j);
+		inspect_print_complete(in, &j, e);
 		json_finish(&j);
+	} else if (!failed) {
+		inspect_print_complete(in, NULL, e);
 	}
 	return failed ? -1 : 0;
 }

@@ -24,7 +24,7 @@ struct session {
 	/* its vmlinux, or NULL; the kernel's once it is among its providers */
 	struct fact_provider *vmlinux;
 	const char *vmlinux_path; /* that the user named */
-	bool vmlinux_added, deep, completed;
+	bool vmlinux_added, deep, completed, short_of_memory;
 	char *assumed; /* facts that the user gave, which KERNEL points into; or NULL */
 	struct err
 		no_xlat; /* why kernel addresses cannot be translated, when xlat.paging is NULL */

@@ -132,8 +132,21 @@ void session_deepen(struct session *s)
 	kernel_add(k, kmem_find_provider(s->dump, &s->xlat, k));
 }
 
-/* Symbols take about 6 MiB of memory, types 8 MiB, one after the other. */
-#define COMPLETION_BYTES ((uint64_t)16 << 20)
+/* What kept a provider in DEEP from its tables: they are found, and do not fit into memory. */
+static void tell_short(struct session *s, const struct kernel *deep, enum complete_pass pass)
+{
+	struct err why = ERR_INIT;
+
+	if (pass == COMPLETE_SYMBOLS)
+		(void)kernel_kallsyms(deep, &why);
+	else
+		(void)kernel_btf(deep, &why);
+	if (why.code == ERR_NOMEM && !s->short_of_memory)
+		log_info(s->dump->log,
+			 "what VMCOREINFO lacks is not looked for there, memory is short: %s",
+			 why.text);
+	s->short_of_memory |= why.code == ERR_NOMEM;
+}
 
 /* What a pass asks: kallsyms is given back before BTF is read. */
 static void complete_pass(struct session *s, struct fact_provider *p, int level,
@@ -162,6 +175,7 @@ static void complete_pass(struct session *s, struct fact_provider *p, int level,
 		kernel_add(&deep, btf_provider(d, &s->xlat, &deep));
 	}
 	completion_ask(p, &s->kernel, d, level, pass, &deep);
+	tell_short(s, &deep, pass);
 	kernel_fini(&deep);
 }
 
@@ -176,10 +190,6 @@ void session_complete(struct session *s, int level)
 	     !completion_lacks(&s->kernel, s->dump, level, COMPLETE_TYPES)))
 		return;
 	s->completed = true;
-	if (budget_available() < COMPLETION_BYTES) {
-		log_info(log, "what VMCOREINFO lacks is not looked for: memory is short");
-		return;
-	}
 	p = completion_provider();
 	if (!p)
 		return;

@@ -202,6 +202,8 @@ static int set_user_space(struct tovelf *t, uint64_t root, struct err *e)
 	const struct paging *p = s->xlat.paging;
 	uint64_t stext = 0;
 
+	if (p && s->dump->arch->user_paging)
+		p = s->dump->arch->user_paging(s->dump, root);
 	if (!p)
 		return err_set(e, ERR_UNSUPPORTED, "how page tables are to be read is not known");
 	t->user_paging = *p;
@@ -209,7 +211,9 @@ static int set_user_space(struct tovelf *t, uint64_t root, struct err *e)
 				      .root = root,
 				      .clear_mask = s->xlat.clear_mask };
 	t->user = true;
-	if (p->sign_extended) {
+	if (s->dump->arch->user_paging) {
+		t->user_end = p->va_bits < 64 ? (1ULL << p->va_bits) - 1 : UINT64_MAX;
+	} else if (p->sign_extended) {
 		t->user_end = (1ULL << (p->va_bits - 1)) - 1;
 	} else if (p->va_base) {
 		t->user_paging.va_base = t->user_paging.va_top = 0;

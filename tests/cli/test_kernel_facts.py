@@ -9,6 +9,7 @@ missing."""
 import json
 import os
 import random
+import re
 import shutil
 import struct
 import subprocess
@@ -19,6 +20,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import btfgen
 import elfgen
 import harness
+import kallsymsgen
 import kdumpread
 import kimage
 
@@ -159,11 +161,15 @@ def renamed(layout, member):
 
 
 def told(tool, path, what, *options):
+    """The rows of an answer, which must be complete when the exit status is 0, and only then."""
     run = tool.run("inspect", "--" + what, "--json", *options, path)
     try:
-        return run, json.loads(run.out)[what]
-    except (ValueError, KeyError):
+        answer = json.loads(run.out)
+    except ValueError:
         return run, []
+    if answer["complete"] != (run.status == harness.OK) or answer["complete"] == ("reason" in answer):
+        return run, [{"complete": answer["complete"], "reason": answer.get("reason")}]
+    return run, answer[what]
 
 
 def tasks_of(rows, *members):
@@ -236,21 +242,172 @@ def check_missing(tap, tool, folder):
 # ---- damage ----
 
 def check_lists(tap, tool, folder):
-    """Lists that lead in circles, nowhere, or to what is no task: what was met before is told, and marked."""
+    """Lists that lead in circles, nowhere, or to what is no task: all that can be met is told, and marked."""
     at, size = offsets(TASK)
     size = elfgen.align(size, 64)
+    path = os.path.join(folder, "core")
     for name, member, value, said, left in (
             ("a circle", "tasks", lambda k: k.init_task + size + at["tasks"], "does not point back", 3),
-            ("nowhere", "tasks", lambda k: KERNEL + 0x3fff0000, "damaged", 2),
+            ("nowhere", "tasks", lambda k: KERNEL + 0x3fff0000, "damaged", 3),
             ("a pid that none has", "pid", lambda k: 0x7fffffff, "no task is at", 2)):
         kernel = Kernel()
         where = kernel.init_task + size * (2 if member == "pid" or left == 3 else 1) + at[member]
         kernel.put(where, struct.pack("<I" if member == "pid" else "<Q", value(kernel)))
         kernel.put(DATA + 0x10000, btf())
-        run, rows = told(tool, kernel.write(os.path.join(folder, "core"), kernel.info()), "tasks")
+        run, rows = told(tool, kernel.write(path, kernel.info()), "tasks")
         tap.check(run.status == harness.DAMAGED and said in run.err and
                   tasks_of(rows, "pid", "name", "state") == WANTED[:left] and not run.faults(),
                   f"the list of tasks, {name}: {left} are told, and that it is damaged", run)
+    run = tool.run("inspect", "--tasks", path)
+    tap.check(run.status == harness.DAMAGED and
+              re.search(rb"\nincomplete: no task is at .*: its pid is \d+\n$", run.out) is not None,
+              "in the text, the last line says so", run)
+
+
+def check_broken_links(tap, tool, folder):
+    """Seven modules; each link of each leads elsewhere. Behind it the others come from the list's end."""
+    at, _ = offsets(MODULE)
+    names, cases = [f"module_{i}" for i in range(7)], []
+    nodes = [DATA + 0x1000] + [MODULES + 0x50000 + 0x400 * i + at["list"] for i in range(len(names))]
+    places = {"0": 0, "nowhere": MODULES + 0x7000000, "the head": nodes[0], "itself": None, "the first": nodes[1],
+              "the last": nodes[-1]}
+    for i in range(len(nodes)):
+        for link in (0, 8):
+            for place, value in places.items():
+                value = nodes[i] if place == "itself" else value
+                if value != nodes[(i + (1 if link == 0 else -1)) % len(nodes)]:
+                    cases.append((i, link, place, value, None))
+    cases += [(i, 0, "0, and another", 0, k) for i in range(6) for k in range(i + 2, 7)]
+    bad = []
+    for i, link, place, value, second in harness.sample(cases, 6, "links"):
+        kernel = Kernel()
+        for node, name in zip(nodes[1:], names):
+            kernel.put(node - at["list"], bytes(0x400))
+            kernel.put(node - at["list"] + at["name"], name.encode())
+        kernel.ring(nodes)
+        kernel.word(nodes[i] + link, value)
+        lost = set()
+        if second:
+            kernel.word(nodes[second], 0)
+            lost = set(names[i:second])
+        kernel.put(DATA + 0x10000, btf())
+        info = kernel.info(more=f"SYMBOL(modules)={nodes[0]:x}\n")
+        run, rows = told(tool, kernel.write(os.path.join(folder, "core"), info), "modules")
+        got = [row.get("name") for row in rows]
+        if run.status != harness.DAMAGED or len(set(got)) != len(got) or set(got) != set(names) - lost:
+            bad.append(f"{'prev' if link else 'next'} of {i} is {place} ({second}): {got} {run.err}")
+    tap.none(bad, "modules behind a broken link are told, each once")
+
+
+NOTED = [("state", "int"), ("list", "list"), ("name", "name"), ("srcversion", "ptr"), ("taints", "long"),
+         ("notes_attrs", "ptr")]
+
+
+def check_modules(tap, tool, folder):
+    """srcversion, taints, and the build-id of a module whose structure has none, in both eras of its notes."""
+    at, size = offsets(NOTED)
+    module, head, notes = MODULES + 0x50000, DATA + 0x1000, MODULES + 0x51000
+    ident = bytes(range(1, 21))
+    for grouped in (False, True):
+        kernel = Kernel(module=NOTED + MODULE[-2:])
+        kernel.put(module, bytes(0x400))
+        kernel.ring([head, module + at["list"]])
+        kernel.put(module + at["name"], b"noted")
+        kernel.word(module + at["srcversion"], notes + 0x900)
+        kernel.put(notes + 0x900, b"0123456789ABCDEF\0")
+        kernel.word(module + at["taints"], 1 << 12 | 1 << 13)
+        kernel.word(module + at["notes_attrs"], notes)
+        for i, name in enumerate((".note.Linux", ".note.gnu.build-id")):
+            attr = notes + 0x100 + 40 * i
+            kernel.put(notes + 0xa00 + 0x40 * i, name.encode() + b"\0")
+            data = elfgen.note("<", "GNU", 3, ident) if i else elfgen.note("<", "Linux", 0x101, bytes(4))
+            kernel.put(notes + 0xb00 + 0x40 * i, data)
+            for k, value in enumerate((notes + 0xa00 + 0x40 * i, 0o444, len(data), notes + 0xb00 + 0x40 * i)):
+                kernel.word(attr + 8 * k, value)
+            kernel.word(notes + 0xc00 + 8 * i, attr)
+        kernel.word(notes + 0x18, notes + 0xc00)
+        kernel.put(notes + 8, struct.pack("<I", 2))
+        types = btfgen.Types()
+        pointer, number = types.pointer, types.number["int"]
+        attribute = types.compound("attribute", 16, [("name", 0, pointer), ("mode", 8, number)])
+        types.compound("bin_attribute", 40, [("attr", 0, attribute), ("size", 16, types.number["long"]),
+                                             ("private", 24, pointer)])
+        array = types.array(types.nr, 0)
+        group = types.compound("attribute_group", 40, [("name", 0, pointer), ("bin_attrs", 0x18, pointer)])
+        types.compound("module_notes_attrs", 0x100, [("grp", 0, group), ("attrs", 0x100, array)] if grouped
+                       else [("dir", 0, pointer), ("notes", 8, number), ("attrs", 0x100, array)])
+        kinds = {"int": number, "long": types.number["long"], "ptr": pointer,
+                 "name": types.array(types.number["char"], 56), "list": types.compound("list_head", 16, [])}
+        types.compound("module", size, [(name, at[name], kinds[kind]) for name, kind in NOTED])
+        kernel.put(DATA + 0x10000, types.blob())
+        info = kernel.info(more=f"SYMBOL(modules)={head:x}\n")
+        run, rows = told(tool, kernel.write(os.path.join(folder, "core"), info), "modules")
+        tap.equal(tasks_of(rows, "name", "srcversion", "taints", "build_id"),
+                  [("noted", "0123456789ABCDEF", "OE", ident.hex())],
+                  f"a module's srcversion, taints and build-id, {'since 6.14' if grouped else 'before 6.14'}", run)
+
+
+def check_asked(tap, tool, folder):
+    """Names and addresses from standard input; a dead task, whose stack is gone."""
+    symbols = [(TEXT + 16 * i, "tTdD"[i % 4], f"symbol_{i}") for i in range(300)]
+    symbols += [(TEXT, "T", "_stext"), (DATA + 0x100, "D", "init_task")]
+    kernel = Kernel()
+    blob, where = kallsymsgen.Table(symbols, base=TEXT).build(KERNEL + 0x40000)
+    kernel.put(KERNEL + 0x40000, blob)
+    kernel.put(DATA + 0x10000, btf())
+    path = kernel.write(os.path.join(folder, "core"), kernel.info(more=kallsymsgen.vmcoreinfo(where)))
+    lines = f"symbol_7\n  {TEXT + 16 * 8 + 5:x} \n\nno_such\n{'x' * 2000}\ninit_task"
+    asked = os.path.join(folder, "asked")
+    with open(asked, "w", encoding="ascii") as f:
+        f.write(lines)
+    with open(asked, "rb") as f:
+        run = tool.run("inspect", "--sym", "-", path, stdin=f)
+    wanted = [f"{TEXT + 16 * 7:016x} D symbol_7", f"{TEXT + 16 * 8:016x} t symbol_8+0x5", "-                ? no_such",
+              f"{'-':16} ? {'x' * 599}", f"{DATA + 0x100:016x} D init_task"]
+    tap.equal((run.status, run.out.decode().splitlines()), (harness.FAILED, wanted),
+              "names and addresses from standard input", run)
+    with open(asked, "rb") as f:
+        run = tool.run("inspect", "--json", "--sym", "-", "--sym", "symbol_9", path, stdin=f)
+    rows = json.loads(run.out)["symbols"]
+    tap.check([row["asked"] for row in rows][0::5] == ["symbol_7", "symbol_9"] and
+              [row.get("error") for row in rows][2] == "no such symbol", "the same as JSON", run)
+
+    bad, rng = [], random.Random(7)
+    for i in harness.sample(range(24), 6, "kallsyms"):
+        spoilt = bytearray(blob)
+        for k in range(len(spoilt)):
+            if not rng.randrange(100):
+                spoilt[k] = rng.randrange(256)
+        kernel.put(KERNEL + 0x40000, bytes(spoilt))
+        path = kernel.write(os.path.join(folder, "core"), kernel.info(more=kallsymsgen.vmcoreinfo(where)))
+        run = tool.run("inspect", "--json", *[x for n in range(300) for x in ("--sym", f"symbol_{n}")], path)
+        answer = json.loads(run.out)
+        wrong = [row for row in answer["symbols"] if "address" in row and
+                 int(row["address"], 16) != TEXT + 16 * int(row["asked"][7:])]
+        if run.faults() or (answer["complete"] and wrong) or (run.status == harness.OK) != answer["complete"]:
+            bad.append(f"{i}: status {run.status}, {len(wrong)} wrong, {run.err[:200]}")
+    tap.none(bad, "one byte in 100 of the table of symbols at random: wrong answers are marked")
+
+
+def check_dead(tap, tool, folder):
+    """A task that died has no stack; what it saved when it slept last is another's by now."""
+    task = TASK + [("thread", "long")]
+    at, size = offsets(task)
+    kernel = Kernel(task)
+    first = kernel.init_task
+    for i in range(3):
+        kernel.word(first + i * elfgen.align(size, 64) + at["thread"], KERNEL + 0x6000)
+        kernel.word(first + i * elfgen.align(size, 64) + at["stack"], 0 if i == 2 else KERNEL + 0x5000)
+    types = btfgen.Types()
+    kinds = {"int": types.number["int"], "long": types.number["long"], "ptr": types.pointer,
+             "comm": types.array(types.number["char"], 16), "list": types.compound("list_head", 16, [])}
+    thread = types.compound("thread_struct", 8, [("sp", 0, types.number["long"])])
+    types.compound("task_struct", size, [(name, at[name], thread if name == "thread" else kinds[kind])
+                                         for name, kind in task])
+    kernel.put(DATA + 0x10000, types.blob())
+    run, rows = told(tool, kernel.write(os.path.join(folder, "core"), kernel.info()), "tasks")
+    tap.equal([row.get("stack_pointer") for row in rows], [f"{KERNEL + 0x6000:#x}"] * 2 + [None],
+              "a task without a stack has no stack pointer", run)
 
 
 def check_hostile_types(tap, tool, folder):
@@ -265,8 +422,8 @@ def check_hostile_types(tap, tool, folder):
         tap.check(run.status == harness.FAILED and "nested in itself" in run.err and not run.faults(),
                   f"a type in itself, again and again {options}: an end, and that it is none", run)
     run = tool.run("inspect", "--type", "colours", path)
-    tap.check(run.status == harness.OK and b"\x1b" not in run.out and b"red\\x1b[31m = 1" in run.out,
-              "names of types are escaped", run)
+    tap.check(run.status == harness.DAMAGED and b"\x1b" not in run.out and b"red\\x1b[31m = 1" in run.out,
+              "names of types are escaped, and no compiler wrote them", run)
     kernel = Kernel()
     kernel.put(DATA + 0x10000, b"".join(b"%d\0" % i for i in range(10)) * 3000)
     path = kernel.write(os.path.join(folder, "core"), kernel.info())
@@ -462,6 +619,10 @@ def test(tap, tool, folder):
     check_symbols(tap, tool, folder)
     check_missing(tap, tool, folder)
     check_lists(tap, tool, folder)
+    check_broken_links(tap, tool, folder)
+    check_modules(tap, tool, folder)
+    check_asked(tap, tool, folder)
+    check_dead(tap, tool, folder)
     check_hostile_types(tap, tool, folder)
     check_completed(tap, tool, folder)
     check_vmlinux(tap, tool, folder)

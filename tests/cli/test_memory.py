@@ -5,14 +5,18 @@ page, whatever the dump comes in.
 
 Run under RLIMIT_DATA of just that (mapped input does not count, nor what is unpacked on disk), so that
 more is a failure."""
+import fcntl
 import os
+import re
 import shutil
 import struct
 import subprocess
 import sys
+import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import btfgen
 import elfgen
 import foreigngen
 import harness
@@ -166,8 +170,55 @@ def check_scattered(bench):
             bench.check(machine, threads, *command)
 
 
+def peak(tool, *command):
+    """(status, what was said, bytes that the program took at most): asked of the system while it waits to
+    write into a pipe that is full."""
+    back, front = os.pipe()
+    os.write(front, bytes(fcntl.fcntl(front, fcntl.F_SETPIPE_SZ, 4096)))
+    process = tool.start(*command, stdout=front, text=True)
+    os.close(front)
+    waits = 0
+    while process.poll() is None and waits < 5:
+        time.sleep(0.02)
+        with open(f"/proc/{process.pid}/status", encoding="ascii") as f:
+            text = f.read()
+        waits = waits + 1 if "\nState:\tS" in text else 0
+    used = re.search(r"VmHWM:\s*(\d+) kB", text)
+    with open(back, "rb") as f:
+        f.read()
+    _, err = process.communicate()
+    return process.returncode, err, int(used[1]) << 10 if used else 0
+
+
+def check_completion(bench):
+    """What VMCOREINFO lacks costs what the manual says, and is left out where that is not there."""
+    tool, text, path = bench.tool, bench.path("text"), bench.path("types")
+    with open(text, "w", encoding="ascii") as f:
+        f.write("ram 0x0-0x9f\nram 0x400-0x1fff\nimage 0x400-0x13ff\npool 0x1400-0x17ff\n")
+    image = kimage.Image(kimage.Text(text), "6.1")
+    lines = image.vmcoreinfo()
+    types = btfgen.from_facts(lines)
+    types.types += types.pack("III", 0, btfgen.PTR << 24, 0) * 150000
+    types.strings += b"a name of some length\0" * 200000
+    blob = types.blob()
+    image.memory.write(image.symbol("no_line_names_this", len(blob), 4096), blob)
+    image.map_image()
+    image.write(path, lines)
+    whole = peak(tool, "dmesg", path)
+    bench.tap.check(tool.run("dmesg", path, data=4 * harness.MIB).status == harness.OK, "4 MiB without them")
+    image.write_notes(path, [line for line in lines if "printk_info.ts_nsec" not in line])
+    lacks = peak(tool, "dmesg", path)
+    more = lacks[2] - whole[2]
+    bench.tap.check(whole[0] == lacks[0] == 0 and "ts_nsec) by BTF" in lacks[1] and
+                    len(blob) < more < 1.5 * len(blob) + harness.MIB,
+                    f"types of {len(blob)} bytes take {more}: {lacks[1]}")
+    run = tool.run("dmesg", path, data=4 * harness.MIB + 3 * len(blob) // 2)
+    bench.tap.check(run.status == harness.FAILED and " MiB of memory would be needed" in run.err,
+                    "where they take more than half of what is left: not read, and said", run)
+
+
 CHECKS = {check.__name__[6:]: check for check in (check_filter, check_inputs, check_outputs,
-                                                   check_scattered)}
+                                                   check_scattered, check_completion)}
 
 
 def test(tap, tool, folder):

@@ -83,8 +83,6 @@ def problems(run, dump_path, wanted):
     bad = run.faults()
     if run.status not in (harness.OK, harness.DAMAGED):
         return bad + [f"status {run.status}"]
-    if run.seconds > SECONDS and not bad:
-        bad.append(f"took {run.seconds:.1f} s")
     dump = kdumpread.Dump(dump_path)
     if dump.incomplete:
         bad.append("marked incomplete")

@@ -149,6 +149,30 @@ def check_many(tap, tool, folder):
               "--for volatility says that it cannot read so many", run)
 
 
+def check_limit(tap, tool, folder):
+    """Every other page is of a process, and so are 64 in a row: 22000 pieces. gdb is not given more than
+    16384 of them, by pages that a level alone would leave out; crash reads as many as there are."""
+    text, vmcore, out = (os.path.join(folder, name) for name in ("text", "pieces", "out"))
+    first, last = 0x1800, 0xc7ff
+    with open(text, "w", encoding="ascii") as f:
+        f.write(f"ram 0x0-0x9f\nram 0x400-{last:#x}\nimage 0x400-0x7ff\npool 0x800-0x17ff\n"
+                f"zero {first:#x}-{last:#x}\npage {first:#x}-{first + 63:#x} anon\n")
+        f.write("".join(f"page {pfn:#x} anon\n" for pfn in range(first + 65, last, 2)))
+    made = kimage.Image(kimage.Text(text), "6.1")
+    made.write(vmcore)
+    kept = set(made.kept(30))
+    for reader, limit in (("crash", 1 << 32), ("gdb", 16384)):
+        run = tool.run("topelf", "-f", "--for", reader, "-o", out, vmcore, seconds=60)
+        table, pages = elfsegs.Table(out), set(pages_of(out))
+        more = [line for line in run.lines() if f"{reader} reads at most {limit} segments" in line]
+        tap.check(run.status == harness.OK and len(table.loads) <= limit and
+                  (len(table.loads) > 20000) == (reader == "crash") and kept <= pages and
+                  pages <= set(made.text.pages()) and bool(more) == (pages != kept) and
+                  not pages & set(range(first, first + 64)),
+                  f"--for {reader}: {len(table.loads)} segments, {len(pages - kept)} pages more", run)
+        tap.none(elfsegs.crash_rules(table), f"--for {reader}: the rules of crash")
+
+
 def check_volatility(tap, tool, folder, made, source, what):
     out = os.path.join(folder, "out")
     run = tool.run("topelf", "-f", "-l", "kernel", "--for", "volatility", "-o", out, source)
@@ -254,6 +278,7 @@ def test(tap, tool, folder):
     check_raw(tap, tool, folder)
     check_elftool(tap, tool, folder, vmcore)
     check_many(tap, tool, folder)
+    check_limit(tap, tool, folder)
 
 
 harness.main(test)

@@ -52,7 +52,7 @@ def timed(lab, source, sig, share, whole):
     time.sleep(share * whole)
     process.send_signal(sig)
     try:
-        err = process.communicate(timeout=30)[1]
+        err = process.communicate(timeout=lab.tool.seconds(30))[1]
     except subprocess.TimeoutExpired:
         process.kill()
         return None, []
@@ -363,7 +363,7 @@ def check_shrinking(lab):
                                  env=lab.failing(sleep=20000, **({"no_blocks": 1} if i & 2 else {})))
         time.sleep(0.05 + 0.05 * (i // 2))
         os.truncate(source, 4096 + noise.COUNT * 2048 + 100)
-        err = process.communicate(timeout=60)[1].decode()
+        err = process.communicate(timeout=lab.tool.seconds(60))[1].decode()
         run = harness.Run(process.args, process.returncode, b"", err, 0)
         seen.add(run.status)
         bad += [f"moment {i}: {b}" for b in run.faults()]

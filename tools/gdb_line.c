@@ -151,10 +151,11 @@ static void put_symbols(FILE *f, struct talk *t, const struct session *s,
 
 	if (!kernel_offset(s, line->vmlinux, &offset) &&
 	    kernel_fact(&s->kernel, FACT_SYMBOL, "_stext", &stext))
-		talk_say(t, TALK_COMMON,
-			 "how far the kernel was moved (KASLR) is not told: its _stext is at 0x%" PRIx64
-			 "; add-symbol-file -o takes what that is more than in vmlinux\n",
-			 stext);
+		talk_say(
+			t, TALK_COMMON,
+			"how far the kernel was moved (KASLR) is not told: its _stext is at 0x%" PRIx64
+			"; add-symbol-file -o takes what that is more than in vmlinux\n",
+			stext);
 	c = open_memstream(&command, &len);
 	if (!c)
 		return;

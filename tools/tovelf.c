@@ -299,7 +299,7 @@ static int find_tasks(struct tovelf *t, struct err *e)
 		log_warn(log, "where tasks that do not run have their registers is not known: they "
 			      "have none");
 	}
-	if (stats.broken)
+	if (stats.broken || kernel_damage(&s->kernel))
 		s->dump->damage.bad_structures++;
 	return 0;
 }

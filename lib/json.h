@@ -12,11 +12,6 @@
 
 #define JSON_MAX_DEPTH 16
 
-/* Libjansson, which the full program is linked with, has functions of these names: its own calls would end here. */
-#define json_object json_put_object
-#define json_array json_put_array
-#define json_string json_put_string
-
 struct json {
 	FILE *f;
 	unsigned int depth;
@@ -32,10 +27,10 @@ void json_finish(struct json *j);
 void json_document(struct json *j, const char *kind, int schema);
 
 /* KEY is NULL inside an array. Strings may hold any bytes; what is not valid text is escaped. */
-void json_object(struct json *j, const char *key);
-void json_array(struct json *j, const char *key);
+void json_put_object(struct json *j, const char *key);
+void json_put_array(struct json *j, const char *key);
 void json_end(struct json *j);
-void json_string(struct json *j, const char *key, const char *value);
+void json_put_string(struct json *j, const char *key, const char *value);
 void json_string_n(struct json *j, const char *key, const char *value, size_t len);
 void json_int(struct json *j, const char *key, int64_t value);
 void json_uint(struct json *j, const char *key, uint64_t value);

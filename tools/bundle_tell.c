@@ -30,26 +30,26 @@ static void json_member(struct json *j, const struct bundle_member *m)
 	char hex[2 * ELFFILE_MAX_ID + 1];
 	size_t i;
 
-	json_object(j, NULL);
-	json_string(j, "path", m->path);
-	json_string(j, "kind", member_kind_name(m->kind));
-	json_string(j, "status", member_status_name(m->status));
+	json_put_object(j, NULL);
+	json_put_string(j, "path", m->path);
+	json_put_string(j, "kind", member_kind_name(m->kind));
+	json_put_string(j, "status", member_status_name(m->status));
 	if (m->origin)
-		json_string(j, "origin", m->origin);
+		json_put_string(j, "origin", m->origin);
 	if (m->id_len) {
 		elffile_id_text(m->id, m->id_len, hex);
-		json_string(j, "build_id", hex);
+		json_put_string(j, "build_id", hex);
 	}
 	if (m->link)
-		json_string(j, "link", m->link);
+		json_put_string(j, "link", m->link);
 	else if (m->status != MEMBER_MISSING) {
 		for (i = 0; i < sizeof(m->digest); i++)
 			sprintf(hex + 2 * i, "%02x", m->digest[i]);
 		json_uint(j, "size", m->size);
-		json_string(j, "sha256", hex);
+		json_put_string(j, "sha256", hex);
 	}
 	if (m->note)
-		json_string(j, "note", m->note);
+		json_put_string(j, "note", m->note);
 	json_end(j);
 }
 
@@ -59,19 +59,19 @@ static void json_bundle(struct json *j, const struct bundle_job *job)
 	size_t i;
 
 	json_document(j, "bundle", BUNDLE_SCHEMA);
-	json_object(j, "dump");
-	json_string(j, "path", b->name);
-	json_string(j, "type", b->kernel ? "kernel" : "core");
+	json_put_object(j, "dump");
+	json_put_string(j, "path", b->name);
+	json_put_string(j, "type", b->kernel ? "kernel" : "core");
 	if (b->kernel) {
-		json_string(j, "release", b->release);
-		json_string(j, "stored_as", job->store_elf ? "elf" : "asis");
+		json_put_string(j, "release", b->release);
+		json_put_string(j, "stored_as", job->store_elf ? "elf" : "asis");
 	}
 	if (job->level_set)
 		json_int(j, "level", job->level);
 	json_end(j);
 	if (b->main_path)
-		json_string(j, "program", b->main_path);
-	json_array(j, "members");
+		json_put_string(j, "program", b->main_path);
+	json_put_array(j, "members");
 	for (i = 0; i < b->nr_members; i++)
 		json_member(j, &b->members[i]);
 	json_end(j);

@@ -209,7 +209,7 @@ void inspect_print_complete(const struct inspect *in, struct json *j, const stru
 		return;
 	json_bool(j, "complete", whole);
 	if (!whole)
-		json_string(j, "reason", reason);
+		json_put_string(j, "reason", reason);
 }
 
 /* ---- the command ---- */
@@ -227,8 +227,8 @@ static int name_format(struct inspect *in, struct source *s, struct err *e)
 	} else if (in->json) {
 		json_begin(&j, stdout);
 		json_document(&j, "inspect", 1);
-		json_string(&j, "file", in->files[0]);
-		json_string(&j, "format", f->name);
+		json_put_string(&j, "file", in->files[0]);
+		json_put_string(&j, "format", f->name);
 		inspect_json_wrapping(&j, s);
 		json_bool(&j, "readable", false);
 		json_finish(&j);

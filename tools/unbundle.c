@@ -69,25 +69,25 @@ static void json_member(struct json *j, const struct manifest_member *m)
 {
 	char hex[2 * ELFFILE_MAX_ID + 1];
 
-	json_object(j, NULL);
-	json_string(j, "path", m->path);
-	json_string(j, "kind", m->kind);
-	json_string(j, "status", m->status);
+	json_put_object(j, NULL);
+	json_put_string(j, "path", m->path);
+	json_put_string(j, "kind", m->kind);
+	json_put_string(j, "status", m->status);
 	if (m->origin)
-		json_string(j, "origin", m->origin);
+		json_put_string(j, "origin", m->origin);
 	if (m->id_len) {
 		hex_text(m->id, m->id_len, hex);
-		json_string(j, "build_id", hex);
+		json_put_string(j, "build_id", hex);
 	}
 	if (m->link)
-		json_string(j, "link", m->link);
+		json_put_string(j, "link", m->link);
 	if (!m->link && !m->missing) {
 		json_uint(j, "size", m->size);
 		hex_text(m->sha256, sizeof(m->sha256), hex);
-		json_string(j, "sha256", hex);
+		json_put_string(j, "sha256", hex);
 	}
 	if (m->note)
-		json_string(j, "note", m->note);
+		json_put_string(j, "note", m->note);
 	json_end(j);
 }
 
@@ -98,22 +98,22 @@ static void print_json(const struct bundle_check *c)
 
 	json_begin(&j, stdout);
 	json_document(&j, "bundle-check", 1);
-	json_string(&j, "archive", c->archive ? c->archive : "-");
+	json_put_string(&j, "archive", c->archive ? c->archive : "-");
 	json_bool(&j, "complete", !c->incomplete);
 	json_bool(&j, "checked", !c->names_only);
 	if (c->has_manifest) {
-		json_object(&j, "dump");
-		json_string(&j, "path", c->manifest.dump);
-		json_string(&j, "type", c->manifest.dump_type);
+		json_put_object(&j, "dump");
+		json_put_string(&j, "path", c->manifest.dump);
+		json_put_string(&j, "type", c->manifest.dump_type);
 		json_end(&j);
 	}
-	json_array(&j, "problems");
+	json_put_array(&j, "problems");
 	for (i = 0; i < c->kept_problems; i++)
-		json_string(&j, NULL, c->problems[i]);
+		json_put_string(&j, NULL, c->problems[i]);
 	if (c->incomplete)
-		json_string(&j, NULL, c->why.text);
+		json_put_string(&j, NULL, c->why.text);
 	json_end(&j);
-	json_array(&j, "members");
+	json_put_array(&j, "members");
 	for (i = 0; i < c->manifest.nr_members; i++)
 		json_member(&j, &c->manifest.members[i]);
 	json_end(&j);

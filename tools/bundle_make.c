@@ -37,7 +37,8 @@ static void name_dump(struct bundle_job *j)
 	for (i = 0; b->name[i]; i++)
 		if (b->name[i] < ' ' || b->name[i] == 127)
 			b->name[i] = '_';
-	if (!strcmp(b->name, ".") || !strcmp(b->name, "..") || b->name[0] == '-')
+	/* No option of tar, nothing hidden, and neither "." nor "..". */
+	if (b->name[0] == '.' || b->name[0] == '-')
 		b->name[0] = '_';
 	if (j->store_elf && b->kernel)
 		strcat(b->name, ".elf");

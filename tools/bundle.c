@@ -23,6 +23,7 @@ enum {
 	OPT_DEBUGINFOD,
 	OPT_NO_DEBUG,
 	OPT_LEVEL,
+	OPT_PROGRAM,
 	OPT_STORE_AS,
 	OPT_PID,
 	OPT_VOLUME,
@@ -46,6 +47,7 @@ static const struct option options[] = {
 	{ "level", required_argument, NULL, OPT_LEVEL },
 	{ "store-as", required_argument, NULL, OPT_STORE_AS },
 	{ "pid", required_argument, NULL, OPT_PID },
+	{ "program", required_argument, NULL, OPT_PROGRAM },
 	{ "volume-size", required_argument, NULL, OPT_VOLUME },
 	{ "format", required_argument, NULL, OPT_FORMAT },
 	{ "encrypt-to", required_argument, NULL, OPT_ENCRYPT },
@@ -72,6 +74,7 @@ static void print_help(FILE *f)
 	      "      --debug-path DIR    look for debug files below DIR first\n"
 	      "      --no-debug          no debug files\n"
 	      "      --debuginfod        ask $DEBUGINFOD_URLS for what is not here\n"
+	      "      --program FILE      what left the core, where that does not tell\n"
 	      "      --pid PID           the process still lives: its root, deleted files\n"
 	      "      --volume-size SIZE  split into ARCHIVE.001, ARCHIVE.002 ...\n"
 	      "      --encrypt-to WHOM   through age (age1..., ssh-...) or gpg (anything else)\n"
@@ -174,6 +177,9 @@ static bool take_flag(struct bundle_job *j, int id, const char *arg)
 		break;
 	case OPT_DEBUGINFOD:
 		j->debuginfod = true;
+		break;
+	case OPT_PROGRAM:
+		j->bundle.program = arg;
 		break;
 	case OPT_ENCRYPT:
 		j->encrypt_to = arg;

@@ -62,7 +62,7 @@ _dumptool()
 			-h --help"
 		;;
 	bundle)
-		options="-o --output --format --level --store-as --root --debug-path --debuginfod --no-debug --program --pid
+		options="-o --output --format --level --store-as --with-velf --root --debug-path --debuginfod --no-debug --program --pid
 			--volume-size --encrypt-to -f --force --list --verify --json --num-threads
 			--progress $input -h --help"
 		;;

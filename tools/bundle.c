@@ -23,6 +23,7 @@ enum {
 	OPT_DEBUGINFOD,
 	OPT_NO_DEBUG,
 	OPT_LEVEL,
+	OPT_WITH_VELF,
 	OPT_PROGRAM,
 	OPT_STORE_AS,
 	OPT_PID,
@@ -46,6 +47,7 @@ static const struct option options[] = {
 	{ "debuginfod", no_argument, NULL, OPT_DEBUGINFOD },
 	{ "level", required_argument, NULL, OPT_LEVEL },
 	{ "store-as", required_argument, NULL, OPT_STORE_AS },
+	{ "with-velf", no_argument, NULL, OPT_WITH_VELF },
 	{ "pid", required_argument, NULL, OPT_PID },
 	{ "program", required_argument, NULL, OPT_PROGRAM },
 	{ "volume-size", required_argument, NULL, OPT_VOLUME },
@@ -70,6 +72,7 @@ static void print_help(FILE *f)
 	      "      --level N           leave pages out of a kernel dump, as filter -d N\n"
 	      "      --store-as KIND     asis, elf (raw pages, which an archive packs better;\n"
 	      "                            default with --level)\n"
+	      "      --with-velf         with what tovelf makes of it, for run-gdb.sh\n"
 	      "      --root DIR          look for files below DIR, as on the machine that died\n"
 	      "      --debug-path DIR    look for debug files below DIR first\n"
 	      "      --no-debug          no debug files\n"
@@ -180,6 +183,9 @@ static bool take_flag(struct bundle_job *j, int id, const char *arg)
 		break;
 	case OPT_PROGRAM:
 		j->bundle.program = arg;
+		break;
+	case OPT_WITH_VELF:
+		j->with_velf = true;
 		break;
 	case OPT_ENCRYPT:
 		j->encrypt_to = arg;

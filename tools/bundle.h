@@ -19,6 +19,7 @@
 
 #define BUNDLE_MANIFEST "manifest.json"
 #define BUNDLE_SCHEMA 1
+#define VELF_SUFFIX ".velf" /* behind the dump's name: what tovelf makes of it */
 /* Our script for gdb, where there is one, and its parts beside it. */
 #define GDB_SCRIPT_MEMBER "gdb/dumptool-gdb.py"
 #define GDB_SCRIPT_PARTS "dumptool_gdb"
@@ -49,6 +50,8 @@ enum member_status {
 struct bundle_member {
 	char *path;   /* in the bundle; of a missing one, where it would be */
 	char *origin; /* where it was read from; NULL: made */
+	/* Of a kernel dump: its pages, or its address space, written as ELF; else FD or BYTES. */
+	enum { FROM_FILE, FROM_PAGES, FROM_SPACE } from;
 	int fd;	      /* open for reading, or -1 */
 	void *bytes;  /* made: its content, malloc()ed */
 	uint64_t size;

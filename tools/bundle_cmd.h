@@ -17,7 +17,7 @@ struct bundle_job {
 	/* What an archive is called that nobody has named: DUMP.bundle, or as savedump does it. */
 	enum { NAMED_BY_US, NAMED_AS_SAVEDUMP } naming;
 	const char *encrypt_to;
-	bool level_set, store_set, store_elf;
+	bool level_set, store_set, store_elf, with_velf;
 	int level;
 	struct input_opts in;
 	struct places places;

@@ -14,6 +14,7 @@
 #include "cleanup.h"
 #include "formats.h"
 #include "main.h"
+#include "tovelf.h"
 
 #define PIECE ((size_t)1 << 20)
 
@@ -40,7 +41,8 @@ static void name_dump(struct bundle_job *j)
 	/* No option of tar, nothing hidden, and neither "." nor "..". */
 	if (b->name[0] == '.' || b->name[0] == '-')
 		b->name[0] = '_';
-	if (j->store_elf && b->kernel)
+	i = strlen(b->name);
+	if (j->store_elf && b->kernel && (i < 4 || strcmp(b->name + i - 4, ".elf") != 0))
 		strcat(b->name, ".elf");
 }
 
@@ -184,8 +186,11 @@ static int add_dump(struct bundle_job *j, struct err *e)
 	};
 	struct stat st;
 
-	if (b->kernel && j->store_elf)
-		goto add;
+	m.path = strdup(b->name);
+	if (b->kernel && j->store_elf) {
+		m.from = FROM_PAGES;
+		return bundle_add(b, &m, e);
+	}
 	/* What it is wrapped in stays on, where it was a file; a pipe has become one. */
 	while (source_under(s) && source_get_fd(source_under(s)) >= 0)
 		s = source_under(s);
@@ -195,9 +200,22 @@ static int add_dump(struct bundle_job *j, struct err *e)
 			       j->input);
 	m.size = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : source_size(s);
 	m.origin = strdup(j->input);
-add:
-	m.path = strdup(b->name);
 	return bundle_add(b, &m, e);
+}
+
+/* What run-gdb.sh would need dumptool for. */
+static int add_velf(struct bundle_job *j, struct err *e)
+{
+	struct bundle_member m = { .fd = -1,
+				   .from = FROM_SPACE,
+				   .mode = 0644,
+				   .kind = MEMBER_DUMP,
+				   .status = MEMBER_MADE };
+
+	if (!j->with_velf || !j->bundle.kernel)
+		return 0;
+	m.path = bundle_text("%s" VELF_SUFFIX, j->bundle.name);
+	return bundle_add(&j->bundle, &m, e);
 }
 
 static int expect_pages(void *priv, uint64_t size, struct err *e)
@@ -221,8 +239,8 @@ static int open_member(struct job *job, struct sink **ret, struct err *e)
 	return sink_take(&taker, "the archive", ret, e);
 }
 
-/* Its pages, less those that the level leaves out, as an ELF core. */
-static int write_pages(struct bundle_job *j, struct bundle_member *m, int *status, struct err *e)
+/* Its pages, less those that the level leaves out, or its address space, as an ELF core. */
+static int write_elf(struct bundle_job *j, struct bundle_member *m, int *status, struct err *e)
 {
 	struct job *job = &j->job;
 
@@ -231,8 +249,8 @@ static int write_pages(struct bundle_job *j, struct bundle_member *m, int *statu
 	job->opts.nr_inputs = 1;
 	job->opts.in = j->in;
 	job->opts.format = &elf_format;
-	job->opts.reader = job_reader("drgn");
-	job->opts.keep_all = !j->level;
+	job->opts.reader = m->from == FROM_PAGES ? job_reader("drgn") : NULL;
+	job->opts.keep_all = !j->level_set;
 	job->opts.levels[0] = j->level;
 	job->opts.nr_levels = 1;
 	job->opts.threads = j->pack.threads;
@@ -241,7 +259,7 @@ static int write_pages(struct bundle_job *j, struct bundle_member *m, int *statu
 	job->priv = j;
 	job->talk = j->talk;
 	j->writing = m;
-	*status = job_write(job, e);
+	*status = m->from == FROM_PAGES ? job_write(job, e) : tovelf_write(job, e);
 	if (*status == STATUS_FAILED || *status == STATUS_INCOMPLETE)
 		return -1;
 	return pack_end(j->out, m->digest, e);
@@ -346,11 +364,10 @@ static int write_all(struct bundle_job *j, int *status, struct err *e)
 	for (pass = 0; pass < 2; pass++)
 		for (i = 0; i < b->nr_members; i++) {
 			struct bundle_member *m = &b->members[i];
-			bool pages = m->kind == MEMBER_DUMP && b->kernel && j->store_elf;
 
 			if (m->status == MEMBER_MISSING || (m->kind == MEMBER_DUMP) != pass)
 				continue;
-			if (pages ? write_pages(j, m, status, e) : write_member(j, m, e))
+			if (m->from ? write_elf(j, m, status, e) : write_member(j, m, e))
 				return -1;
 		}
 	progress_end(progress);
@@ -368,7 +385,7 @@ static int collect(struct bundle_job *j, struct err *e)
 	b->log = &j->talk.log;
 	b->places = &j->places;
 	b->vmlinux = j->in.vmlinux;
-	if (add_dump(j, e) ||
+	if (add_dump(j, e) || add_velf(j, e) ||
 	    (j->core ? bundle_core(b, j->core, e) : bundle_kernel(b, &j->job.session, e)))
 		return -1;
 	return bundle_scripts(b, &j->job.session, j->core, e);

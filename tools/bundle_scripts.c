@@ -174,7 +174,7 @@ static void run_gdb_kernel(FILE *f, const struct bundle *b, struct session *s)
 		return;
 	fputs("velf=", f);
 	here(f, b->name);
-	fputs(".velf\nvmlinux=", f);
+	fputs(VELF_SUFFIX "\nvmlinux=", f);
 	here(f, b->main_path);
 	fputs("\n[ -e \"$velf\" ] || {\n"
 	      "\tcommand -v dumptool >/dev/null 2>&1 || {\n"

@@ -241,6 +241,18 @@ def check_pages(lab):
         tap.equal(made.manifest["dump"]["stored_as"], "elf", f"{args}: it says so")
 
 
+def check_velf(lab):
+    """--with-velf: what tovelf makes of the same pages, so that run-gdb.sh needs no dumptool."""
+    tap, out, alone = lab.tap, os.path.join(lab.folder, "v.dir"), os.path.join(lab.folder, "alone.velf")
+    for level in ("0", "31"):
+        run = lab.bundle("--with-velf", "--level", level, "--format", "dir", "-o", out + level, lab.vmcore)
+        lab.tool.run("tovelf", "-f", "-d", level, "-o", alone, lab.vmcore)
+        velf = os.path.join(out + level, "vmcore.elf.velf")
+        same = lab.tool.run("inspect", "--compare", velf, alone)
+        tap.check(run.status == same.status == harness.OK, f"--with-velf, level {level}: tovelf's", run, same.out)
+        tap.none(Bundle(out + level).complaints(), f"--with-velf, level {level}: the manifest is right")
+
+
 def check_output(lab):
     """Standard output, volumes, what exists, a full disk, wrong command lines."""
     tap, out = lab.tap, os.path.join(lab.folder, "o.tar.gz")
@@ -308,7 +320,7 @@ def check_names(lab):
 def test(tap, tool, folder):
     have_bundle(tool)
     lab = Lab(tap, tool, folder)
-    for check in (check_formats, check_status, check_links, check_pages, check_output, check_full, check_names):
+    for check in (check_formats, check_status, check_links, check_pages, check_velf, check_output, check_full, check_names):
         check(lab)
 
 

@@ -19,6 +19,7 @@ _dumptool()
 		((COMP_CWORD > 1)) && command=elftool-${COMP_WORDS[1]}
 		;;
 	vmcore-dmesg) command=dmesg ;;
+	savedump | gather-libs) ;;
 	*)
 		command=
 		((COMP_CWORD > 1)) && command=${COMP_WORDS[1]}
@@ -60,6 +61,14 @@ _dumptool()
 			--non-mmap --num-threads --dry-run --json --progress -D --debug -q --quiet
 			-h --help"
 		;;
+	bundle)
+		options="-o --output --format --level --store-as --with-velf --root --debug-path --debuginfod --no-debug --program --pid
+			--volume-size --encrypt-to -f --force --list --verify --json --num-threads
+			--progress $input -h --help"
+		;;
+	unbundle) options='-C --directory -f --force --run --limit --json --progress -h --help' ;;
+	savedump) options='-h --help' ;;
+	gather-libs) options='-e -c -o -n -h --help' ;;
 	makedyn) options='-o --output -f --force --in-place -h --help' ;;
 	addrandoff)
 		options='-v --vmcore -m --vmlinux -o --output -f --force --in-place -e --extravminfo
@@ -102,7 +111,7 @@ _dumptool()
 	case $kind in
 	word)
 		mapfile -t COMPREPLY < <(compgen -W "filter convert dmesg inspect topelf tovelf makedyn
-			addrandoff virttophys dumpmem help $options" -- "$cur")
+			addrandoff virttophys dumpmem bundle unbundle help $options" -- "$cur")
 		return
 		;;
 	--compress) i='zlib lzo snappy zstd none' ;;
@@ -115,16 +124,21 @@ _dumptool()
 	--for) i='crash gdb drgn volatility' ;;
 	--elfclass) i='32 64' ;;
 	-I | --intype) i='oldmem pelf qemu makedumpfile kdump' ;;
-	--format) i='kdump elf raw flattened' ;;
+	--format)
+		i='kdump elf raw flattened'
+		[[ $command == bundle ]] && i='tar.zst tar.xz tar.gz tar zip dir'
+		;;
+	--run) i='crash drgn gdb lldb sdb' ;;
+	--store-as) i='asis elf' ;;
 	--arch) i='x86_64 i686 aarch64 aarch64_be armv7l ppc ppc64 ppc64le s390x riscv64 loongarch64 mips mipsel mipseb mips64 mips64el mips64eb openrisc sparc64 ia64 alpha' ;;
 	--page-size) i='4K 8K 16K 64K' ;;
 	--assume) i='arch= page-size= word= byte-order= layout= va-bits= levels= page-table= phys-base= kaslr-offset= page-offset=' ;;
-	--spool-dir)
+	--spool-dir | --root | --debug-path | -C | --directory)
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		compopt -o filenames 2>/dev/null
 		return
 		;;
-	-L | --size-limit | --spool-limit | --num-threads | --pid | --pgd | --explain | --message-level) return ;;
+	-L | --size-limit | --spool-limit | --num-threads | --pid | --pgd | --explain | --message-level | --volume-size | --encrypt-to | --limit) return ;;
 	*)
 		if [[ $cur == -* ]]; then
 			i=$options
@@ -138,4 +152,4 @@ _dumptool()
 	mapfile -t COMPREPLY < <(compgen -W "$i" -- "$cur")
 }
 
-complete -F _dumptool dumptool dumptool-kdump makedumpfile vmcore-dmesg kdump-elftool
+complete -F _dumptool dumptool dumptool-kdump makedumpfile vmcore-dmesg kdump-elftool savedump gather-libs

@@ -648,7 +648,8 @@ int elf_begin_part(struct part *p, struct err *e)
 	if (make_plan(p, w, e))
 		return -1;
 	w->begun = true;
-	if (write_headers(w, p->sink, mark, e) || write_notes(w, p->sink, e))
+	if (sink_expect(p->sink, w->data + (w->nr_pages << w->shift), e) ||
+	    write_headers(w, p->sink, mark, e) || write_notes(w, p->sink, e))
 		return -1;
 	return sink_flush(p->sink, e);
 }

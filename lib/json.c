@@ -70,19 +70,19 @@ void json_finish(struct json *j)
 
 void json_document(struct json *j, const char *kind, int schema)
 {
-	json_string(j, "tool", "dumptool");
-	json_string(j, "version", PACKAGE_VERSION);
-	json_string(j, "kind", kind);
+	json_put_string(j, "tool", "dumptool");
+	json_put_string(j, "version", PACKAGE_VERSION);
+	json_put_string(j, "kind", kind);
 	json_int(j, "schema", schema);
 }
 
-void json_object(struct json *j, const char *key)
+void json_put_object(struct json *j, const char *key)
 {
 	lead(j, key);
 	open_level(j, '{', '}');
 }
 
-void json_array(struct json *j, const char *key)
+void json_put_array(struct json *j, const char *key)
 {
 	lead(j, key);
 	open_level(j, '[', ']');
@@ -94,7 +94,7 @@ void json_string_n(struct json *j, const char *key, const char *value, size_t le
 	text(j, value, len);
 }
 
-void json_string(struct json *j, const char *key, const char *value)
+void json_put_string(struct json *j, const char *key, const char *value)
 {
 	json_string_n(j, key, value, strlen(value));
 }

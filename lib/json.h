@@ -27,10 +27,10 @@ void json_finish(struct json *j);
 void json_document(struct json *j, const char *kind, int schema);
 
 /* KEY is NULL inside an array. Strings may hold any bytes; what is not valid text is escaped. */
-void json_object(struct json *j, const char *key);
-void json_array(struct json *j, const char *key);
+void json_put_object(struct json *j, const char *key);
+void json_put_array(struct json *j, const char *key);
 void json_end(struct json *j);
-void json_string(struct json *j, const char *key, const char *value);
+void json_put_string(struct json *j, const char *key, const char *value);
 void json_string_n(struct json *j, const char *key, const char *value, size_t len);
 void json_int(struct json *j, const char *key, int64_t value);
 void json_uint(struct json *j, const char *key, uint64_t value);

@@ -16,6 +16,7 @@ void progress_start(struct progress *p, const char *title, uint64_t total)
 	if (!p)
 		return;
 	p->title = title;
+	p->unit = "pages";
 	p->total = total;
 	p->done = 0;
 	p->finished = 0;

@@ -14,6 +14,7 @@ struct progress {
 	double interval;
 	/* for show() */
 	const char *title;
+	const char *unit; /* what done and total count: "pages", unless told otherwise */
 	uint64_t done, total;
 	double elapsed;	  /* seconds since progress_start() */
 	double remaining; /* seconds, by what was done so far; negative while unknown */

@@ -26,6 +26,7 @@ struct sink {
 	char *grows; /* what it is called until it is whole; NULL: by its name */
 	bool keep_unfinished;
 	int fd;
+	const struct sink_taker *taker; /* of a stream without a descriptor; or NULL */
 	bool force;	/* what has the name may be replaced */
 	bool own_fd;	/* the descriptor is closed with the sink */
 	bool created;	/* by us, so ours to remove */
@@ -160,6 +161,23 @@ static void touch_all(const struct iovec *iov, int nr_iov)
 		touch_pages(iov[i].iov_base, iov[i].iov_len);
 }
 
+/* The same for who takes the bytes himself. */
+static int hand_over(struct sink *s, const struct iovec *iov, int nr_iov, struct err *e)
+{
+	int i;
+
+	touch_all(iov, nr_iov);
+	for (i = 0; i < nr_iov; i++) {
+		if (s->taker->take(s->taker->priv, iov[i].iov_base, iov[i].iov_len, e)) {
+			s->failed = true;
+			return -1;
+		}
+		s->end += iov[i].iov_len;
+		s->written += iov[i].iov_len;
+	}
+	return 0;
+}
+
 #define MAX_TOUCHES 1000u /* in a row: pages may be dropped again before they are written */
 
 /* Hand IOV to the descriptor, all of it, at offset OFF or, for a stream, where it is. */
@@ -167,6 +185,8 @@ static int write_all(struct sink *s, uint64_t off, struct iovec *iov, int nr_iov
 {
 	unsigned int touches = 0;
 
+	if (s->taker)
+		return hand_over(s, iov, nr_iov, e);
 	while (nr_iov) {
 		ssize_t n = s->kind == SINK_KIND_FILE ? pwritev(s->fd, iov, nr_iov, (off_t)off)
 						      : writev(s->fd, iov, nr_iov);
@@ -306,6 +326,19 @@ int sink_flat_file(const char *path, unsigned int flags, struct sink **ret, stru
 int sink_stream(int fd, const char *name, struct sink **ret, struct err *e)
 {
 	return sink_new(SINK_KIND_STREAM, name, fd, ret, e);
+}
+
+int sink_take(const struct sink_taker *t, const char *name, struct sink **ret, struct err *e)
+{
+	if (sink_new(SINK_KIND_STREAM, name, -1, ret, e))
+		return -1;
+	(*ret)->taker = t;
+	return 0;
+}
+
+int sink_expect(struct sink *s, uint64_t size, struct err *e)
+{
+	return s->taker && s->taker->expect ? s->taker->expect(s->taker->priv, size, e) : 0;
 }
 
 int sink_null(const char *name, struct sink **ret, struct err *e)

@@ -55,6 +55,23 @@ int sink_flat_file(const char *path, unsigned int flags, struct sink **ret, stru
  */
 int sink_stream(int fd, const char *name, struct sink **ret, struct err *e);
 
+/* Who takes the bytes of a file himself, one after another: an archive that it is a member of. */
+struct sink_taker {
+	/* How long the file will be, before its first byte; see sink_expect(). NULL: nobody asks. */
+	int (*expect)(void *priv, uint64_t size, struct err *e);
+	int (*take)(void *priv, const void *data, size_t len, struct err *e);
+	void *priv;
+};
+
+/* A stream into T, which outlives the sink; NAME is for messages. */
+int sink_take(const struct sink_taker *t, const char *name, struct sink **ret, struct err *e);
+
+/*
+ * A writer that knows it says, before its first byte, how long the file will be: sink_commit() gets
+ * the same size.
+ */
+int sink_expect(struct sink *s, uint64_t size, struct err *e);
+
 /* Counts bytes, writes nothing. */
 int sink_null(const char *name, struct sink **ret, struct err *e);
 

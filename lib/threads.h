@@ -57,7 +57,7 @@ struct threads {
 	size_t nr, room;
 	uint8_t *mask; /* the architecture's mask_note, behind the notes of each thread */
 	size_t mask_len;
-	char *names; /* the list as a note's text, in the form that toolnote.h tells, and further notes */
+	char *names; /* further notes: the list as text, in the form that toolnote.h tells; modules */
 	size_t names_len;
 	struct note_stream stream; /* for a plan */
 };

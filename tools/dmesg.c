@@ -148,7 +148,7 @@ static int dmesg_run(int argc, char **argv, struct err *e)
 
 const struct command dmesg_command = {
 	.name = "dmesg",
-	.alias = "vmcore-dmesg",
+	.aliases = { "vmcore-dmesg" },
 	.summary = "print the kernel log of a dump",
 	.run = dmesg_run,
 };

@@ -223,7 +223,7 @@ static int filter_run(int argc, char **argv, struct err *e)
 
 const struct command filter_command = {
 	.name = "filter",
-	.alias = "makedumpfile",
+	.aliases = { "makedumpfile" },
 	.summary = "write a dump without free, user, cache or zero pages",
 	.run = filter_run,
 };

@@ -65,10 +65,10 @@ static void json_explain(struct json *j, const struct job *job)
 {
 	const struct explanation *x = &job->explanation;
 
-	json_object(j, "explain");
+	json_put_object(j, "explain");
 	json_hex(j, "pfn", x->pfn);
 	json_bool(j, "kept", pfnset_test(&job->keep, x->pfn));
-	json_string(j, "input", state_text(job->session.dump, x->pfn));
+	json_put_string(j, "input", state_text(job->session.dump, x->pfn));
 	if (x->has_struct_page) {
 		json_hex(j, "struct_page", x->struct_vaddr);
 		json_hex(j, "flags", x->fields.flags);
@@ -77,16 +77,16 @@ static void json_explain(struct json *j, const struct job *job)
 		json_hex(j, "private", x->fields.private_value);
 		json_hex(j, "compound_head", x->fields.compound_head);
 		json_uint(j, "order", x->fields.order);
-		json_string(j, "own_verdict", x->own.why);
+		json_put_string(j, "own_verdict", x->own.why);
 	}
 	if (x->dropped) {
 		json_hex(j, "decided_by", x->by_pfn);
 		json_uint(j, "decided_pages", x->by.nr);
-		json_string(j, "decided_kind", kind_name(x->by.kind));
-		json_string(j, "decided_why", x->by.why);
+		json_put_string(j, "decided_kind", kind_name(x->by.kind));
+		json_put_string(j, "decided_why", x->by.why);
 	}
 	if (x->guarded)
-		json_string(j, "guarded", x->guarded);
+		json_put_string(j, "guarded", x->guarded);
 	json_end(j);
 }
 
@@ -99,18 +99,18 @@ void job_report_json(const struct job *job, int status)
 
 	json_begin(&j, stdout);
 	json_document(&j, job->command, 1);
-	json_string(&j, "input", job->opts.inputs[0]);
+	json_put_string(&j, "input", job->opts.inputs[0]);
 	if (job->opts.explain_set)
 		json_explain(&j, job);
-	json_array(&j, "outputs");
+	json_put_array(&j, "outputs");
 	for (i = 0; i < job->opts.nr_outputs; i++)
-		json_string(&j, NULL, job->opts.outputs[i]);
+		json_put_string(&j, NULL, job->opts.outputs[i]);
 	json_end(&j);
 	json_int(&j, "exit_status", status);
 	json_int(&j, "dump_level", job->plan.dump_level);
-	json_string(&j, "format", job->opts.format->name);
-	json_string(&j, "codec", job->pipeline.codec ? job->pipeline.codec->name : "none");
-	json_object(&j, "pages");
+	json_put_string(&j, "format", job->opts.format->name);
+	json_put_string(&j, "codec", job->pipeline.codec ? job->pipeline.codec->name : "none");
+	json_put_object(&j, "pages");
 	json_uint(&j, "memory", job_existing_pages(job));
 	json_uint(&j, "kept", pfnset_count(&job->keep, 0, UINT64_MAX));
 	json_uint(&j, "zero", job->pipeline.zero_pages);

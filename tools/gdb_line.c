@@ -53,8 +53,7 @@ static bool own_folder(char *buf, size_t size)
 	return true;
 }
 
-/* That of a build tree comes before what is installed. */
-static bool find_script(char *ret, size_t size)
+bool gdb_script_find(char *ret, size_t size)
 {
 	static const char *const places[] = { "/gdb/" SCRIPT, "/../share/dumptool/" SCRIPT };
 	char folder[2048];
@@ -152,10 +151,11 @@ static void put_symbols(FILE *f, struct talk *t, const struct session *s,
 
 	if (!kernel_offset(s, line->vmlinux, &offset) &&
 	    kernel_fact(&s->kernel, FACT_SYMBOL, "_stext", &stext))
-		talk_say(t, TALK_COMMON,
-			 "how far the kernel was moved (KASLR) is not told: its _stext is at 0x%" PRIx64
-			 "; add-symbol-file -o takes what that is more than in vmlinux\n",
-			 stext);
+		talk_say(
+			t, TALK_COMMON,
+			"how far the kernel was moved (KASLR) is not told: its _stext is at 0x%" PRIx64
+			"; add-symbol-file -o takes what that is more than in vmlinux\n",
+			stext);
 	c = open_memstream(&command, &len);
 	if (!c)
 		return;
@@ -194,7 +194,7 @@ void gdb_line_print(struct talk *t, const struct session *s, const struct gdb_li
 		return;
 	fprintf(f, "%s%s -c ", gdb_name(s), line->user ? " PROGRAM" : "");
 	put_word(f, line->core);
-	if (find_script(script, sizeof(script)))
+	if (gdb_script_find(script, sizeof(script)))
 		put_script(f, line, script);
 	else if (!line->user)
 		put_symbols(f, t, s, line);

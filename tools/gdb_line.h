@@ -15,6 +15,9 @@ struct gdb_line {
 	bool user;	     /* of a process */
 };
 
+/* Where the script for gdb is: that of a build tree comes before what is installed. False: nowhere. */
+bool gdb_script_find(char *ret, size_t size);
+
 void gdb_line_print(struct talk *t, const struct session *s, const struct gdb_line *line);
 
 #endif

@@ -209,7 +209,7 @@ void inspect_print_complete(const struct inspect *in, struct json *j, const stru
 		return;
 	json_bool(j, "complete", whole);
 	if (!whole)
-		json_string(j, "reason", reason);
+		json_put_string(j, "reason", reason);
 }
 
 /* ---- the command ---- */
@@ -227,8 +227,8 @@ static int name_format(struct inspect *in, struct source *s, struct err *e)
 	} else if (in->json) {
 		json_begin(&j, stdout);
 		json_document(&j, "inspect", 1);
-		json_string(&j, "file", in->files[0]);
-		json_string(&j, "format", f->name);
+		json_put_string(&j, "file", in->files[0]);
+		json_put_string(&j, "format", f->name);
 		inspect_json_wrapping(&j, s);
 		json_bool(&j, "readable", false);
 		json_finish(&j);
@@ -302,6 +302,19 @@ static int inspect_status(const struct inspect *in)
 		       : STATUS_DAMAGED;
 }
 
+int inspect_overview(struct inspect *in, struct err *e)
+{
+	find_kernel(in);
+	count_states(in);
+	if (!in->quick && take_census(in, e))
+		return -1;
+	if (in->json)
+		inspect_print_json(in);
+	else
+		inspect_print_text(in);
+	return 0;
+}
+
 static int inspect(struct inspect *in, struct err *e)
 {
 	int status = STATUS_OK;
@@ -311,15 +324,8 @@ static int inspect(struct inspect *in, struct err *e)
 	if (in->question) {
 		if (in->question(in, e))
 			status = STATUS_FAILED;
-	} else {
-		find_kernel(in);
-		count_states(in);
-		if (!in->quick && take_census(in, e))
-			status = STATUS_FAILED;
-		else if (in->json)
-			inspect_print_json(in);
-		else
-			inspect_print_text(in);
+	} else if (inspect_overview(in, e)) {
+		status = STATUS_FAILED;
 	}
 	if (!status)
 		status = inspect_status(in);

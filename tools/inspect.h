@@ -51,6 +51,8 @@ struct inspect {
 /* No damage, of the dump or of what is known about its kernel, and its writer finished. */
 bool inspect_is_complete(const struct inspect *in);
 
+/* What the dump is, and what is in it, once its session is open. */
+int inspect_overview(struct inspect *in, struct err *e);
 /*
  * An answer is not all of it, by WHY or because of the dump: said behind it, in the text, or as
  * "complete" and "reason".

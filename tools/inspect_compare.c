@@ -504,16 +504,16 @@ static void json_ranges(struct json *j, const struct compare *c)
 {
 	unsigned int i;
 
-	json_array(j, "ranges");
+	json_put_array(j, "ranges");
 	for (i = 0; i < c->nr_ranges; i++) {
-		json_object(j, NULL);
-		json_string(j, "kind", kind_key[c->ranges[i].kind]);
+		json_put_object(j, NULL);
+		json_put_string(j, "kind", kind_key[c->ranges[i].kind]);
 		json_hex(j, "pfn", c->ranges[i].pfn);
 		json_uint(j, "pages", c->ranges[i].nr);
 		json_end(j);
 	}
 	json_end(j);
-	json_array(j, "changed_pages");
+	json_put_array(j, "changed_pages");
 	for (i = 0; i < c->pages.nr_told; i++)
 		json_hex(j, NULL, c->pages.told[i]);
 	json_end(j);
@@ -523,9 +523,9 @@ static void json_files(struct json *j, const char *key, char *const *files, unsi
 {
 	unsigned int i;
 
-	json_array(j, key);
+	json_put_array(j, key);
 	for (i = 0; i < nr; i++)
-		json_string(j, NULL, files[i]);
+		json_put_string(j, NULL, files[i]);
 	json_end(j);
 }
 
@@ -540,7 +540,7 @@ static void print_json(const struct compare *c)
 	json_files(&j, "first", c->in->files, c->in->nr_files);
 	json_files(&j, "second", c->in->second, c->in->nr_second);
 	json_bool(&j, "different", is_different(c));
-	json_object(&j, "pages");
+	json_put_object(&j, "pages");
 	json_uint(&j, "same", c->pages.same);
 	json_uint(&j, "changed", c->pages.changed);
 	for (i = 0; i < NR_KINDS; i++)
@@ -550,7 +550,7 @@ static void print_json(const struct compare *c)
 	json_end(&j);
 	json_ranges(&j, c);
 	if (n->compared) {
-		json_object(&j, "notes");
+		json_put_object(&j, "notes");
 		json_uint(&j, "same", n->same);
 		json_uint(&j, "changed", n->changed);
 		json_uint(&j, "only_first", n->only[0]);

@@ -63,19 +63,19 @@ static void json_address(const struct vtop *v, const struct err *why)
 	struct json *j = v->json;
 	unsigned int i;
 
-	json_object(j, NULL);
+	json_put_object(j, NULL);
 	json_hex(j, "vaddr", v->vaddr);
 	if (why) {
-		json_string(j, "error", why->text);
+		json_put_string(j, "error", why->text);
 	} else {
 		json_hex(j, "paddr", v->paddr);
-		json_string(j, "state", state_text[v->state]);
+		json_put_string(j, "state", state_text[v->state]);
 		json_hex(j, "mapping", v->m.vaddr);
 		json_hex(j, "bytes", v->m.len);
 	}
-	json_array(j, "steps");
+	json_put_array(j, "steps");
 	for (i = 0; i < v->nr_steps; i++) {
-		json_object(j, NULL);
+		json_put_object(j, NULL);
 		json_uint(j, "level", v->steps[i].level);
 		json_hex(j, "at", v->steps[i].at);
 		json_hex(j, "entry", v->steps[i].entry);
@@ -165,7 +165,7 @@ int inspect_vtop(struct inspect *in, struct err *e)
 		v.json = &j;
 		json_begin(&j, stdout);
 		json_document(&j, "vtop", 1);
-		json_array(&j, "addresses");
+		json_put_array(&j, "addresses");
 	}
 	reader_init(&v.r, in->session.dump);
 	failed = translate_all(&v, e);
@@ -234,9 +234,9 @@ static void json_numbers(struct json *j, const struct arch *a)
 {
 	unsigned int i;
 
-	json_object(j, "numbers");
+	json_put_object(j, "numbers");
 	for (i = 0; a && i < a->nr_numbers; i++) {
-		json_object(j, a->numbers[i].name);
+		json_put_object(j, a->numbers[i].name);
 		json_int(j, "gdb", a->numbers[i].gdb);
 		json_int(j, "dwarf", a->numbers[i].dwarf);
 		json_end(j);

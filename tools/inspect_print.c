@@ -50,9 +50,9 @@ void inspect_json_wrapping(struct json *j, const struct source *s)
 	const char *kind[MAX_WRAPPINGS];
 	unsigned int nr = wrappings(s, kind), i;
 
-	json_array(j, "wrapped_in");
+	json_put_array(j, "wrapped_in");
 	for (i = 0; i < nr; i++)
-		json_string(j, NULL, kind[i]);
+		json_put_string(j, NULL, kind[i]);
 	json_end(j);
 }
 
@@ -267,18 +267,18 @@ static void json_reg(struct json *j, const struct reg *r)
 	if (!r->high)
 		return json_hex(j, r->name, r->value);
 	snprintf(text, sizeof(text), "0x%" PRIx64 "%016" PRIx64, r->high, r->value);
-	json_string(j, r->name, text);
+	json_put_string(j, r->name, text);
 }
 
 void inspect_json_cpus(struct json *j, const struct dump *d, bool all)
 {
 	unsigned int i, k;
 
-	json_array(j, "cpus");
+	json_put_array(j, "cpus");
 	for (i = 0; i < d->nr_cpus; i++) {
-		json_object(j, NULL);
+		json_put_object(j, NULL);
 		json_int(j, "pid", d->cpus[i].pid);
-		json_object(j, "registers");
+		json_put_object(j, "registers");
 		for (k = 0; k < d->cpus[i].nr_regs; k++)
 			if (all || !d->cpus[i].regs[k].extra)
 				json_reg(j, &d->cpus[i].regs[k]);
@@ -294,12 +294,12 @@ static void json_memory(struct json *j, const struct dump *d)
 	uint64_t pfn = 0;
 	struct run run;
 
-	json_array(j, "memory");
+	json_put_array(j, "memory");
 	for (; dump_next_run(d, SPACE_PHYS, pfn, &run); pfn = run.pfn + run.nr) {
-		json_object(j, NULL);
+		json_put_object(j, NULL);
 		json_hex(j, "start", run.pfn << shift);
 		json_uint(j, "pages", run.nr);
-		json_string(j, "state", state_name[run.state]);
+		json_put_string(j, "state", state_name[run.state]);
 		json_end(j);
 	}
 	json_end(j);
@@ -310,13 +310,13 @@ static void json_translation(struct json *j, const struct xlat *x)
 	size_t i;
 
 	if (x->paging) {
-		json_string(j, "translation", x->paging->name);
+		json_put_string(j, "translation", x->paging->name);
 		json_hex(j, "page_table", x->root);
 		json_hex(j, "phys_base", x->phys_base);
 	}
-	json_array(j, "windows");
+	json_put_array(j, "windows");
 	for (i = 0; i < x->nr_windows; i++) {
-		json_object(j, NULL);
+		json_put_object(j, NULL);
 		json_hex(j, "vaddr", x->windows[i].vaddr);
 		json_hex(j, "paddr", x->windows[i].paddr);
 		json_hex(j, "bytes", x->windows[i].len);
@@ -327,13 +327,13 @@ static void json_translation(struct json *j, const struct xlat *x)
 
 static void json_kernel(struct json *j, const struct inspect *in)
 {
-	json_object(j, "kernel");
-	json_string(j, "release", in->release);
-	json_string(j, "version", in->version);
-	json_string(j, "machine", in->machine);
-	json_string(j, "build_id", in->build_id);
+	json_put_object(j, "kernel");
+	json_put_string(j, "release", in->release);
+	json_put_string(j, "version", in->version);
+	json_put_string(j, "machine", in->machine);
+	json_put_string(j, "build_id", in->build_id);
 	json_int(j, "crash_time", in->crash_time);
-	json_string(j, "panic", in->panic);
+	json_put_string(j, "panic", in->panic);
 	json_translation(j, &in->session.xlat);
 	json_end(j);
 }
@@ -352,31 +352,31 @@ static void json_told(struct json *j, const struct dump *d)
 		json_hex(j, "start_pfn", t->start_pfn);
 		json_hex(j, "end_pfn", t->end_pfn);
 	}
-	json_array(j, "announced_codecs");
+	json_put_array(j, "announced_codecs");
 	for (i = 1; i < 7; i++)
 		if (t->codecs >> (i - 1) & 1 && codec_slot_name(i))
-			json_string(j, NULL, codec_slot_name(i));
+			json_put_string(j, NULL, codec_slot_name(i));
 	json_end(j);
 	json_uint(j, "eraseinfo_bytes", d->eraseinfo_len);
 	if (d->history)
-		json_string(j, "history", d->history);
+		json_put_string(j, "history", d->history);
 }
 
 static void json_census(struct json *j, const struct census *c)
 {
 	size_t i;
 
-	json_object(j, "codecs");
+	json_put_object(j, "codecs");
 	for (i = 0; i < ARRAY_SIZE(c->codec); i++)
 		if (c->codec[i])
 			json_uint(j, codec_slot_name(i), c->codec[i]);
 	json_end(j);
 	json_uint(j, "damaged_pages", c->nr_bad);
-	json_array(j, "damage");
+	json_put_array(j, "damage");
 	for (i = 0; i < c->nr_told; i++) {
-		json_object(j, NULL);
+		json_put_object(j, NULL);
 		json_hex(j, "pfn", c->bad[i].pfn);
-		json_string(j, "why", c->bad[i].why);
+		json_put_string(j, "why", c->bad[i].why);
 		json_end(j);
 	}
 	json_end(j);
@@ -389,14 +389,14 @@ void inspect_print_json(const struct inspect *in)
 
 	json_begin(&j, stdout);
 	json_document(&j, "inspect", 1);
-	json_string(&j, "file", in->files[0]);
-	json_string(&j, "format", d->format->name);
+	json_put_string(&j, "file", in->files[0]);
+	json_put_string(&j, "format", d->format->name);
 	if (d->told.title[0])
-		json_string(&j, "through", d->told.title);
+		json_put_string(&j, "through", d->told.title);
 	inspect_json_wrapping(&j, d->source);
-	json_string(&j, "architecture", d->arch ? d->arch->name : "unknown");
+	json_put_string(&j, "architecture", d->arch ? d->arch->name : "unknown");
 	json_int(&j, "e_machine", d->id.e_machine);
-	json_string(&j, "byte_order", order_name(d));
+	json_put_string(&j, "byte_order", order_name(d));
 	json_uint(&j, "word_bits", 8u * d->id.word);
 	json_uint(&j, "page_size", d->id.page_size);
 	json_bool(&j, "complete", inspect_is_complete(in));
@@ -407,7 +407,7 @@ void inspect_print_json(const struct inspect *in)
 	json_kernel(&j, in);
 	inspect_json_cpus(&j, d, false);
 	json_memory(&j, d);
-	json_object(&j, "pages");
+	json_put_object(&j, "pages");
 	json_uint(&j, "present", in->pages[PAGE_DATA]);
 	if (in->counted)
 		json_uint(&j, "zero", in->census.zero);

@@ -137,15 +137,15 @@ static void answer(struct lookup *l, const struct symbol *s, const char *module)
 	if (l->in->json) {
 		char type[2] = { s->type };
 
-		json_object(&l->json, NULL);
-		json_string(&l->json, "asked", l->name);
-		json_string(&l->json, "name", s->name);
+		json_put_object(&l->json, NULL);
+		json_put_string(&l->json, "asked", l->name);
+		json_put_string(&l->json, "name", s->name);
 		json_hex(&l->json, "address", s->addr);
-		json_string(&l->json, "type", type);
+		json_put_string(&l->json, "type", type);
 		if (l->by_address)
 			json_hex(&l->json, "offset", off);
 		if (module)
-			json_string(&l->json, "module", module);
+			json_put_string(&l->json, "module", module);
 		json_end(&l->json);
 		return;
 	}
@@ -163,9 +163,9 @@ static void answer_none(struct lookup *l)
 	if (!l->missing++)
 		snprintf(l->first, sizeof(l->first), "%s", l->name);
 	if (l->in->json) {
-		json_object(&l->json, NULL);
-		json_string(&l->json, "asked", l->name);
-		json_string(&l->json, "error", "no such symbol");
+		json_put_object(&l->json, NULL);
+		json_put_string(&l->json, "asked", l->name);
+		json_put_string(&l->json, "error", "no such symbol");
 		json_end(&l->json);
 		return;
 	}
@@ -311,7 +311,7 @@ int inspect_symbols(struct inspect *in, struct err *e)
 	if (in->json) {
 		json_begin(&l.json, stdout);
 		json_document(&l.json, "symbols", 1);
-		json_array(&l.json, "symbols");
+		json_put_array(&l.json, "symbols");
 	}
 	failed = look_up_all(&l, e);
 	free_modules(&l);

@@ -30,7 +30,7 @@ static void table_begin(struct table *t, struct inspect *in, const char *kind)
 		return;
 	json_begin(&t->json, stdout);
 	json_document(&t->json, kind, 1);
-	json_array(&t->json, kind);
+	json_put_array(&t->json, kind);
 }
 
 /* FAILED: there is no answer, E says why. BROKEN: it is partial, WHY says why. */
@@ -61,11 +61,11 @@ static void json_task(struct json *j, const struct task *t)
 {
 	char state[2] = { t->state };
 
-	json_object(j, NULL);
+	json_put_object(j, NULL);
 	json_int(j, "pid", t->pid);
 	json_int(j, "tgid", t->tgid);
-	json_string(j, "name", t->name);
-	json_string(j, "state", state);
+	json_put_string(j, "name", t->name);
+	json_put_string(j, "state", state);
 	json_bool(j, "running", t->running);
 	json_bool(j, "idle", t->is_idle);
 	json_bool(j, "kernel", !t->mm);
@@ -145,19 +145,19 @@ static void json_module(struct json *j, const struct module *m, const char *id, 
 	const char *state = strchr("LCGU", m->state);
 	unsigned int i;
 
-	json_object(j, NULL);
-	json_string(j, "name", m->name);
+	json_put_object(j, NULL);
+	json_put_string(j, "name", m->name);
 	json_uint(j, "size", m->size);
 	json_hex(j, "module", m->addr);
-	json_string(j, "state", state ? states[state - strchr("LCGU", 'L')] : "unknown");
-	json_string(j, "taints", taint);
+	json_put_string(j, "state", state ? states[state - strchr("LCGU", 'L')] : "unknown");
+	json_put_string(j, "taints", taint);
 	if (id[0])
-		json_string(j, "build_id", id);
+		json_put_string(j, "build_id", id);
 	if (m->srcversion[0])
-		json_string(j, "srcversion", m->srcversion);
-	json_array(j, "memory");
+		json_put_string(j, "srcversion", m->srcversion);
+	json_put_array(j, "memory");
 	for (i = 0; i < m->nr_parts; i++) {
-		json_object(j, NULL);
+		json_put_object(j, NULL);
 		json_hex(j, "address", m->part[i].addr);
 		json_uint(j, "size", m->part[i].size);
 		json_end(j);

@@ -122,9 +122,9 @@ static void print_member(const struct printer *p, const struct btf_member *m, un
 	declare(&d, p->b, m->type, p->json ? "" : m->name);
 	(void)btf_size(p->b, m->type, &size);
 	if (p->json) {
-		json_object(p->json, NULL);
-		json_string(p->json, "name", m->name);
-		json_string(p->json, "type", d.text);
+		json_put_object(p->json, NULL);
+		json_put_string(p->json, "name", m->name);
+		json_put_string(p->json, "type", d.text);
 		json_uint(p->json, "offset", m->bit_off / 8);
 		json_uint(p->json, "size", size);
 		if (m->bits) {
@@ -189,8 +189,8 @@ static void print_values(const struct printer *p, uint32_t id)
 			printf(" = %" PRId64 ",\n", (int64_t)v);
 			continue;
 		}
-		json_object(p->json, NULL);
-		json_string(p->json, "name", name);
+		json_put_object(p->json, NULL);
+		json_put_string(p->json, "name", name);
 		json_int(p->json, "value", (int64_t)v);
 		json_end(p->json);
 	}
@@ -206,11 +206,11 @@ static bool print_type(const struct printer *p, uint32_t id)
 	declare(&d, p->b, id, "");
 	(void)btf_size(p->b, id, &size);
 	if (p->json) {
-		json_object(p->json, NULL);
-		json_string(p->json, "name", d.text);
+		json_put_object(p->json, NULL);
+		json_put_string(p->json, "name", d.text);
 		json_uint(p->json, "size", size);
-		json_string(p->json, "origin", p->origin);
-		json_array(p->json, is_enum ? "values" : "members");
+		json_put_string(p->json, "origin", p->origin);
+		json_put_array(p->json, is_enum ? "values" : "members");
 	} else {
 		printf("  OFFSET   SIZE  ");
 		print_escaped(stdout, d.text);
@@ -362,7 +362,7 @@ int inspect_types(struct inspect *in, struct err *e)
 		p.json = &j;
 		json_begin(&j, stdout);
 		json_document(&j, "types", 1);
-		json_array(&j, "types");
+		json_put_array(&j, "types");
 	}
 	failed = answer_all(&q, e);
 	if (in->json) {

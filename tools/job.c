@@ -43,6 +43,8 @@ static int open_output(struct job *job, unsigned int i, struct err *e)
 			     (job->pipeline.format && job->pipeline.format->unmarked ? SINK_RENAME
 										     : 0);
 
+	if (job->open_output)
+		return job->open_output(job, &job->sinks[i], e);
 	if (o->dry_run)
 		return sink_null(path, &job->sinks[i], e);
 	if (o->nr_outputs && session_reads(&job->session, path))

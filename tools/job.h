@@ -24,6 +24,9 @@ struct job {
 	struct pfnset keep;
 	/* Once the session is open. NULL: nothing to do. */
 	int (*prepare)(struct job *job, struct err *e);
+	/* Instead of the files that the options name: the one output. NULL: those. */
+	int (*open_output)(struct job *job, struct sink **ret, struct err *e);
+	void *priv; /* for these */
 	/* After classification: what else is not kept. NULL: all that is. */
 	int (*select)(struct job *job, struct err *e);
 	struct vmap *vmap;	     /* for the plan, see format.h; NULL: none */

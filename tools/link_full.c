@@ -4,6 +4,7 @@
 
 #include "codec.h"
 #include "config.h"
+#include "ext/fetch.h"
 #include "flat.h"
 #include "ext/unpack.h"
 #include "lastresort.h"
@@ -22,6 +23,10 @@ const struct command *const commands[] = {
 	&addrandoff_command,
 	&virttophys_command,
 	&dumpmem_command,
+#ifdef HAVE_BUNDLE
+	&bundle_command,
+	&unbundle_command,
+#endif
 	NULL,
 };
 
@@ -44,6 +49,12 @@ const struct format *const link_formats[] = {
 const vmlinux_open_fn vmlinux_open = elfutils_vmlinux_open;
 #else
 const vmlinux_open_fn vmlinux_open = NULL;
+#endif
+
+#ifdef HAVE_DEBUGINFOD
+const fetch_fn fetch_by_id = debuginfod_fetch;
+#else
+const fetch_fn fetch_by_id = NULL;
 #endif
 
 const struct opener *const opener_table[] = {

@@ -132,15 +132,15 @@ static void json_formats(struct json *j)
 {
 	const struct format *const *f;
 
-	json_array(j, "formats");
+	json_put_array(j, "formats");
 	for (f = formats; *f; f++) {
-		json_object(j, NULL);
-		json_string(j, "name", (*f)->name);
-		json_string(j, "title", (*f)->title);
-		json_string(j, "read", reader_of(*f));
+		json_put_object(j, NULL);
+		json_put_string(j, "name", (*f)->name);
+		json_put_string(j, "title", (*f)->title);
+		json_put_string(j, "read", reader_of(*f));
 		json_bool(j, "write", (*f)->begin != NULL);
-		json_string(j, "set", set_of(*f));
-		json_string(j, "mark", mark_of(*f));
+		json_put_string(j, "set", set_of(*f));
+		json_put_string(j, "mark", mark_of(*f));
 		json_end(j);
 	}
 	json_end(j);
@@ -151,19 +151,19 @@ static void json_archs(struct json *j)
 	const struct arch *const *a;
 	const struct paging *const *p;
 
-	json_array(j, "architectures");
+	json_put_array(j, "architectures");
 	for (a = archs; *a; a++) {
-		json_object(j, NULL);
-		json_string(j, "name", (*a)->name);
-		json_string(j, "byte_order", (*a)->order == ORDER_LE ? "little-endian" : "big-endian");
+		json_put_object(j, NULL);
+		json_put_string(j, "name", (*a)->name);
+		json_put_string(j, "byte_order", (*a)->order == ORDER_LE ? "little-endian" : "big-endian");
 		json_uint(j, "word_bits", 8u * (*a)->word);
-		json_array(j, "page_tables");
+		json_put_array(j, "page_tables");
 		for (p = (*a)->paging; p && *p; p++) {
 			if (told_before((*a)->paging, p))
 				continue;
-			json_object(j, NULL);
-			json_string(j, "name", (*p)->name);
-			json_string(j, "verified_with", verified_with(p, (*a)->order));
+			json_put_object(j, NULL);
+			json_put_string(j, "name", (*p)->name);
+			json_put_string(j, "verified_with", verified_with(p, (*a)->order));
 			json_end(j);
 		}
 		json_end(j);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "codec.h"
 #include "config.h"
 #include "elftool.h"
@@ -69,6 +70,7 @@ void print_version(void)
 static void print_help(FILE *f)
 {
 	const struct command *const *c;
+	size_t i;
 
 	fprintf(f, "Usage: " PROGRAM
 		   " COMMAND [ARG...]\n\nRead, filter and examine crash dumps.\n\nCommands:\n");
@@ -83,8 +85,8 @@ static void print_help(FILE *f)
 		"      --formats  formats that are read and written\n\n"
 		"Other names:");
 	for (c = commands; *c; c++)
-		if ((*c)->alias)
-			fprintf(f, " %s = " PROGRAM " %s;", (*c)->alias, (*c)->name);
+		for (i = 0; i < ARRAY_SIZE((*c)->aliases) && (*c)->aliases[i]; i++)
+			fprintf(f, "\n  %s = " PROGRAM " %s;", (*c)->aliases[i], (*c)->name);
 	fprintf(f, "\n  " ELFTOOL " COMMAND, of the commands that it has\nManual: " PROGRAM "(1)\n");
 }
 
@@ -113,10 +115,12 @@ static const struct command *by_name(const char *name)
 static const struct command *by_alias(const char *name)
 {
 	const struct command *const *c;
+	size_t i;
 
 	for (c = commands; *c; c++)
-		if ((*c)->alias && !strcmp((*c)->alias, name))
-			return *c;
+		for (i = 0; i < ARRAY_SIZE((*c)->aliases) && (*c)->aliases[i]; i++)
+			if (!strcmp((*c)->aliases[i], name))
+				return *c;
 	return NULL;
 }
 

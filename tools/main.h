@@ -22,7 +22,7 @@ enum status {
 /* One sub-command: a file, and a line in tools/link_*.c. */
 struct command {
 	const char *name;
-	const char *alias;   /* the program may be called by this name instead; NULL: none */
+	const char *aliases[2]; /* the program may be called by these names instead; NULL: none */
 	bool elftool;	     /* kdump-elftool has it too */
 	const char *summary; /* one line for `dumptool help` */
 	/*
@@ -41,7 +41,7 @@ extern const struct format *const link_formats[];
 
 extern const struct command filter_command, convert_command, dmesg_command, inspect_command,
 	topelf_command, tovelf_command, makedyn_command, addrandoff_command, dumpmem_command,
-	virttophys_command;
+	virttophys_command, bundle_command, unbundle_command;
 
 /*
  * What to do about a wrong command line: prints nothing, sets E to "...; try 'dumptool NAME

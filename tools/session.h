@@ -117,6 +117,21 @@ int session_explain(struct session *s, struct err *e);
 int session_name_vmlinux(struct session *s, const struct input_opts *o, struct err *e);
 int session_recheck_vmlinux(struct session *s, const struct input_opts *o, struct err *e);
 void session_find_vmlinux(struct session *s);
+
+/* Where distributions put it; the release stands between the two. */
+struct vmlinux_place {
+	const char *before, *behind;
+};
+extern const struct vmlinux_place vmlinux_places[];
+extern const size_t nr_vmlinux_places;
+
+/*
+ * Is PATH the vmlinux of the dump's kernel, by build-id, else release and banner? Then, or with FORCE, it
+ * is the session's from now on. ERR_MISMATCH.
+ */
+int session_take_vmlinux(struct session *s, const char *path, bool force, struct err *e);
+/* The package with the kernel's debug files, or modules. False: nobody knows. */
+bool session_package(struct session *s, bool debug, char *buf, size_t size);
 void session_vmlinux_help(struct session *s, char *buf, size_t size);
 
 /* Is PATH one of the files that are read here? Then it must not be written. */

@@ -130,6 +130,28 @@ int session_recheck_vmlinux(struct session *s, const struct input_opts *o, struc
 	return s->vmlinux && !o->force_vmlinux ? check(s, o->vmlinux, s->vmlinux, false, e) : 0;
 }
 
+int session_take_vmlinux(struct session *s, const char *path, bool force, struct err *e)
+{
+	struct err why = ERR_INIT;
+	struct fact_provider *p;
+
+	if (open_path(s, path, &p, e))
+		return -1;
+	if (check(s, path, p, true, &why)) {
+		if (!force) {
+			p->close(p);
+			*e = why;
+			return -1;
+		}
+		log_warn(s->dump->log, "%s; it is used all the same", why.text);
+	}
+	if (s->vmlinux || s->deep)
+		p->close(p);
+	else
+		s->vmlinux = p;
+	return 0;
+}
+
 /* ---- the usual places ---- */
 
 static bool try_path(struct session *s, const char *path)
@@ -153,14 +175,21 @@ static bool try_path(struct session *s, const char *path)
 	return true;
 }
 
+const struct vmlinux_place vmlinux_places[] = {
+	{ "/usr/lib/debug/boot/vmlinux-", "" },		      /* Debian, Ubuntu */
+	{ "/usr/lib/debug/lib/modules/", "/vmlinux" },	      /* Fedora, RHEL */
+	{ "/usr/lib/debug/usr/lib/modules/", "/vmlinux" },    /* the same with a merged /usr */
+	{ "/usr/lib/debug/lib/modules/", "/vmlinux.debug" },  /* SUSE */
+	{ "/usr/lib/debug/usr/lib/modules/", "/vmlinux.debug" },
+	{ "/usr/lib/debug/boot/vmlinux-", ".debug" },
+	{ "/lib/modules/", "/build/vmlinux" }, /* built here; Arch */
+	{ "/lib/modules/", "/vmlinux" },
+	{ "/boot/vmlinux-", "" },
+};
+const size_t nr_vmlinux_places = ARRAY_SIZE(vmlinux_places);
+
 void session_find_vmlinux(struct session *s)
 {
-	static const struct {
-		const char *before, *behind;
-	} places[] = { { "/usr/lib/debug/boot/vmlinux-", "" },
-		       { "/usr/lib/debug/lib/modules/", "/vmlinux" },
-		       { "/lib/modules/", "/build/vmlinux" },
-		       { "/boot/vmlinux-", "" } };
 	char release[UTS_LEN], id[129], path[512];
 	size_t i;
 
@@ -168,9 +197,9 @@ void session_find_vmlinux(struct session *s)
 		return;
 	if (kernel_text(&s->kernel, "OSRELEASE", release, sizeof(release)) && release[0] &&
 	    !strchr(release, '/'))
-		for (i = 0; i < ARRAY_SIZE(places); i++) {
-			snprintf(path, sizeof(path), "%s%s%s", places[i].before, release,
-				 places[i].behind);
+		for (i = 0; i < nr_vmlinux_places; i++) {
+			snprintf(path, sizeof(path), "%s%s%s", vmlinux_places[i].before, release,
+				 vmlinux_places[i].behind);
 			if (try_path(s, path))
 				return;
 		}
@@ -183,17 +212,18 @@ void session_find_vmlinux(struct session *s)
 
 /* ---- what would help ---- */
 
-/* How distributions call the package, by what their kernels say of themselves. */
+/* How distributions call the packages, by what their kernels say of themselves. */
 static const struct {
 	const char *version, *release; /* part of it; NULL: any */
-	const char *before, *behind;
+	const char *before, *behind;   /* the release in the name of the package with debug files */
+	const char *modules;	       /* before the release, of the one with modules */
 } packages[] = {
-	{ "Ubuntu", NULL, "linux-image-", "-dbgsym" },
-	{ "Debian", NULL, "linux-image-", "-dbg" },
-	{ NULL, "+deb", "linux-image-", "-dbg" },
-	{ NULL, ".el", "kernel-debuginfo-", "" },
-	{ NULL, ".fc", "kernel-debuginfo-", "" },
-	{ NULL, "-default", "kernel-default-debuginfo of ", "" },
+	{ "Ubuntu", NULL, "linux-image-", "-dbgsym", "linux-modules-" },
+	{ "Debian", NULL, "linux-image-", "-dbg", "linux-image-" },
+	{ NULL, "+deb", "linux-image-", "-dbg", "linux-image-" },
+	{ NULL, ".el", "kernel-debuginfo-", "", "kernel-modules-" },
+	{ NULL, ".fc", "kernel-debuginfo-", "", "kernel-modules-" },
+	{ NULL, "-default", "kernel-default-debuginfo of ", "", "kernel-default of " },
 };
 
 static bool has(const char *text, const char *part)
@@ -201,25 +231,35 @@ static bool has(const char *text, const char *part)
 	return !part || strstr(text, part);
 }
 
-void session_vmlinux_help(struct session *s, char *buf, size_t size)
+bool session_package(struct session *s, bool debug, char *buf, size_t size)
 {
 	char names[UTS_FIELDS][UTS_LEN];
 	const char *release = names[2];
-	size_t i, n;
+	size_t i;
+
+	session_utsname(s, names);
+	for (i = 0; release[0] && i < ARRAY_SIZE(packages); i++) {
+		if (!has(names[3], packages[i].version) || !has(release, packages[i].release))
+			continue;
+		snprintf(buf, size, "%s%s%s", debug ? packages[i].before : packages[i].modules,
+			 release, debug ? packages[i].behind : "");
+		return true;
+	}
+	*buf = '\0';
+	return false;
+}
+
+void session_vmlinux_help(struct session *s, char *buf, size_t size)
+{
+	char package[256];
 
 	if (s->vmlinux) {
 		snprintf(buf, size, "%s does not tell it either",
 			 s->vmlinux_path ? s->vmlinux_path : "the vmlinux that was found");
 		return;
 	}
-	n = (size_t)snprintf(buf, size, "a vmlinux with debugging information would tell (%s)",
-			     vmlinux_open ? "--vmlinux FILE" : "dumptool, built with elfutils");
-	session_utsname(s, names);
-	for (i = 0; release[0] && i < ARRAY_SIZE(packages); i++) {
-		if (!has(names[3], packages[i].version) || !has(release, packages[i].release))
-			continue;
-		snprintf(buf + n, size - n, ": package %s%s%s", packages[i].before, release,
-			 packages[i].behind);
-		return;
-	}
+	session_package(s, true, package, sizeof(package));
+	snprintf(buf, size, "a vmlinux with debugging information would tell (%s)%s%s",
+		 vmlinux_open ? "--vmlinux FILE" : "dumptool, built with elfutils",
+		 package[0] ? ": package " : "", package);
 }

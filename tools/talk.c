@@ -107,8 +107,8 @@ static void show_plain(const struct talk *t, const struct progress *p)
 
 	if (p->finished && p->elapsed < t->progress.interval)
 		return; /* it was over before it could get boring */
-	fprintf(stderr, "%s: %s: %.1f %%, %" PRIu64 " of %" PRIu64 " pages, %s left\n", t->name,
-		p->title, percent(p), p->done, p->total,
+	fprintf(stderr, "%s: %s: %.1f %%, %" PRIu64 " of %" PRIu64 " %s, %s left\n", t->name,
+		p->title, percent(p), p->done, p->total, p->unit,
 		p->remaining < 0 ? "?" : duration(p->remaining, left, sizeof(left)));
 }
 

@@ -12,12 +12,14 @@
 #include "arch.h"
 #include "cleanup.h"
 #include "elftool.h"
+#include "formats.h"
 #include "gdb_line.h"
 #include "job.h"
 #include "kmem.h"
 #include "main.h"
 #include "memmap.h"
 #include "threads.h"
+#include "tovelf.h"
 #include "vmap.h"
 
 struct tovelf {
@@ -355,6 +357,29 @@ static int prepare(struct job *job, struct err *e)
 	job->vmap = &t->vmap;
 	job->threads = &t->threads.stream;
 	return 0;
+}
+
+int tovelf_write(struct job *job, struct err *e)
+{
+	static struct tovelf t; /* large, and there is only one */
+	int status = STATUS_FAILED;
+
+	t = (struct tovelf){ .job = { .command = "tovelf",
+				      .opts = job->opts,
+				      .talk = job->talk,
+				      .session = job->session,
+				      .open_output = job->open_output,
+				      .priv = job->priv } };
+	t.job.opts.format = &elf_format;
+	t.job.opts.plain = true;
+	if (!prepare(&t.job, e))
+		status = job_write(&t.job, e);
+	reader_fini(&t.reader);
+	threads_fini(&t.threads);
+	job->session = t.job.session;
+	t.job.session.dump = NULL;
+	job_fini(&t.job);
+	return status;
 }
 
 static int tovelf_run(int argc, char **argv, struct err *e)

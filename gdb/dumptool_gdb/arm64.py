@@ -7,18 +7,12 @@ that gdb would use; where there is none (assembly, modules without symbols), by 
 arm64 kernels keep. gdb does the rest.
 """
 import gdb
-from gdb.unwinder import Unwinder, register_unwinder
 
-from . import cfi, core, elf
+from . import cfi, core, elf, unwind
 
 EM_AARCH64, FP, LR, SP = 183, 29, 30, 31
 CALLEE_SAVED = range(19, 29)
 KERNEL_BIT = 1 << 55  # of two halves of the address space: which
-
-
-class FrameId:
-    def __init__(self, sp, pc):
-        self.sp, self.pc = sp, pc
 
 
 class Frame:
@@ -39,19 +33,9 @@ class Frame:
     def strip(self, addr):
         return addr | self.mask if addr & KERNEL_BIT else addr & ~self.mask
 
-    def value(self, name, number):
-        return gdb.Value(number).cast(self.pending.read_register(name).type)
-
-    def saved(self, at, registers):
-        """What gdb is told: the frame's id, and the registers of its caller."""
-        info = self.pending.create_unwind_info(FrameId(*(gdb.Value(x) for x in at)))
-        for name, number in registers.items():
-            info.add_saved_register(name, self.value(name, number))
-        return info
-
     def last(self):
         """There is no caller."""
-        return self.saved((self.sp, self.pc), {"pc": 0, "sp": self.sp})
+        return unwind.saved(self.pending, self.sp, self.pc, {"pc": 0, "sp": self.sp})
 
 
 class Tables:
@@ -89,25 +73,20 @@ class Tables:
         return start + self.shift, rules
 
 
-class PacUnwinder(Unwinder):
+class PacUnwinder(unwind.CoreUnwinder):
     """It is gdb that unwinds the first frame where that is not signed. All others are unwound here: gdb would miss
     a register of its own, which has no name, in frames that follow one of ours."""
 
     def __init__(self, known, mask):
-        super().__init__("dumptool-pac")
-        self.known, self.mask, self.tables = known, mask, Tables()
+        super().__init__("dumptool-pac", known)
+        self.mask, self.tables = mask, Tables()
 
-    def __call__(self, pending):
-        if core.current is not self.known:
-            return None
-        try:
-            frame = Frame(pending, self.mask)
-            found = self.unwind(frame) if frame.pc & KERNEL_BIT else None
-            return found if found or frame.top or not frame.pc else frame.last()
-        except (gdb.error, OverflowError, ValueError, AttributeError):
-            return None
+    def unwind(self, pending):
+        frame = Frame(pending, self.mask)
+        found = self.caller(frame) if frame.pc & KERNEL_BIT else None
+        return found if found or frame.top or not frame.pc else frame.last()
 
-    def unwind(self, frame):
+    def caller(self, frame):
         try:
             # A call may be the last instruction of its function: what counts is before the return address.
             start, rules = self.tables.find(frame.pc - (not frame.top))
@@ -129,7 +108,7 @@ class PacUnwinder(Unwinder):
             else:
                 registers[f"x{number}"] = frame.of_number(number)
         registers["x30"] = frame.strip(registers["x30"])
-        return frame.saved((cfa, start), {**registers, "sp": cfa, "pc": registers["x30"]})
+        return unwind.saved(frame.pending, cfa, start, {**registers, "sp": cfa, "pc": registers["x30"]})
 
     def by_record(self, frame):
         """Frame records: x29 points to the caller's x29 and the return address. The caller's stack pointer is where its
@@ -140,7 +119,8 @@ class PacUnwinder(Unwinder):
         pc = frame.strip(lr) if lr else 0  # the last record has neither
         if pc and not pc & KERNEL_BIT:
             return None
-        return frame.saved((frame.fp, frame.pc), {"x29": fp, "sp": fp or frame.fp + 16, "x30": pc, "pc": pc})
+        return unwind.saved(frame.pending, frame.fp, frame.pc,
+                            {"x29": fp, "sp": fp or frame.fp + 16, "x30": pc, "pc": pc})
 
 
 def mask_of(known):
@@ -161,8 +141,7 @@ def on_core(known):
     if known and known.machine == EM_AARCH64 and mask_of(known) and int(gdb.VERSION.split(".")[0]) < 14:
         active = PacUnwinder(known, mask_of(known))
         active.tables.refresh()
-        register_unwinder(None, active, replace=True)
-        gdb.invalidate_cached_frames()
+        unwind.use(active)
 
 
 def on_objfile(_):

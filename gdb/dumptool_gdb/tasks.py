@@ -11,7 +11,7 @@ NO_TASKS = "the core file does not tell its tasks: dumptool tovelf writes one th
 
 def name_thread(thread, known):
     task = known.by_id.get(thread.ptid[1]) if known else None
-    if task and thread.name != task.name:
+    if task and task.name and thread.name != task.name:
         thread.name = task.name
 
 

@@ -8,6 +8,7 @@ import lzma
 import os
 import struct
 import sys
+import tarfile
 import tempfile
 import zlib
 
@@ -15,10 +16,12 @@ sys.dont_write_bytecode = True
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path.insert(0, os.path.join(TESTS, "lib"))
 import btfgen
+import bundlegen
 import foreigngen
 import kernel_seeds
 import kdumpgen
 import tables
+import usercoregen
 
 DATA = os.path.join(TESTS, "data")
 PAGE = 4096
@@ -576,6 +579,37 @@ def unpack_seeds():
     return {name: bytes([kind]) + data for kind, files in kinds.items() for name, data in files.items()}
 
 
+# ---- bundles ----
+
+def small_bundle():
+    b = bundlegen.Bundle()
+    b.members = {k: v[:600] for k, v in b.members.items()}
+    b.rows = [b.row(path) for path in b.members]
+    return b
+
+
+def extract_seeds():
+    b = small_bundle()
+    tar, hard = b.tar(), {"type": tarfile.LNKTYPE, "linkname": bundlegen.TOP + "/core.1"}
+    long = "/".join(["part"] * 60)
+    return {"tar": tar, "zip": b.zip(), "zip-stored": b.zip(0), "gz": gzip.compress(tar, mtime=0),
+            "xz": lzma.compress(tar, preset=0), "bz2": bz2.compress(tar), "zst": zstd_frame(tar[:3000]),
+            "cut": tar[:-1400], "long": b.tar(extra=[(bundlegen.info(long, b"x"), b"x")]),
+            "hard": b.tar(extra=[(bundlegen.info("h", **hard), b"")]),
+            "climbs": b.tar(extra=[(bundlegen.info("../../x", b"x"), b"x")]),
+            "link": b.tar(extra=[(bundlegen.info("l", "../../x"), b"")]), "empty": bytes(1024)}
+
+
+def manifest_seeds():
+    b = small_bundle()
+    text = b.manifest()
+    return {"whole": text, "cut": text[:300], "twice": b.manifest(members=b.rows * 2), "deep": b"[" * 3000,
+            "types": b.manifest(members=[{"path": 1}, {"path": "a", "kind": []}]), "dump": b.manifest(dump=7),
+            "latin": b.manifest(program="\u00e9\u00ff"), "wide": b.manifest(program="\u4e2d"),
+            "climbs": text.replace(b"usr/bin", b"../bin"), "link": text.replace(b"libx.so.1", b"../../../x"),
+            "size": text.replace(b'"size": ', b'"size": -'), "long": text.replace(b"usr/bin", b"u" * 5000)}
+
+
 # ---- raw memory: how many files and large pages, where each is and how long, all of them ----
 
 
@@ -699,7 +733,8 @@ def btf_seeds():
 MAX_LAYOUTS = 64
 
 SEEDS = {"btf": btf_seeds, "kallsyms": kernel_seeds.kallsyms_seeds, "modules": kernel_seeds.module_seeds,
-         "tasks": kernel_seeds.task_seeds,
+         "tasks": kernel_seeds.task_seeds, "extract": extract_seeds, "manifest": manifest_seeds,
+         "usercore": usercoregen.hostile,
          "elf": elf_seeds, "xlat": xlat_seeds, "flat": FLAT_SEEDS, "kdump": kdump_seeds, "lime": LIME_SEEDS, "lzop": LZOP_SEEDS, "note": NOTE_SEEDS,
          "raw": RAW_SEEDS, "sadump": SADUMP_SEEDS, "unpack": unpack_seeds,
          "vmcoreinfo": VMCOREINFO_SEEDS, "classify": CLASSIFY_SEEDS, "printk": PRINTK_SEEDS}

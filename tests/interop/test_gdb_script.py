@@ -77,7 +77,7 @@ def check_plain(tap, tool, name, answers, dump, options, made):
     wanted = tool.run("inspect", "--modules", "--json", *options, dump, seconds=60)
     modules = json.loads(wanted.out)["modules"] if wanted.status == 0 and wanted.out else None
     if modules is None:
-        tap.check("not known" in lsmod, f"{name}: lsmod says that modules are not known", lsmod)
+        tap.check(re.search("not known|warning", lsmod), f"{name}: lsmod says that modules are not known", lsmod)
     else:
         tap.equal([(int(r[0], 16), int(r[1]), r[3]) for r in map(str.split, lsmod.splitlines()[1:])],
                   [(int(m["memory"][0]["address"], 16), m["size"], m["name"]) for m in modules], f"{name}: lsmod")
@@ -88,7 +88,7 @@ def check_plain(tap, tool, name, answers, dump, options, made):
 
 SYMBOLS = ["output init_uts_ns.name.release", "output jiffies_64 > 4294000000", "percpu runqueues.cpu",
            "output $percpu(runqueues, 0).cpu", "output $percpu(\"runqueues\", $cpus - 1).cpu", "list start_kernel", "ps 2",
-           "output $current(0)->on_cpu", "output $task(1)->pid", "thread apply all -s bt 8"]
+           "output $current(0)->on_cpu", "output/d $task(2)->comm[0]", "thread apply all bt 8"]
 
 
 def check_symbols(tap, name, release, cpus, answers, *notes):
@@ -98,11 +98,12 @@ def check_symbols(tap, name, release, cpus, answers, *notes):
     tap.equal((first, last), ("0", str(cpus - 1)), f"{name}: $percpu() of a variable and of its name")
     tap.check(re.search(r"init/main\.c", source), f"{name}: list start_kernel finds its line", source)
     tap.check(re.search(r"^ +2 +0 +2 .*kthreadd$", ps, re.M), f"{name}: ps knows the parent", ps)
-    tap.equal((current, task), ("1", "1"), f"{name}: $current() and $task()")
+    tap.equal((current, task), ("1", str(ord("k"))), f"{name}: $current() and $task()")
     threads = re.split(r"\nThread \d+ ", "\n" + stacks)[1:]
     asleep = [t for t in threads if "__schedule" in t]
     tap.check(len(asleep) >= 20, f"{name}: {len(asleep)} stacks of tasks that sleep", stacks[:500])
-    tap.none([t[:300] for t in asleep if not re.search(r"#3 ", t)], f"{name}: none of them breaks off")
+    # A dump may lack stacks (riscv64's vmcore), which is not gdb's fault.
+    tap.none([t[:300] for t in asleep if not re.search(r"#3 |Cannot access memory", t)], f"{name}: none of them breaks off")
 
 
 def check_moved(tap, name, session, vmlinux, script, offset):

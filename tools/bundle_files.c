@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The members of a bundle, and what files bring with them. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bundle.h"
+#include "cleanup.h"
+
+#define MAX_MEMBERS 100000u
+
+static void member_fini(struct bundle_member *m)
+{
+	if (m->fd >= 0)
+		close(m->fd);
+	free(m->path);
+	free(m->origin);
+	free(m->bytes);
+	free(m->link);
+	free(m->note);
+}
+
+bool bundle_has(const struct bundle *b, const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < b->nr_members; i++)
+		if (!strcmp(b->members[i].path, path))
+			return true;
+	return false;
+}
+
+int bundle_add(struct bundle *b, struct bundle_member *m, struct err *e)
+{
+	struct bundle_member *more;
+
+	if (!m->path) {
+		member_fini(m);
+		return err_set(e, ERR_NOMEM, "out of memory");
+	}
+	if (bundle_has(b, m->path)) {
+		member_fini(m);
+		return 0;
+	}
+	more = b->nr_members < MAX_MEMBERS
+		       ? realloc(b->members, (b->nr_members + 1) * sizeof(*more))
+		       : NULL;
+	if (!more) {
+		member_fini(m);
+		return err_set(e, ERR_NOMEM, "%zu files are too many", b->nr_members + 1);
+	}
+	b->members = more;
+	b->members[b->nr_members++] = *m;
+	return 0;
+}
+
+void bundle_fini(struct bundle *b)
+{
+	size_t i;
+
+	for (i = 0; i < b->nr_members; i++)
+		member_fini(&b->members[i]);
+	free(b->members);
+	free(b->main_path);
+	b->members = NULL;
+	b->nr_members = 0;
+	b->main_path = NULL;
+}
+
+char *bundle_path(const char *path)
+{
+	const char *at;
+
+	path += strspn(path, "/");
+	/* "." and ".." have no place in it, nor have empty names. */
+	for (at = path; at; at = strchr(at, '/') ? strchr(at, '/') + 1 : NULL) {
+		size_t n = strcspn(at, "/");
+
+		if (!n || (n <= 2 && !strncmp(at, "..", n)))
+			return NULL;
+	}
+	return strdup(path);
+}
+
+char *bundle_text(const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	return n < 0 ? NULL : text;
+}
+
+void bundle_take_place(struct bundle_member *m, struct place *f, enum member_status status)
+{
+	m->fd = f->fd;
+	f->fd = -1;
+	m->size = f->size;
+	m->status = status;
+	m->origin = strdup(f->origin);
+	m->id_len = f->elf.id_len;
+	memcpy(m->id, f->elf.id, f->elf.id_len);
+}
+
+/* Where gdb and drgn look for a debug file first, whatever it was called where it was found. */
+static char *by_id(const uint8_t *id, size_t len)
+{
+	char hex[2 * ELFFILE_MAX_ID + 1];
+
+	elffile_id_text(id, len, hex);
+	return bundle_text("usr/lib/debug/.build-id/%.2s/%s.debug", hex, hex + 2);
+}
+
+static int add_missing(struct bundle *b, const struct place *f, const char *what, const uint8_t *id,
+		       size_t len, struct err *e)
+{
+	struct bundle_member m = {
+		.fd = -1, .kind = MEMBER_DEBUG, .status = MEMBER_MISSING, .id_len = len
+	};
+	char hex[2 * ELFFILE_MAX_ID + 1];
+
+	memcpy(m.id, id, len);
+	elffile_id_text(id, len, hex);
+	m.path = len ? by_id(id, len) : bundle_text("usr/lib/debug/%s.debug", f->path + 1);
+	m.note = len ? bundle_text("%s of %s: the package of its debug symbols has it, or: "
+				   "debuginfod-find debuginfo %s",
+				   what, f->path, hex)
+		     : bundle_text("%s of %s: the package of its debug symbols has it", what,
+				   f->path);
+	return bundle_add(b, &m, e);
+}
+
+/*
+ * A link from the place that is derived from the build-id to the file, both below usr/lib/debug: so
+ * it is found whatever it is called.
+ */
+static int add_id_link(struct bundle *b, const char *path, const struct place *f, struct err *e)
+{
+	static const char below[] = "usr/lib/debug/";
+	struct bundle_member m = { .fd = -1,
+				   .kind = MEMBER_DEBUG,
+				   .status = MEMBER_MADE,
+				   .path = by_id(f->elf.id, f->elf.id_len) };
+
+	if (!f->elf.id_len || !m.path || !strcmp(m.path, path) ||
+	    strncmp(path, below, sizeof(below) - 1)) {
+		free(m.path);
+		return 0;
+	}
+	m.link = bundle_text("../../%s", path + sizeof(below) - 1);
+	return bundle_add(b, &m, e);
+}
+
+static int add_debug(struct bundle *b, struct place *f, enum member_status status, struct err *e)
+{
+	struct bundle_member m = { .mode = 0644, .kind = MEMBER_DEBUG };
+	char path[sizeof(f->path)];
+
+	/* Outside of the system's place for them it is put there, by its build-id. */
+	m.path = strncmp(f->path, "/usr/lib/debug/", 15) && f->elf.id_len
+			 ? by_id(f->elf.id, f->elf.id_len)
+			 : bundle_path(f->path);
+	snprintf(path, sizeof(path), "%s", m.path ? m.path : "");
+	bundle_take_place(&m, f, status);
+	return bundle_add(b, &m, e) || add_id_link(b, path, f, e) ? -1 : 0;
+}
+
+/* The dwz file of F. */
+static int add_alt(struct bundle *b, const struct place *f, struct err *e)
+{
+	struct err ignored = ERR_INIT;
+	struct place alt;
+
+	if (!f->elf.altlink[0])
+		return 0;
+	if (places_alt(b->places, f, &alt, &ignored))
+		return add_missing(b, f, "the dwz file", f->elf.alt_id, f->elf.alt_id_len, e);
+	return add_debug(b, &alt, MEMBER_VERIFIED, e);
+}
+
+int bundle_companions(struct bundle *b, const struct place *f, struct err *e)
+{
+	struct err ignored = ERR_INIT;
+	struct place debug;
+	bool by_link;
+
+	if (b->no_debug)
+		return 0;
+	if (f->elf.debug_info)
+		return add_alt(b, f, e);
+	if (places_debug(b->places, f, &by_link, &debug, &ignored))
+		return add_missing(b, f, "debug information", f->elf.id, f->elf.id_len, e);
+	/* A CRC over the whole file says as much as a build-id does. */
+	return add_debug(b, &debug, MEMBER_VERIFIED, e) || add_alt(b, &debug, e) ? -1 : 0;
+}

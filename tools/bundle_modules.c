@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The modules that were loaded, and no others: each file is looked for by its name in the trees of
+ * the kernel's release, and told to be the one by build-id, else by srcversion.
+ */
+#include <fts.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "bundle.h"
+#include "bytes.h"
+#include "cleanup.h"
+#include "module.h"
+#include "source.h"
+
+#define MAX_FILES 200000u
+#define MAX_MODULE_BYTES ((uint64_t)1 << 30)
+
+struct module_file {
+	char name[MODULE_NAME_MAX];
+	char *path; /* below its root */
+	bool debug; /* in a tree of debug files */
+};
+
+struct search {
+	struct bundle *bundle;
+	char packages[2][256]; /* with modules, with debug files; "" */
+	const char *release;
+	struct module_file *files;
+	size_t nr_files;
+};
+
+/* ---- the trees ---- */
+
+/* How the kernel calls the module in file NAME: "snd-hda.ko.xz" is snd_hda. False: it is none. */
+static bool module_name(const char *name, char ret[MODULE_NAME_MAX])
+{
+	static const char *const ends[] = { "", ".gz", ".xz", ".zst", ".debug" };
+	const char *ko = strstr(name, ".ko");
+	size_t i, n = ko ? (size_t)(ko - name) : 0;
+	bool fits = false;
+
+	if (!n || n >= MODULE_NAME_MAX)
+		return false;
+	for (i = 0; i < ARRAY_SIZE(ends); i++)
+		fits |= !strcmp(ko + 3, ends[i]);
+	memcpy(ret, name, n);
+	ret[n] = '\0';
+	for (i = 0; i < n; i++)
+		if (ret[i] == '-')
+			ret[i] = '_';
+	return fits;
+}
+
+static int remember(struct search *s, const char *name, const char *path, bool debug, struct err *e)
+{
+	struct module_file f = { .debug = debug }, *more;
+
+	if (!module_name(name, f.name) || s->nr_files == MAX_FILES)
+		return 0;
+	f.path = strdup(path);
+	more = f.path ? realloc(s->files, (s->nr_files + 1) * sizeof(*more)) : NULL;
+	if (!more) {
+		free(f.path);
+		return err_set(e, ERR_NOMEM, "out of memory");
+	}
+	s->files = more;
+	s->files[s->nr_files++] = f;
+	return 0;
+}
+
+static int by_path(const FTSENT **a, const FTSENT **b)
+{
+	return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+/* All files below ROOT/DIR; symbolic links count as files, and are followed inside the root. */
+static int walk_tree(struct search *s, const char *root, const char *dir, bool debug, struct err *e)
+{
+	char path[4096], *paths[] = { path, NULL };
+	size_t skip = strcmp(root, "/") ? strlen(root) : 0;
+	FTSENT *entry;
+	int ret = 0;
+	FTS *fts;
+
+	snprintf(path, sizeof(path), "%.*s%s", (int)skip, root, dir);
+	fts = access(path, R_OK) ? NULL : fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, by_path);
+	if (!fts)
+		return 0;
+	while (!ret && (entry = fts_read(fts)))
+		if (entry->fts_info == FTS_F || entry->fts_info == FTS_SL ||
+		    entry->fts_info == FTS_NSOK)
+			ret = remember(s, entry->fts_name, entry->fts_path + skip, debug, e);
+	fts_close(fts);
+	return ret;
+}
+
+static int walk_trees(struct search *s, struct err *e)
+{
+	static const struct {
+		const char *dir;
+		bool debug;
+	} trees[] = { { "/lib/modules/", false },
+		      { "/usr/lib/modules/", false },
+		      { "/usr/lib/debug/lib/modules/", true },
+		      { "/usr/lib/debug/usr/lib/modules/", true } };
+	const struct places *p = s->bundle->places;
+	char dir[256];
+	size_t i, k;
+
+	for (i = 0; i < ARRAY_SIZE(trees); i++) {
+		snprintf(dir, sizeof(dir), "%s%s", trees[i].dir, s->release);
+		for (k = 0; k < MAX(p->nr_roots, 1u); k++)
+			if (walk_tree(s, p->nr_roots ? p->roots[k] : "/", dir, trees[i].debug, e))
+				return -1;
+	}
+	return 0;
+}
+
+/* ---- one file ---- */
+
+/* What a compressed module holds, in a file without a name; -1. */
+static int unpacked(const struct place *f)
+{
+	struct spool_opts spool = { .limit = MAX_MODULE_BYTES };
+	struct err why = ERR_INIT;
+	struct source *s;
+	int fd = dup(f->fd), out = -1;
+	uint64_t off = 0;
+
+	if (fd < 0 || source_fd(fd, f->origin, 0, &s, &why)) {
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	if (!source_unwrap(&s, opener_table, &spool, &why) && source_size(s) <= MAX_MODULE_BYTES)
+		out = memfd_create("module", MFD_CLOEXEC);
+	while (out >= 0 && off < source_size(s)) {
+		uint8_t buf[65536];
+		size_t n = (size_t)MIN(source_size(s) - off, (uint64_t)sizeof(buf));
+
+		if (source_read(s, off, buf, n, &why) || write(out, buf, n) != (ssize_t)n) {
+			close(out);
+			out = -1;
+		}
+		off += n;
+	}
+	source_close(s);
+	return out;
+}
+
+/* What the file says of itself, whatever it is compressed with. */
+static bool read_module(struct place *f)
+{
+	struct err ignored = ERR_INIT;
+	int fd;
+	bool ok;
+
+	if (f->elf.type)
+		return true;
+	fd = unpacked(f);
+	ok = fd >= 0 && !elffile_read(fd, f->origin, &f->elf, &ignored);
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+static enum member_status judge(const struct module *m, const struct place *f)
+{
+	if (m->build_id_len && f->elf.id_len)
+		return f->elf.id_len == m->build_id_len &&
+				       !memcmp(f->elf.id, m->build_id, m->build_id_len)
+			       ? MEMBER_VERIFIED
+			       : MEMBER_MISMATCHED;
+	if (m->srcversion[0] && f->elf.srcversion[0])
+		return strcmp(m->srcversion, f->elf.srcversion) ? MEMBER_MISMATCHED
+								: MEMBER_VERIFIED;
+	return MEMBER_BY_NAME;
+}
+
+/* The best file of that name: what is verified, else what cannot be, else what is another one. */
+static bool find_best(const struct search *s, const struct module *m, bool debug, struct place *ret,
+		      enum member_status *status)
+{
+	struct err ignored = ERR_INIT;
+	struct place f;
+	bool found = false;
+	size_t i;
+
+	for (i = 0; i < s->nr_files && !(found && *status == MEMBER_VERIFIED); i++) {
+		enum member_status now;
+
+		if (s->files[i].debug != debug || strcmp(s->files[i].name, m->name) != 0 ||
+		    places_open(s->bundle->places, s->files[i].path, &f, &ignored))
+			continue;
+		now = read_module(&f) ? judge(m, &f) : MEMBER_MISMATCHED;
+		if (found && now >= *status) {
+			place_close(&f);
+			continue;
+		}
+		if (found)
+			place_close(ret);
+		*ret = f;
+		*status = now;
+		found = true;
+	}
+	return found;
+}
+
+/* ---- one module ---- */
+
+static int add_missing(const struct search *s, const struct module *m, bool debug, struct err *e)
+{
+	struct bundle_member missing = { .fd = -1,
+					 .kind = debug ? MEMBER_DEBUG : MEMBER_MODULE,
+					 .status = MEMBER_MISSING,
+					 .id_len = m->build_id_len };
+	const char *package = s->packages[debug];
+
+	missing.path = bundle_text("%slib/modules/%s/%s.ko", debug ? "usr/lib/debug/" : "",
+				   s->release, m->name);
+	memcpy(missing.id, m->build_id, m->build_id_len);
+	missing.note = bundle_text("%s of module %s is not on this machine%s%s",
+				   debug ? "the debug file" : "the file", m->name,
+				   package[0] ? "; it is in package " : "", package);
+	return bundle_add(s->bundle, &missing, e);
+}
+
+static int add_file(struct bundle *b, struct place *f, enum member_kind kind,
+		    enum member_status status, struct err *e)
+{
+	struct bundle_member m = { .mode = 0644, .kind = kind, .path = bundle_path(f->path) };
+
+	bundle_take_place(&m, f, status);
+	return bundle_add(b, &m, e);
+}
+
+/* The debug file: by build-id, else by name in the trees of debug files. */
+static int add_debug(struct search *s, const struct module *m, const struct place *object,
+		     struct err *e)
+{
+	struct bundle *b = s->bundle;
+	enum member_status status = MEMBER_VERIFIED;
+	struct err ignored = ERR_INIT;
+	struct place f;
+
+	if (b->no_debug || (object && object->elf.debug_info))
+		return 0;
+	if ((m->build_id_len &&
+	     !places_by_id(b->places, m->build_id, m->build_id_len, ".debug", &f, &ignored)) ||
+	    find_best(s, m, true, &f, &status))
+		return add_file(b, &f, MEMBER_DEBUG, status, e);
+	return add_missing(s, m, true, e);
+}
+
+static int add_module(void *priv, const struct module *m, struct err *e)
+{
+	struct search *s = priv;
+	enum member_status status;
+	struct place f = { .fd = -1 };
+	bool found = find_best(s, m, false, &f, &status);
+
+	if (!found && add_missing(s, m, false, e))
+		return -1;
+	if (found && add_file(s->bundle, &f, MEMBER_MODULE, status, e))
+		return -1;
+	return add_debug(s, m, found ? &f : NULL, e);
+}
+
+int bundle_modules(struct bundle *b, struct session *session, const char *release, struct err *e)
+{
+	struct search s = { .bundle = b, .release = release };
+	struct module_stats stats = { .told = 0 };
+	struct err why = ERR_INIT;
+	struct reader r;
+	struct kmem mem;
+	int ret = 0;
+	size_t i;
+
+	session_package(session, false, s.packages[0], sizeof(s.packages[0]));
+	session_package(session, true, s.packages[1], sizeof(s.packages[1]));
+	reader_init(&r, session->dump);
+	mem = (struct kmem){ &session->kernel, &session->xlat, &r };
+	if (release[0])
+		ret = walk_trees(&s, e);
+	if (!ret && module_each(&mem, add_module, &s, &stats, &why)) {
+		ret = why.code == ERR_MISSING || why.code == ERR_UNREADABLE ||
+				      why.code == ERR_CORRUPT
+			      ? 0
+			      : -1;
+		if (ret)
+			*e = why;
+		else
+			log_warn(b->log, "loaded modules are not known: %s", why.text);
+	}
+	reader_fini(&r);
+	for (i = 0; i < s.nr_files; i++)
+		free(s.files[i].path);
+	free(s.files);
+	return ret;
+}

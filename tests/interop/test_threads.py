@@ -340,9 +340,12 @@ def test(tap, tool, folder):
     if not corpus:
         raise harness.Skip("DUMPTOOL_CORPUS is unset: no real dumps")
     only = os.environ.get("ARCHS", "").split()
-    for row in test_archs.DUMPS:
-        if glob.glob(os.path.join(corpus, row[0], row[1].split("@")[0])) and (not only or row[0] in only):
-            check_dump(tap, tool, Dump(corpus, *row), folder)
+    rows = [row for row in test_archs.DUMPS if not only or row[0] in only]
+    rows = [row for row in rows if glob.glob(os.path.join(corpus, row[0], row[1].split("@")[0]))]
+    if not rows:
+        raise harness.Skip(f"{corpus} holds no dump of another architecture")
+    for row in rows:
+        check_dump(tap, tool, Dump(corpus, *row), folder)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Nothing that a file says is trusted: what lies outside of it is left out, and al
 import os
 import struct
 
+ET_REL = 1
 PT_NOTE, PN_XNUM, SHT_SYMTAB, SHT_NOTE, SHT_NOBITS = 4, 0xffff, 2, 7, 8
 SHF_ALLOC, SHF_EXECINSTR, SHF_COMPRESSED = 2, 4, 0x800
 NT_GNU_BUILD_ID = 3
@@ -104,6 +105,11 @@ class Elf:
             table = self.read(rows[names][4], rows[names][5]) if names < len(rows) else b""
             self.cached = [Section(text_at(table, row[0]), row) for row in rows]
         return self.cached
+
+    def address_fields(self):
+        """(offset in the file, bytes) of sh_addr in each section header."""
+        return [(self.shoff + i * self.shentsize + (16 if self.wide else 12), self.word)
+                for i in range(len(self.sections))]
 
     def section(self, name):
         return next((s for s in self.sections if s.name == name), None)

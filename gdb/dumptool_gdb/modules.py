@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """lsmod, modsyms."""
+import atexit
 import os
+import shutil
+import tempfile
 
 import gdb
 
@@ -230,10 +233,35 @@ def places_in(known, module, file):
     return places
 
 
+COPIES = {}  # {file: its copy}
+
+
+def placeable(path, file):
+    """PATH, or a copy of it in which no section has an address of its own.
+
+    Modules of some kernels (6.12 of Debian) are linked so that .data begins at 0x1a0: of a file with such
+    a section gdb takes all but the first section's place for unknown (symfile.c, default_symfile_offsets())."""
+    if file.type != elf.ET_REL or not any(s.addr for s in file.sections if s.flags & elf.SHF_ALLOC):
+        return path
+    if path not in COPIES:
+        if not COPIES:
+            COPIES[None] = tempfile.mkdtemp(prefix="dumptool-gdb.")
+            atexit.register(shutil.rmtree, COPIES[None], ignore_errors=True)
+        copy = os.path.join(COPIES[None], f"{len(COPIES)}-{os.path.basename(path)}")
+        shutil.copyfile(path, copy)
+        with open(copy, "r+b") as f:
+            for at, width in file.address_fields():
+                f.seek(at)
+                f.write(bytes(width))
+        COPIES[path] = copy
+    return COPIES[path]
+
+
 def load(known, module, path):
     """add-symbol-file; the number of sections."""
     with elf.Elf(path) as file:
         places = places_in(known, module, file)
+        path = placeable(path, file)
     text = places.pop(".text", None)
     words = [quote(path)] + ([hex(text)] if text is not None else [])
     for name, addr in places.items():
@@ -278,7 +306,7 @@ without that only text is placed. What is found nowhere is listed."""
             try:
                 real = sect_attrs(known, m) if isinstance(m, Typed) else {}
                 path, why = files.find(m.name, m.build_id or build_id_of(known, real))
-                if path and os.path.realpath(path) not in before and path not in before:
+                if path and not before & {path, os.path.realpath(path), COPIES.get(path)}:
                     load(known, m, path)
                 loaded += path is not None
             except (elf.ElfError, gdb.error, OverflowError) as e:

@@ -315,6 +315,28 @@ def check_gdb_hostile(tap, folder):
     tap.none(bad, "broken notes in gdb: lines, no exceptions", out, err)
 
 
+def check_placed(tap, folder):
+    """A module's file in which .data has an address of its own, as Debian's 6.12 links them."""
+    file, copy = os.path.join(folder, "module.ko"), os.path.join(folder, "linked.ko")
+    try:
+        subprocess.run([*os.environ.get("CC", "cc").split(), "-x", "c", "-g", "-c", "-o", file, "-"], check=True, capture_output=True,
+                       input=b"int before = 1, variable = 42; int text(void) { return variable; }")
+        subprocess.run(["objcopy", "--change-section-address", ".data=0x1a0", file, copy], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as why:
+        return tap.skip("a module with addresses", f"it cannot be made: {why}")
+    with elf.Elf(copy) as e:
+        if e.machine != 62 or not e.section(".data").addr:
+            return tap.skip("a module with addresses", "these tools make none")
+    core = os.path.join(folder, "core")
+    read_core(core, core_of())
+    script = [f"python from dumptool_gdb import modules, elf; e = elf.Elf({copy!r}); p = modules.placeable({copy!r}, e); "
+              "gdb.execute('add-symbol-file ' + p + ' 0x7000 -s .data 0x50000'); print(p == modules.placeable(e.path, e))",
+              "p &variable", "p &text", f"python print(modules.placeable({file!r}, elf.Elf({file!r})) == {file!r})"]
+    out, err = gdb(core, script, folder)
+    return tap.check("0x50004 <variable>" in out and "0x7000 <text>" in out and out.count("True") == 2,
+                     "a module whose .data has an address of its own", out, err)
+
+
 def test(tap, tool, folder):
     check_notes(tap, folder)
     check_lines(tap, folder)
@@ -328,6 +350,7 @@ def test(tap, tool, folder):
     if b"42" not in probe.stdout:
         return tap.skip("in gdb", "this gdb has no Python")
     check_gdb(tap, folder, log)
+    check_placed(tap, folder)
     return check_gdb_hostile(tap, folder)
 
 

@@ -84,7 +84,7 @@ struct bundle {
 
 /*
  * Add a member; strings and FD or BYTES become the bundle's, also after a failure. A path that is in
- * already is dropped. PATH must be relative without "." and ".." (bundle_path() makes it so).
+ * already is dropped, and one that leaves the folder, with a warning: names come out of dumps.
  */
 int bundle_add(struct bundle *b, struct bundle_member *m, struct err *e);
 bool bundle_has(const struct bundle *b, const char *path);

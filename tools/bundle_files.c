@@ -22,6 +22,20 @@ static void member_fini(struct bundle_member *m)
 	free(m->note);
 }
 
+/* "." and ".." have no place in a bundle, nor have empty names: the path may come from a dump. */
+static bool is_plain(const char *path)
+{
+	const char *at;
+
+	for (at = path; at; at = strchr(at, '/') ? strchr(at, '/') + 1 : NULL) {
+		size_t n = strcspn(at, "/");
+
+		if (!n || (n <= 2 && !strncmp(at, "..", n)))
+			return false;
+	}
+	return true;
+}
+
 bool bundle_has(const struct bundle *b, const char *path)
 {
 	size_t i;
@@ -39,6 +53,11 @@ int bundle_add(struct bundle *b, struct bundle_member *m, struct err *e)
 	if (!m->path) {
 		member_fini(m);
 		return err_set(e, ERR_NOMEM, "out of memory");
+	}
+	if (!is_plain(m->path)) {
+		log_warn(b->log, "a file that would leave the bundle's folder is left out");
+		member_fini(m);
+		return 0;
 	}
 	if (bundle_has(b, m->path)) {
 		member_fini(m);
@@ -71,17 +90,8 @@ void bundle_fini(struct bundle *b)
 
 char *bundle_path(const char *path)
 {
-	const char *at;
-
 	path += strspn(path, "/");
-	/* "." and ".." have no place in it, nor have empty names. */
-	for (at = path; at; at = strchr(at, '/') ? strchr(at, '/') + 1 : NULL) {
-		size_t n = strcspn(at, "/");
-
-		if (!n || (n <= 2 && !strncmp(at, "..", n)))
-			return NULL;
-	}
-	return strdup(path);
+	return is_plain(path) ? strdup(path) : NULL;
 }
 
 char *bundle_text(const char *fmt, ...)

@@ -154,9 +154,12 @@ static int add_symbols(struct bundle *b, struct session *s, const char *release,
 	f = open_memstream(&text, &len);
 	if (!f)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	for (i = 0; kallsyms_get(ks, i, &symbol); i++)
-		fprintf(f, "%0*llx %c %s\n", 2 * s->dump->id.word, (unsigned long long)symbol.addr,
-			symbol.type, symbol.name);
+	for (i = 0; kallsyms_get(ks, i, &symbol); i++) {
+		fprintf(f, "%0*llx %c ", 2 * s->dump->id.word, (unsigned long long)symbol.addr,
+			symbol.type);
+		print_escaped(f, symbol.name);
+		putc('\n', f);
+	}
 	if (fclose(f)) {
 		free(text);
 		return err_set(e, ERR_NOMEM, "out of memory");
@@ -359,8 +362,8 @@ int bundle_kernel(struct bundle *b, struct session *s, struct err *e)
 	const char *release = names[2];
 
 	session_utsname(s, names);
-	if (strchr(release, '/'))
-		names[2][0] = '\0';
+	if (strchr(release, '/') || release[0] == '.')
+		names[2][0] = '\0'; /* it becomes part of paths */
 	snprintf(b->release, sizeof(b->release), "%s", release);
 	if (add_vmlinux(b, s, release, e) || add_gdb_script(b, e) || add_dmesg(b, s, e))
 		return -1;

@@ -70,10 +70,22 @@ static void name_folder(const struct bundle_job *j, char *ret, size_t size)
 	}
 }
 
+/* What the output's name says, less the end that encryption gives it. */
+static int format_of_name(const struct bundle_job *j)
+{
+	size_t len = strlen(j->output), end = strlen(encrypted_end(j));
+	_cleanup_free_ char *name = NULL;
+
+	if (!end || len <= end || strcmp(j->output + len - end, encrypted_end(j)) != 0)
+		return pack_format_of(j->output);
+	name = strndup(j->output, len - end);
+	return name ? pack_format_of(name) : -1;
+}
+
 static int name_output(struct bundle_job *j, const char *folder, struct err *e)
 {
 	if (j->format < 0)
-		j->format = j->output && !j->to_stdout ? pack_format_of(j->output) : PACK_TAR_ZST;
+		j->format = j->output && !j->to_stdout ? format_of_name(j) : PACK_TAR_ZST;
 	if (j->format < 0)
 		return err_set(
 			e, ERR_USAGE,
@@ -286,8 +298,12 @@ static int open_encrypted(struct bundle_job *j, struct output *o, struct err *e)
 		if (j->pack.force)
 			unlink(o->grows);
 		o->fd = open(o->grows, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-		if (o->fd < 0)
-			return err_sys(e, errno, "%s", o->grows);
+		if (o->fd < 0) {
+			err_sys(e, errno, "%s", o->grows);
+			free(o->grows); /* whose it is nobody knows: it stays */
+			o->grows = NULL;
+			return -1;
+		}
 	}
 	if (encryption_begin(j->encrypt_to, o->fd, &o->crypt, e))
 		return -1;
@@ -400,7 +416,7 @@ static int bundle_status(const struct bundle_job *j, int status)
 	if (d ? d->incomplete || d->damage.missing_bytes || d->damage.unreadable_pages
 	      : j->core->truncated)
 		return STATUS_INCOMPLETE;
-	return status;
+	return !status && d && d->damage.bad_structures ? STATUS_DAMAGED : status;
 }
 
 /* The same dump makes the same archive, whenever that is. */

@@ -13,24 +13,13 @@
 #include "bundle.h"
 #include "cleanup.h"
 #include "kernel.h"
-
-/* TEXT for the shell: between single quotes. */
-static void quote(FILE *f, const char *text)
-{
-	putc('\'', f);
-	for (; *text; text++)
-		if (*text == '\'')
-			fputs("'\\''", f);
-		else
-			putc(*text, f);
-	putc('\'', f);
-}
+#include "talk.h"
 
 /* A path in the bundle, as a word for the shell. */
 static void here(FILE *f, const char *path)
 {
 	fputs("\"$here\"/", f);
-	quote(f, path);
+	print_word(f, path);
 }
 
 static void head(FILE *f, const char *what)
@@ -93,19 +82,25 @@ static const char *module_folder(const struct bundle *b)
 	return "lib/modules";
 }
 
+/* PROGRAM, with the option that names the folder of modules; then the kernel and the dump. */
+static void exec_with_modules(FILE *f, const struct bundle *b, const char *program)
+{
+	fprintf(f, "exec %s \"$here\"/%s/", program, module_folder(b));
+	print_word(f, b->release);
+	fputs(" \"$@\" ", f);
+	here(f, b->main_path);
+	putc(' ', f);
+	here(f, b->name);
+	putc('\n', f);
+}
+
 static void run_crash(FILE *f, const struct bundle *b)
 {
 	head(f, "Opens the dump in crash");
 	need(f, "crash", "apt install crash, dnf install crash, zypper install crash");
 	if (!need_main(f, b))
 		return;
-	fprintf(f, "exec crash --mod \"$here\"/%s/", module_folder(b));
-	quote(f, b->release);
-	fputs(" \"$@\" ", f);
-	here(f, b->main_path);
-	putc(' ', f);
-	here(f, b->name);
-	putc('\n', f);
+	exec_with_modules(f, b, "crash --mod");
 }
 
 /* One -s for each file with symbols of a module. */
@@ -146,13 +141,7 @@ static void run_sdb(FILE *f, const struct bundle *b)
 	      f);
 	if (!need_main(f, b))
 		return;
-	fprintf(f, "exec sdb -s \"$here\"/%s/", module_folder(b));
-	quote(f, b->release);
-	fputs(" \"$@\" ", f);
-	here(f, b->main_path);
-	putc(' ', f);
-	here(f, b->name);
-	putc('\n', f);
+	exec_with_modules(f, b, "sdb -s");
 }
 
 /* How far it was moved, for a debugger that does not know what a kernel is. */

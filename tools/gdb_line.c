@@ -13,28 +13,6 @@
 
 #define SCRIPT "dumptool-gdb.py"
 
-/* ---- words of a command line ---- */
-
-/* TEXT as a shell takes it: between quotes where it has to be. */
-static void put_word(FILE *f, const char *text)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-				    "_-./+=:,@%";
-	const char *c;
-
-	if (*text && strspn(text, plain) == strlen(text)) {
-		fputs(text, f);
-		return;
-	}
-	putc('\'', f);
-	for (c = text; *c; c++)
-		if (*c == '\'')
-			fputs("'\\''", f);
-		else
-			putc(*c, f);
-	putc('\'', f);
-}
-
 /* ---- the script ---- */
 
 /* FOLDER of this program, without the slash; false when it is not known. */
@@ -164,7 +142,7 @@ static void put_symbols(FILE *f, struct talk *t, const struct session *s,
 	if (fclose(c))
 		return;
 	fputs(" -ex ", f);
-	put_word(f, command);
+	print_word(f, command);
 }
 
 /* The script's own command finds out by itself how far what has to be moved. */
@@ -175,12 +153,12 @@ static void put_script(FILE *f, const struct gdb_line *line, const char *script)
 	_cleanup_free_ char *command = malloc(size);
 
 	fputs(" -x ", f);
-	put_word(f, script);
+	print_word(f, script);
 	if (line->user || !command)
 		return;
 	snprintf(command, size, "kernel-symbols %s", vmlinux);
 	fputs(" -ex ", f);
-	put_word(f, command);
+	print_word(f, command);
 }
 
 void gdb_line_print(struct talk *t, const struct session *s, const struct gdb_line *line)
@@ -193,7 +171,7 @@ void gdb_line_print(struct talk *t, const struct session *s, const struct gdb_li
 	if (!f)
 		return;
 	fprintf(f, "%s%s -c ", gdb_name(s), line->user ? " PROGRAM" : "");
-	put_word(f, line->core);
+	print_word(f, line->core);
 	if (gdb_script_find(script, sizeof(script)))
 		put_script(f, line, script);
 	else if (!line->user)

@@ -194,3 +194,22 @@ void print_escaped(FILE *f, const char *text)
 			fprintf(f, "\\x%02x", c);
 	}
 }
+
+void print_word(FILE *f, const char *text)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				    "_-./+=:,@%";
+	const char *c;
+
+	if (*text && strspn(text, plain) == strlen(text)) {
+		fputs(text, f);
+		return;
+	}
+	putc('\'', f);
+	for (c = text; *c; c++)
+		if (*c == '\'')
+			fputs("'\\''", f);
+		else
+			putc(*c, f);
+	putc('\'', f);
+}

@@ -59,4 +59,7 @@ FILE *talk_stream(const struct talk *t, int kind);
 /* TEXT out of a dump: what does not print, as \xNN. */
 void print_escaped(FILE *f, const char *text);
 
+/* TEXT as one word for a shell: between quotes where it has to be. */
+void print_word(FILE *f, const char *text);
+
 #endif

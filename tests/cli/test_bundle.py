@@ -302,6 +302,38 @@ def check_full(lab):
     tap.none(bad, "a full disk: no archive of that name")
 
 
+def check_encryption(lab):
+    """The pipe into age and gpg, by stand-ins: theirs is what is written; when they fail nothing is left."""
+    tap, path = lab.tap, os.path.join(lab.folder, "bin")
+    os.mkdir(path)
+
+    def stand_in(name, script):
+        with open(os.path.join(path, name), "w", encoding="ascii") as f:
+            f.write("#!/bin/sh\n" + script)
+        os.chmod(os.path.join(path, name), 0o755)
+
+    def run(whom, out):
+        return lab.bundle("--encrypt-to", whom, "-o", os.path.join(lab.folder, out), lab.vmcore,
+                          env={"PATH": path + ":" + os.environ["PATH"]})
+
+    for name, whom in (("age", "age1abc"), ("age", "ssh-ed25519 AAAA"), ("gpg", "me@here")):
+        stand_in(name, f'echo "$*" >"{lab.folder}/said"; exec cat')
+        out = f"{whom[:4]}.tar.{name}"
+        made = run(whom, out)
+        with open(os.path.join(lab.folder, "said"), encoding="ascii") as f:
+            tap.check(made.status == harness.OK and f"-r {whom}" in f.read(), f"--encrypt-to {whom}: {name} gets it", made)
+        tap.none(Bundle(os.path.join(lab.folder, out)).complaints(), f"--encrypt-to {whom}: what came out of it")
+    stand_in("age", "cat >/dev/null; exit 3")
+    made = run("age1abc", "failed.tar.age")
+    tap.check(made.status == harness.FAILED and "age" in made.err and
+              not [f for f in os.listdir(lab.folder) if f.startswith("failed")], "age fails: nothing is left", made)
+    other = os.path.join(lab.folder, "other.tar.age.incomplete")
+    with open(other, "w", encoding="ascii") as f:
+        f.write("of somebody else")
+    made = run("age1abc", "other.tar.age")
+    tap.check(made.status == harness.FAILED and os.path.exists(other), "what somebody else is writing stays", made)
+
+
 def check_names(lab):
     """savedump and gather-libs."""
     tap = lab.tap
@@ -320,7 +352,7 @@ def check_names(lab):
 def test(tap, tool, folder):
     have_bundle(tool)
     lab = Lab(tap, tool, folder)
-    for check in (check_formats, check_status, check_links, check_pages, check_velf, check_output, check_full, check_names):
+    for check in (check_formats, check_status, check_links, check_pages, check_velf, check_output, check_full, check_encryption, check_names):
         check(lab)
 
 

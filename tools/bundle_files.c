@@ -8,6 +8,7 @@
 
 #include "bundle.h"
 #include "cleanup.h"
+#include "names.h"
 
 #define MAX_MEMBERS 100000u
 
@@ -22,18 +23,12 @@ static void member_fini(struct bundle_member *m)
 	free(m->note);
 }
 
-/* "." and ".." have no place in a bundle, nor have empty names: the path may come from a dump. */
+/* As unbundle will: the path may come from a dump. */
 static bool is_plain(const char *path)
 {
-	const char *at;
+	struct err ignored = ERR_INIT;
 
-	for (at = path; at; at = strchr(at, '/') ? strchr(at, '/') + 1 : NULL) {
-		size_t n = strcspn(at, "/");
-
-		if (!n || (n <= 2 && !strncmp(at, "..", n)))
-			return false;
-	}
-	return true;
+	return !name_check(path, &ignored);
 }
 
 bool bundle_has(const struct bundle *b, const char *path)

@@ -4,32 +4,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "beneath.h"
 #include "cleanup.h"
 
 #define PATH_SIZE sizeof(((struct place *)NULL)->path)
 #define SYSTEM_DEBUG "/usr/lib/debug"
 
 /* ---- one file ---- */
-
-static int open_in_root(int root, const char *path)
-{
-	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
-				.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
-	long fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
-
-	/* Linux before 5.6, or a sandbox that does not know the call: then no links at the end. */
-	if (fd < 0 && errno == ENOSYS)
-		return openat(root, path + strspn(path, "/"), O_PATH | O_CLOEXEC | O_NOFOLLOW);
-	return (int)fd;
-}
 
 static void self_name(int fd, char ret[64])
 {
@@ -84,7 +71,7 @@ static int open_below(const char *root, const char *path, struct place *ret, str
 	int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC), found, rc;
 
 	snprintf(name, sizeof(name), "%s%s", strcmp(root, "/") ? root : "", path);
-	found = dir >= 0 ? open_in_root(dir, path) : -1;
+	found = dir >= 0 ? beneath_find(dir, path) : -1;
 	if (found < 0) {
 		rc = errno;
 		if (dir >= 0)

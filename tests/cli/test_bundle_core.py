@@ -176,14 +176,14 @@ def check_crash(lab):
     tap.equal({m["kind"] for m in members.values()} & {"loader", "vdso", "dump", "script"},
               {"loader", "vdso", "dump", "script"}, "loader, vDSO, core, scripts")
     check_list(lab, core, members)
-    check_strace(lab, core)
+    check_strace(lab, core, members)
     check_changed(lab, app, core, inside)
     # Somewhere else: nothing of it is where it was.
     os.rename(app, lab.file("gone"))
     check_gdb(lab, where, before)
 
 
-def check_strace(lab, core):
+def check_strace(lab, core, members):
     if not shutil.which("strace") or run("strace", "-o", os.devnull, "true").returncode:
         lab.tap.skip("nothing is executed", "strace cannot be run here")
         return
@@ -192,6 +192,11 @@ def check_strace(lab, core):
         calls = [line for line in f if "exec" in line.split("(")[0]]
     # An emulated one is a script that starts the emulator.
     lab.tap.equal(len(calls), 2 if lab.tool.emulated else 1, "nothing is executed but the tool itself", *calls)
+    _, _, old = lab.bundle(core, under=["strace", "-f", "-e", "trace=openat2", "-e", "inject=openat2:error=ENOSYS"],
+                           name="bundled by a kernel without openat2()")
+    lab.tap.equal({p: (m["status"], m.get("link"), m.get("sha256")) for p, m in old.items() if "core" not in p},
+                  {p: (m["status"], m.get("link"), m.get("sha256")) for p, m in members.items() if "core" not in p},
+                  "the same files where there is no openat2()")
 
 
 def check_changed(lab, app, core, inside):

@@ -138,15 +138,37 @@ def check_modsyms(tap, name, some, answers, *notes):
     tap.check(some and len(wrong) * 20 <= len(some), f"{name}: {len(some)} symbols of modules", *wrong[:10])
 
 
+# What stands in memory that is mapped page by page, wherever the architecture maps it: a BPF program that every
+# kernel with a network has, by a pointer; virtio_blk's queue; crc7's table; and the lines of both modules.
+MAPPED = {None: [("output ptp_insns->pages", r"1$"), ("percpu runqueues.curr->on_cpu", r"(CPU \d+: 1\n)+$")],
+          "virtio_blk": [("output virtblk_wq->name", r'"virtio-blk"'), ("output virtio_blk.driver.name", r'.*"virtio_blk"'),
+                         ("info line virtio_queue_rq", r'Line \d+ of ".*drivers/block/virtio_blk\.c"')],
+          "crc7": [("output/x crc7_be_syndrome_table[1]", r"0x12$"),
+                   ("info line crc7_be", r'Line \d+ of ".*lib/(crc/)?crc7\.c"')]}
+
+
+def mapped_of(said, debug):
+    """The rows of MAPPED that can be asked."""
+    loaded = {of for _, _, of in test_tovelf.symbols(said)} if debug else set()
+    return [row for module, rows in MAPPED.items() if module is None or module in loaded for row in rows]
+
+
+def check_mapped(tap, name, rows, answers):
+    wrong = [f"{ask}: {answer}" for (ask, wanted), answer in zip(rows, answers) if not re.match(wanted, answer)]
+    tap.none(wrong, f"{name}: {len(rows)} variables and lines of what is mapped, {rows[-1][0]}")
+
+
 def check_with_vmlinux(tap, name, session, vmlinux, row, said, made):
     release = re.search(r"OSRELEASE=(\S+)", next(d for n, _, d in made.notes if n == "VMCOREINFO").decode())[1]
     cpus, debug = 1 + max(int(x[3]) for x in made.tasks() if int(x[0]) >= 0x400000), debug_folder(release)
     some = module_symbols(said, name) if debug else []
     modules = [f"set debug-file-directory {debug}", "modsyms"] + [f"info symbol {a:#x}" for a, _ in some]
-    answers = session.ask(f"set $cpus = {cpus}", *SYMBOLS, *(modules if debug else ()))
+    mapped = mapped_of(said, debug)
+    answers = session.ask(f"set $cpus = {cpus}", *SYMBOLS, *(modules if debug else ()), *(ask for ask, _ in mapped))
     check_symbols(tap, name, release, cpus, answers[1:1 + len(SYMBOLS)], session.head, session.err)
+    check_mapped(tap, name, mapped, answers[-len(mapped):])
     if debug:
-        check_modsyms(tap, name, some, answers[2 + len(SYMBOLS):], session.err[-300:])
+        check_modsyms(tap, name, some, answers[2 + len(SYMBOLS):-len(mapped)], session.err[-300:])
     else:
         tap.skip(f"{name}: modsyms", f"needs debug files of modules of {release}: DUMPTOOL_DEBUG")
     offset = re.search(r"symbols of the kernel, (0x[0-9a-f]+) above", session.head)

@@ -35,7 +35,10 @@ struct module_stats {
 
 typedef int (*module_fn)(void *priv, const struct module *m, struct err *e);
 
-/* Tell every module in the order of the kernel's list, newest first. As task_each(). */
+/*
+ * Tell every module in the order of the kernel's list, newest first. As task_each(); what the list does
+ * not lead to any more comes last, by sysfs' set of modules.
+ */
 int module_each(const struct kmem *m, module_fn fn, void *priv, struct module_stats *stats,
 		struct err *e);
 

@@ -18,6 +18,7 @@
 struct places {
 	struct member list, name, state, srcversion, taints, build_id, kallsyms, btf, btf_size;
 	struct member symtab, nr_symtab, strtab, typetab;
+	struct member syms, nr_syms;
 	struct member mem, mem_base, mem_size;
 	struct member core, init, layout_base, layout_size;
 	struct member old_core, old_core_size, old_init, old_init_size;
@@ -44,6 +45,8 @@ static const struct member_need needs[] = {
 	NEED(nr_symtab, "mod_kallsyms.num_symtab", 4, true),
 	NEED(strtab, "mod_kallsyms.strtab", 0, true),
 	NEED(typetab, "mod_kallsyms.typetab", 0, true),
+	NEED(syms, "module.syms", 0, true),
+	NEED(nr_syms, "module.num_syms", 4, true),
 	NEED(mem, "module.mem", 0, true), /* 6.4 */
 	NEED(mem_base, "module_memory.base", 0, true),
 	NEED(mem_size, "module_memory.size", 4, true),
@@ -108,6 +111,8 @@ static void read_symbols(const struct kmem *m, const struct places *at, struct m
 {
 	uint64_t table = value(m, mod->addr, &at->kallsyms);
 
+	mod->exports = value(m, mod->addr, &at->syms);
+	mod->nr_exports = value(m, mod->addr, &at->nr_syms);
 	if (!table)
 		return;
 	mod->symtab = value(m, table, &at->symtab);

@@ -239,6 +239,18 @@ static int map_loads(void *priv, const struct mapping *m, struct err *e)
 			     p->priv, e);
 }
 
+/* That which says where memory begins, if one is wanted. */
+static int start_load(const struct writer *w, load_fn fn, void *priv, struct err *e)
+{
+	const struct shape *shape = w->plan->shape;
+	struct load l = { .off = w->data, .flags = 7 };
+
+	if (!shape || !shape->tells_start)
+		return 0;
+	l.paddr = shape->start;
+	return fn(priv, &l, e);
+}
+
 /* All PT_LOADs, in the order of the table. */
 static int each_load(const struct writer *w, load_fn fn, void *priv, struct err *e)
 {
@@ -248,6 +260,8 @@ static int each_load(const struct writer *w, load_fn fn, void *priv, struct err 
 
 	if (w->plan->vmap)
 		return vmap_each(w->plan->vmap, map_loads, &pieces, e);
+	if (start_load(w, fn, priv, e))
+		return -1;
 	for (i = 0; i < w->nr_segments; i++)
 		if (segment_loads(w, &w->segments[i], w->rank[i], fn, priv, e))
 			return -1;
@@ -273,7 +287,7 @@ static int count_load(void *priv, const struct load *l, struct err *e)
 
 	c->nr++;
 	c->end = MAX(c->end, l->paddr + l->size);
-	if (c->wide && l->vaddr != UINT64_MAX)
+	if (c->wide && l->size && l->vaddr != UINT64_MAX)
 		c->end = MAX(c->end, l->vaddr + (l->size - 1));
 	if (c->nr < DUMP_MAX_SEGMENTS)
 		return 0;

@@ -102,16 +102,18 @@ static void limit_segments(struct job *job, uint64_t most)
 			 job->opts.reader->name);
 }
 
-/* The first page of memory, that a segment begins there, whatever the level says of it. */
-static void keep_first(struct job *job)
+/* Where memory begins, which is told by a segment without a page where the level leaves out the first. */
+static void tell_start(const struct job *job, struct shape *shape)
 {
 	const struct dump *d = job->session.dump;
+	uint64_t size = d->id.page_size;
 	struct run run;
 	uint64_t pfn;
 
 	for (pfn = 0; dump_next_run(d, SPACE_PHYS, pfn, &run); pfn = run.pfn + run.nr)
 		if (run.state == PAGE_DATA || run.state == PAGE_ZERO) {
-			pfnset_set(&job->keep, run.pfn, 1);
+			shape->tells_start = !pfnset_count(&job->keep, run.pfn, run.pfn + 1);
+			shape->start = run.pfn * size;
 			return;
 		}
 }
@@ -190,7 +192,7 @@ int job_make_shape(struct job *job, struct err *e)
 	if (r->bare_is_physical)
 		shape->bare_below = lowest_vaddr(shape);
 	if (r->first_of && d->arch && d->arch->e_machine == r->first_of)
-		keep_first(job);
+		tell_start(job, shape);
 	if (r->max_segments)
 		limit_segments(job, r->max_segments);
 	return 0;

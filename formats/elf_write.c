@@ -239,28 +239,18 @@ static int map_loads(void *priv, const struct mapping *m, struct err *e)
 			     p->priv, e);
 }
 
-/* That which says where memory begins, if one is wanted. */
-static int start_load(const struct writer *w, load_fn fn, void *priv, struct err *e)
-{
-	const struct shape *shape = w->plan->shape;
-	struct load l = { .off = w->data, .flags = 7 };
-
-	if (!shape || !shape->tells_start)
-		return 0;
-	l.paddr = shape->start;
-	return fn(priv, &l, e);
-}
-
 /* All PT_LOADs, in the order of the table. */
 static int each_load(const struct writer *w, load_fn fn, void *priv, struct err *e)
 {
 	struct piece_loads pieces = { .w = w, .fn = fn, .priv = priv };
+	const struct shape *shape = w->plan->shape;
+	struct load start = { .paddr = shape ? shape->start : 0, .off = w->data, .flags = 7 };
 	struct cursor c = { .pfn = 0 };
 	size_t i;
 
 	if (w->plan->vmap)
 		return vmap_each(w->plan->vmap, map_loads, &pieces, e);
-	if (start_load(w, fn, priv, e))
+	if (shape && shape->tells_start && fn(priv, &start, e))
 		return -1;
 	for (i = 0; i < w->nr_segments; i++)
 		if (segment_loads(w, &w->segments[i], w->rank[i], fn, priv, e))
@@ -445,8 +435,7 @@ static void encode_ehdr(const struct writer *w, uint32_t flags, struct bytes_out
 	out_uint(o, 0, 2); /* e_shstrndx */
 }
 
-/* Section header 0 for the number of program headers (gabi, PN_XNUM); nothing where it is not
- * needed. */
+/* Section header 0 for the number of program headers (gabi, PN_XNUM), where it is needed. */
 static void encode_shdr(const struct writer *w, struct bytes_out *o)
 {
 	unsigned int word = w->word, before = word == 8 ? 44 : 28;

@@ -105,6 +105,9 @@ void bundle_take_place(struct bundle_member *m, struct place *f, enum member_sta
  */
 int bundle_companions(struct bundle *b, const struct place *f, struct err *e);
 
+/* bundle_dwo.c: the split DWARF of F, whose debug information is in INFO. */
+int bundle_split(struct bundle *b, const struct place *f, const struct place *info, struct err *e);
+
 /* bundle_core.c: what belongs to the core U. */
 int bundle_core(struct bundle *b, struct usercore *u, struct err *e);
 /* bundle_kernel.c: what belongs to the kernel dump S; DUMP is its file. */

@@ -84,6 +84,8 @@ static enum member_status compare(const struct usercore *u, const struct usercor
 		return f->id_len == p->elf.id_len && !memcmp(f->id, p->elf.id, f->id_len)
 			       ? MEMBER_VERIFIED
 			       : MEMBER_MISMATCHED;
+	if (f->go_id[0])
+		return !strcmp(f->go_id, p->elf.go_id) ? MEMBER_VERIFIED : MEMBER_MISMATCHED;
 	if (p->elf.machine != u->machine || (f->elf && !same_head(u, f, p)))
 		return MEMBER_MISMATCHED;
 	return MEMBER_BY_NAME;
@@ -206,6 +208,8 @@ static char *note_of(const struct object *o)
 		return bundle_text("the core has build-id %s; debuginfod-find executable %s", hex,
 				   hex);
 	}
+	if (o->status == MEMBER_MISMATCHED && o->file->go_id[0])
+		return bundle_text("the core has another build-id of Go");
 	if (o->status == MEMBER_MISMATCHED)
 		return bundle_text("its ELF header is not the one in the core");
 	if (o->place.elf.mini_debug)
@@ -232,8 +236,8 @@ static int add_file(struct bundle *b, struct object *o, struct err *e)
 	o->place.fd = fd;
 	bundle_take_place(&m, &o->place, o->status);
 	o->place.fd = old;
-	return bundle_add(b, &m, e) || extras_link(b, f->path, o->place.path, e) ||
-			       extras_link(b, f->link_name, o->place.path, e)
+	return bundle_add(b, &m, e) || extras_link(b, kind_of(f), f->path, o->place.path, e) ||
+			       extras_link(b, kind_of(f), f->link_name, o->place.path, e)
 		       ? -1
 		       : 0;
 }
@@ -269,10 +273,10 @@ static int add_found(struct bundle *b, struct object *o, struct err *e)
 	free(path);
 	/* By another name: what belongs to it is in. */
 	if (twice)
-		return extras_link(b, o->file->path, o->place.path, e);
+		return extras_link(b, kind_of(o->file), o->file->path, o->place.path, e);
 	if (add_file(b, o, e) || add_debug(b, o, e))
 		return -1;
-	return extras_of(b, o->file, &o->place, e);
+	return extras_of(b, &o->place, e);
 }
 
 static int add_object(struct bundle *b, const struct usercore *u, const struct usercore_file *f,

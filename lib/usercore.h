@@ -60,6 +60,7 @@ struct usercore {
 	bool truncated; /* segments go beyond the file's end */
 	bool no_files;	/* it has no NT_FILE note: FILES are from the loader's list */
 	bool no_list;	/* the loader's list is not there: a static program, or not in the core */
+	bool by_loader; /* started as `ld.so PROGRAM`: for the kernel, and for gdb, that one is the program */
 	bool list_cut;	/* the loader's list breaks off, loops, or points nowhere */
 	/* private to usercore*.c */
 	struct usercore_segment *segments; /* what has bytes, by address */

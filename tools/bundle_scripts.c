@@ -229,7 +229,39 @@ static void library_folders(FILE *f, const struct bundle *b, const char *before,
 	}
 }
 
-static void run_gdb_core(FILE *f, const struct bundle *b, const char *machine)
+static const char *loader_of(const struct bundle *b)
+{
+	size_t i;
+
+	for (i = 0; i < b->nr_members; i++)
+		if (b->members[i].kind == MEMBER_LOADER && b->members[i].fd >= 0)
+			return b->members[i].path;
+	return NULL;
+}
+
+/*
+ * The program and the core. Of one that the loader was told to run, the list of libraries is found
+ * through the loader alone, and the program is not in it.
+ */
+static void gdb_files(FILE *f, const struct bundle *b, const struct usercore *u)
+{
+	const char *loader = u->by_loader && b->main_path ? loader_of(b) : NULL;
+
+	if (loader) {
+		fputs("-ex 'set confirm off' -ex \"add-symbol-file '\"", f);
+		here(f, b->main_path);
+		fprintf(f, "\"' -o 0x%" PRIx64 "\" -ex 'set confirm on' \\\n\t", u->files[0].bias);
+	}
+	fputs("\"$@\" ", f);
+	if (b->main_path)
+		here(f, loader ? loader : b->main_path);
+	fputs(b->main_path ? " " : "-c ", f);
+	here(f, b->name);
+	putc('\n', f);
+}
+
+static void run_gdb_core(FILE *f, const struct bundle *b, const struct usercore *u,
+			 const char *machine)
 {
 	head(f, "Opens the core in gdb");
 	choose_gdb(f, machine);
@@ -238,12 +270,8 @@ static void run_gdb_core(FILE *f, const struct bundle *b, const char *machine)
 	      "\t-iex \"set auto-load safe-path $here\" -iex 'set solib-search-path '",
 	      f);
 	library_folders(f, b, "", ":");
-	fputs(" \\\n\t\"$@\" ", f);
-	if (b->main_path)
-		here(f, b->main_path);
-	fputs(b->main_path ? " " : "-c ", f);
-	here(f, b->name);
-	putc('\n', f);
+	fputs(" \\\n\t", f);
+	gdb_files(f, b, u);
 }
 
 static void run_lldb_core(FILE *f, const struct bundle *b)
@@ -345,7 +373,7 @@ int bundle_scripts(struct bundle *b, struct session *s, const struct usercore *u
 		return kernel_scripts(b, s, e);
 	if (!writer_begin(&w))
 		return err_set(e, ERR_NOMEM, "out of memory");
-	run_gdb_core(w.f, b, machine_of(u));
+	run_gdb_core(w.f, b, u, machine_of(u));
 	if (writer_end(&w, b, "run-gdb.sh", e))
 		return -1;
 	if (!writer_begin(&w))

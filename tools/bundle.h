@@ -88,6 +88,8 @@ struct bundle {
  */
 int bundle_add(struct bundle *b, struct bundle_member *m, struct err *e);
 bool bundle_has(const struct bundle *b, const char *path);
+/* The same, and it is not one that is missing. */
+bool bundle_has_file(const struct bundle *b, const char *path);
 void bundle_fini(struct bundle *b);
 
 /* A path on a machine as a path in a bundle: without the first slash; NULL where it climbs or is empty. */

@@ -31,14 +31,26 @@ static bool is_plain(const char *path)
 	return !name_check(path, &ignored);
 }
 
-bool bundle_has(const struct bundle *b, const char *path)
+static const struct bundle_member *find_member(const struct bundle *b, const char *path)
 {
 	size_t i;
 
 	for (i = 0; i < b->nr_members; i++)
 		if (!strcmp(b->members[i].path, path))
-			return true;
-	return false;
+			return &b->members[i];
+	return NULL;
+}
+
+bool bundle_has(const struct bundle *b, const char *path)
+{
+	return find_member(b, path);
+}
+
+bool bundle_has_file(const struct bundle *b, const char *path)
+{
+	const struct bundle_member *m = find_member(b, path);
+
+	return m && m->status != MEMBER_MISSING;
 }
 
 int bundle_add(struct bundle *b, struct bundle_member *m, struct err *e)

@@ -11,6 +11,7 @@
 
 #include "arch.h"
 #include "bundle.h"
+#include "bundle_extras.h"
 #include "cleanup.h"
 #include "kernel.h"
 #include "talk.h"
@@ -239,23 +240,49 @@ static const char *loader_of(const struct bundle *b)
 	return NULL;
 }
 
+/* Its symbols, moved as far as it was. */
+static void add_symbols(FILE *f, const char *path, uint64_t bias)
+{
+	fputs("-ex \"add-symbol-file '\"", f);
+	here(f, path);
+	fprintf(f, "\"' -o 0x%" PRIx64 "\" \\\n\t", bias);
+}
+
+static void add_libraries(FILE *f, const struct bundle *b, const struct usercore *u)
+{
+	size_t i;
+
+	for (i = 0; i < u->nr_files; i++) {
+		const struct usercore_file *u_file = &u->files[i];
+		_cleanup_free_ char *tidy = extras_tidy(u_file->path);
+
+		if (u_file->linked && !u_file->main && tidy && bundle_has_file(b, tidy + 1))
+			add_symbols(f, tidy + 1, u_file->bias);
+	}
+}
+
 /*
- * The program and the core. Of one that the loader was told to run, the list of libraries is found
- * through the loader alone, and the program is not in it.
+ * The program and the core. Of one that the loader was told to run gdb finds the list of libraries
+ * through the loader alone, and the program is not in it. Where the core has neither names of files
+ * nor the program's beginning, gdb cannot tell how far it was moved, and finds nothing.
  */
 static void gdb_files(FILE *f, const struct bundle *b, const struct usercore *u)
 {
-	const char *loader = u->by_loader && b->main_path ? loader_of(b) : NULL;
+	const char *loader = u->by_loader ? loader_of(b) : NULL;
+	bool blind = b->main_path && u->no_files && u->nr_files && u->files[0].main &&
+		     !u->files[0].elf && u->files[0].bias;
 
-	if (loader) {
-		fputs("-ex 'set confirm off' -ex \"add-symbol-file '\"", f);
-		here(f, b->main_path);
-		fprintf(f, "\"' -o 0x%" PRIx64 "\" -ex 'set confirm on' \\\n\t", u->files[0].bias);
+	if (b->main_path && (loader || blind)) {
+		fputs("-ex 'set confirm off' \\\n\t", f);
+		add_symbols(f, b->main_path, u->files[0].bias);
+		if (blind)
+			add_libraries(f, b, u);
+		fputs("-ex 'set confirm on' \\\n\t", f);
 	}
 	fputs("\"$@\" ", f);
-	if (b->main_path)
+	if (b->main_path && !blind)
 		here(f, loader ? loader : b->main_path);
-	fputs(b->main_path ? " " : "-c ", f);
+	fputs(b->main_path && !blind ? " " : "-c ", f);
 	here(f, b->name);
 	putc('\n', f);
 }

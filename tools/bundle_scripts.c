@@ -307,7 +307,9 @@ static void run_lldb_core(FILE *f, const struct bundle *b)
 	need(f, "lldb", "apt install lldb, dnf install lldb");
 	if (!need_main(f, b))
 		return;
+	/* Without a sysroot it takes this machine's libraries of the same names. */
 	fputs("exec lldb -O 'settings set symbols.enable-external-lookup false' \\\n"
+	      "\t-O \"platform select remote-linux --sysroot '$here'\" \\\n"
 	      "\t-O \"settings append target.debug-file-search-paths '$here/usr/lib/debug'\" \\\n",
 	      f);
 	library_folders(f, b, "\t-O 'settings append target.exec-search-paths '\"'\"",

@@ -131,11 +131,15 @@ static int add_script(struct bundle *b, const struct place *p, const char *path,
 		      const char *missing, bool *there, struct err *e)
 {
 	const char *end = strrchr(path, '.');
-	_cleanup_free_ char *name = bundle_text("%s-gdb%s", p->path, end ? end : ".py");
+	_cleanup_free_ char *name = bundle_text("%s-gdb%s", p->path, end ? end : ".py"),
+			    *tidy = extras_tidy(path); /* $HOME may end with a slash */
 
-	if (extras_add(b, path, missing, there, e))
+	*there = false;
+	if (!tidy)
+		return 0;
+	if (extras_add(b, tidy, missing, there, e))
 		return -1;
-	return *there && name ? extras_link(b, MEMBER_AUXILIARY, name, path, e) : 0;
+	return *there && name ? extras_link(b, MEMBER_AUXILIARY, name, tidy, e) : 0;
 }
 
 static int add_beside(struct bundle *b, const char *path, const char *name, struct err *e)

@@ -117,26 +117,26 @@ static int add_missing(struct split *s, const char *path, struct err *e)
 	return bundle_add(s->b, &m, e);
 }
 
-/* The other name, unless another file has it: then gdb needs the folder it was built in. */
-static int add_sought(struct split *s, const char *path, const char *sought, struct err *e)
-{
-	if (sought && bundle_has(s->b, sought + 1))
-		return 0;
-	return extras_link(s->b, MEMBER_DEBUG, sought, path, e);
-}
-
+/* Where another file has the name that gdb looks for, gdb takes that one, and finds nothing in it.
+ */
 static int add_found(struct split *s, struct place *p, const char *path, const char *sought,
 		     struct err *e)
 {
 	struct bundle_member m = { .mode = 0644, .kind = MEMBER_DEBUG };
+	bool taken = sought && bundle_has(s->b, sought + 1);
 
 	m.path = bundle_path(path);
 	if (!m.path) {
 		place_close(p);
 		return 0;
 	}
+	if (taken || !sought)
+		m.note = bundle_text("gdb finds it at %s alone, or in %s.dwp, which dwp -e makes",
+				     path, s->f->path);
 	bundle_take_place(&m, p, MEMBER_VERIFIED);
-	return bundle_add(s->b, &m, e) || add_sought(s, path, sought, e) ? -1 : 0;
+	if (bundle_add(s->b, &m, e))
+		return -1;
+	return taken ? 0 : extras_link(s->b, MEMBER_DEBUG, sought, path, e);
 }
 
 static int add_single(struct split *s, const struct dwo *d, struct err *e)

@@ -75,6 +75,8 @@ struct bundle {
 	bool no_debug;	     /* no debug files */
 	struct bundle_member *members;
 	size_t nr_members;
+	uint32_t *by_path; /* numbers of members, from 1, by a hash of their paths */
+	size_t by_path_size;
 	bool kernel;	 /* a kernel dump, not the core of a process */
 	char name[256];	 /* of the dump in the bundle, and of the script's target */
 	char release[65]; /* of the kernel */

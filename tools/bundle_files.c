@@ -31,14 +31,48 @@ static bool is_plain(const char *path)
 	return !name_check(path, &ignored);
 }
 
-static const struct bundle_member *find_member(const struct bundle *b, const char *path)
+/* ---- members by path ---- */
+
+/* The place in the table that has PATH, or would. */
+static uint32_t *slot(const struct bundle *b, const char *path)
 {
+	uint32_t h = 2166136261u;
+	const char *c;
 	size_t i;
 
+	for (c = path; *c; c++)
+		h = (h ^ (uint8_t)*c) * 16777619u;
+	i = h & (b->by_path_size - 1);
+	while (b->by_path[i] && strcmp(b->members[b->by_path[i] - 1].path, path) != 0)
+		i = (i + 1) & (b->by_path_size - 1);
+	return &b->by_path[i];
+}
+
+/* Room for one member more: the table is at most half full. */
+static int index_grow(struct bundle *b, struct err *e)
+{
+	uint32_t *old = b->by_path;
+	size_t i;
+
+	if (2 * (b->nr_members + 1) <= b->by_path_size)
+		return 0;
+	b->by_path_size = b->by_path_size ? 2 * b->by_path_size : 256;
+	b->by_path = calloc(b->by_path_size, sizeof(*b->by_path));
+	free(old);
+	if (!b->by_path) {
+		b->by_path_size = 0;
+		return err_set(e, ERR_NOMEM, "no memory for %zu files", b->nr_members + 1);
+	}
 	for (i = 0; i < b->nr_members; i++)
-		if (!strcmp(b->members[i].path, path))
-			return &b->members[i];
-	return NULL;
+		*slot(b, b->members[i].path) = (uint32_t)i + 1;
+	return 0;
+}
+
+static const struct bundle_member *find_member(const struct bundle *b, const char *path)
+{
+	uint32_t nr = b->by_path_size ? *slot(b, path) : 0;
+
+	return nr ? &b->members[nr - 1] : NULL;
 }
 
 bool bundle_has(const struct bundle *b, const char *path)
@@ -73,12 +107,16 @@ int bundle_add(struct bundle *b, struct bundle_member *m, struct err *e)
 	more = b->nr_members < MAX_MEMBERS
 		       ? realloc(b->members, (b->nr_members + 1) * sizeof(*more))
 		       : NULL;
-	if (!more) {
+	if (more)
+		b->members = more;
+	else
+		err_set(e, ERR_NOMEM, "%zu files are too many", b->nr_members + 1);
+	if (!more || index_grow(b, e)) {
 		member_fini(m);
-		return err_set(e, ERR_NOMEM, "%zu files are too many", b->nr_members + 1);
+		return -1;
 	}
-	b->members = more;
 	b->members[b->nr_members++] = *m;
+	*slot(b, m->path) = (uint32_t)b->nr_members;
 	return 0;
 }
 
@@ -89,9 +127,12 @@ void bundle_fini(struct bundle *b)
 	for (i = 0; i < b->nr_members; i++)
 		member_fini(&b->members[i]);
 	free(b->members);
+	free(b->by_path);
 	free(b->main_path);
 	b->members = NULL;
 	b->nr_members = 0;
+	b->by_path = NULL;
+	b->by_path_size = 0;
 	b->main_path = NULL;
 }
 

@@ -10,7 +10,7 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import harness
-from corelab import FRAME, Lab, compiler, crash, need, run
+from corelab import FRAME, Lab, crash, need, run
 
 MAIN = "int helper(int n, int *p);\nint main(int argc, char **argv)\n{\n\treturn helper(argc + 1, (int *)8);\n}\n"
 HELPER = "int helper(int n, int *p)\n{\n\tint local = n * 7;\n\treturn n ? helper(n - 1, p) + local : *(volatile int *)p;\n}\n"
@@ -32,8 +32,8 @@ def build(lab, name, *flags, cc=None):
     lab.write(MAIN.encode(), name, "main.c")
     lab.write(HELPER.encode(), name, "sub", "main.c")
     for unit in "main", "sub/main":
-        make([*(cc or compiler()), "-O0", *flags, "-c", unit + ".c", "-o", unit + ".o"], app)
-    make([*(cc or compiler()), "main.o", "sub/main.o", "-o", "app"], app)
+        make([*(cc or harness.compiler()), "-O0", *flags, "-c", unit + ".c", "-o", unit + ".o"], app)
+    make([*(cc or harness.compiler()), "main.o", "sub/main.o", "-o", "app"], app)
     return app
 
 
@@ -82,7 +82,7 @@ def toolchain(lab, home, name, version):
     for script in RUST, "gdb_lookup.py":
         lab.write(b"import gdb\ngdb.write('printers of " + name.encode() + b"\\n')\n", lib, "rustlib/etc", script)
     source = lab.write(b"int driver;\n", "src", "driver.c")
-    make([*compiler(), "-shared", source, "-o", lib + "librustc_driver-12.so"], lib)
+    make([*harness.compiler(), "-shared", source, "-o", lib + "librustc_driver-12.so"], lib)
     comment = lab.write(b"clang\0rustc version " + version.encode() + b"\0", "src", "comment")
     make(["objcopy", "--update-section", ".comment=" + comment, lib + "librustc_driver-12.so"], lib)
 

@@ -61,10 +61,6 @@ class Lab:
         return done, where, members
 
 
-def compiler():
-    return os.environ.get("CC", "cc").split()
-
-
 def crash(lab, app, command="./app", name="core.app"):
     """A core that the kernel has written, else gdb, of COMMAND in folder APP."""
     with open("/proc/sys/kernel/core_pattern", encoding="ascii") as f:

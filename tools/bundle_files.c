@@ -10,7 +10,7 @@
 #include "cleanup.h"
 #include "names.h"
 
-#define MAX_MEMBERS 100000u
+#define MAX_MEMBERS (1u << 17)
 
 static void member_fini(struct bundle_member *m)
 {
@@ -87,10 +87,24 @@ bool bundle_has_file(const struct bundle *b, const char *path)
 	return m && m->status != MEMBER_MISSING;
 }
 
-int bundle_add(struct bundle *b, struct bundle_member *m, struct err *e)
+static int members_grow(struct bundle *b, struct err *e)
 {
 	struct bundle_member *more;
 
+	/* Doubled whenever their number is a power of two. */
+	if (b->nr_members & (b->nr_members - 1))
+		return 0;
+	more = b->nr_members < MAX_MEMBERS
+		       ? realloc(b->members, MAX(2 * b->nr_members, (size_t)1) * sizeof(*more))
+		       : NULL;
+	if (!more)
+		return err_set(e, ERR_NOMEM, "%zu files are too many", b->nr_members + 1);
+	b->members = more;
+	return 0;
+}
+
+int bundle_add(struct bundle *b, struct bundle_member *m, struct err *e)
+{
 	if (!m->path) {
 		member_fini(m);
 		return err_set(e, ERR_NOMEM, "out of memory");
@@ -104,14 +118,7 @@ int bundle_add(struct bundle *b, struct bundle_member *m, struct err *e)
 		member_fini(m);
 		return 0;
 	}
-	more = b->nr_members < MAX_MEMBERS
-		       ? realloc(b->members, (b->nr_members + 1) * sizeof(*more))
-		       : NULL;
-	if (more)
-		b->members = more;
-	else
-		err_set(e, ERR_NOMEM, "%zu files are too many", b->nr_members + 1);
-	if (!more || index_grow(b, e)) {
+	if (members_grow(b, e) || index_grow(b, e)) {
 		member_fini(m);
 		return -1;
 	}

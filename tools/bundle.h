@@ -75,6 +75,8 @@ struct bundle {
 	bool no_debug;	     /* no debug files */
 	struct bundle_member *members;
 	size_t nr_members;
+	uint32_t *by_path; /* numbers of members, from 1, by a hash of their paths */
+	size_t by_path_size;
 	bool kernel;	 /* a kernel dump, not the core of a process */
 	char name[256];	 /* of the dump in the bundle, and of the script's target */
 	char release[65]; /* of the kernel */
@@ -88,6 +90,8 @@ struct bundle {
  */
 int bundle_add(struct bundle *b, struct bundle_member *m, struct err *e);
 bool bundle_has(const struct bundle *b, const char *path);
+/* The same, and it is not one that is missing. */
+bool bundle_has_file(const struct bundle *b, const char *path);
 void bundle_fini(struct bundle *b);
 
 /* A path on a machine as a path in a bundle: without the first slash; NULL where it climbs or is empty. */
@@ -104,6 +108,9 @@ void bundle_take_place(struct bundle_member *m, struct place *f, enum member_sta
  * One that is not found is a missing member. F's descriptor is not used.
  */
 int bundle_companions(struct bundle *b, const struct place *f, struct err *e);
+
+/* bundle_dwo.c: the split DWARF of F, whose debug information is in INFO. */
+int bundle_split(struct bundle *b, const struct place *f, const struct place *info, struct err *e);
 
 /* bundle_core.c: what belongs to the core U. */
 int bundle_core(struct bundle *b, struct usercore *u, struct err *e);

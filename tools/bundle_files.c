@@ -10,7 +10,7 @@
 #include "cleanup.h"
 #include "names.h"
 
-#define MAX_MEMBERS 100000u
+#define MAX_MEMBERS (1u << 17)
 
 static void member_fini(struct bundle_member *m)
 {
@@ -31,20 +31,80 @@ static bool is_plain(const char *path)
 	return !name_check(path, &ignored);
 }
 
-bool bundle_has(const struct bundle *b, const char *path)
+/* ---- members by path ---- */
+
+/* The place in the table that has PATH, or would. */
+static uint32_t *slot(const struct bundle *b, const char *path)
 {
+	uint32_t h = 2166136261u;
+	const char *c;
 	size_t i;
 
+	for (c = path; *c; c++)
+		h = (h ^ (uint8_t)*c) * 16777619u;
+	i = h & (b->by_path_size - 1);
+	while (b->by_path[i] && strcmp(b->members[b->by_path[i] - 1].path, path) != 0)
+		i = (i + 1) & (b->by_path_size - 1);
+	return &b->by_path[i];
+}
+
+/* Room for one member more: the table is at most half full. */
+static int index_grow(struct bundle *b, struct err *e)
+{
+	uint32_t *old = b->by_path;
+	size_t i;
+
+	if (2 * (b->nr_members + 1) <= b->by_path_size)
+		return 0;
+	b->by_path_size = b->by_path_size ? 2 * b->by_path_size : 256;
+	b->by_path = calloc(b->by_path_size, sizeof(*b->by_path));
+	free(old);
+	if (!b->by_path) {
+		b->by_path_size = 0;
+		return err_set(e, ERR_NOMEM, "no memory for %zu files", b->nr_members + 1);
+	}
 	for (i = 0; i < b->nr_members; i++)
-		if (!strcmp(b->members[i].path, path))
-			return true;
-	return false;
+		*slot(b, b->members[i].path) = (uint32_t)i + 1;
+	return 0;
+}
+
+static const struct bundle_member *find_member(const struct bundle *b, const char *path)
+{
+	uint32_t nr = b->by_path_size ? *slot(b, path) : 0;
+
+	return nr ? &b->members[nr - 1] : NULL;
+}
+
+bool bundle_has(const struct bundle *b, const char *path)
+{
+	return find_member(b, path);
+}
+
+bool bundle_has_file(const struct bundle *b, const char *path)
+{
+	const struct bundle_member *m = find_member(b, path);
+
+	return m && m->status != MEMBER_MISSING;
+}
+
+static int members_grow(struct bundle *b, struct err *e)
+{
+	struct bundle_member *more;
+
+	/* Doubled whenever their number is a power of two. */
+	if (b->nr_members & (b->nr_members - 1))
+		return 0;
+	more = b->nr_members < MAX_MEMBERS
+		       ? realloc(b->members, MAX(2 * b->nr_members, (size_t)1) * sizeof(*more))
+		       : NULL;
+	if (!more)
+		return err_set(e, ERR_NOMEM, "%zu files are too many", b->nr_members + 1);
+	b->members = more;
+	return 0;
 }
 
 int bundle_add(struct bundle *b, struct bundle_member *m, struct err *e)
 {
-	struct bundle_member *more;
-
 	if (!m->path) {
 		member_fini(m);
 		return err_set(e, ERR_NOMEM, "out of memory");
@@ -58,15 +118,12 @@ int bundle_add(struct bundle *b, struct bundle_member *m, struct err *e)
 		member_fini(m);
 		return 0;
 	}
-	more = b->nr_members < MAX_MEMBERS
-		       ? realloc(b->members, (b->nr_members + 1) * sizeof(*more))
-		       : NULL;
-	if (!more) {
+	if (members_grow(b, e) || index_grow(b, e)) {
 		member_fini(m);
-		return err_set(e, ERR_NOMEM, "%zu files are too many", b->nr_members + 1);
+		return -1;
 	}
-	b->members = more;
 	b->members[b->nr_members++] = *m;
+	*slot(b, m->path) = (uint32_t)b->nr_members;
 	return 0;
 }
 
@@ -77,9 +134,12 @@ void bundle_fini(struct bundle *b)
 	for (i = 0; i < b->nr_members; i++)
 		member_fini(&b->members[i]);
 	free(b->members);
+	free(b->by_path);
 	free(b->main_path);
 	b->members = NULL;
 	b->nr_members = 0;
+	b->by_path = NULL;
+	b->by_path_size = 0;
 	b->main_path = NULL;
 }
 
@@ -190,16 +250,23 @@ static int add_alt(struct bundle *b, const struct place *f, struct err *e)
 
 int bundle_companions(struct bundle *b, const struct place *f, struct err *e)
 {
+	static struct place debug; /* large */
 	struct err ignored = ERR_INIT;
-	struct place debug;
 	bool by_link;
 
 	if (b->no_debug)
 		return 0;
 	if (f->elf.debug_info)
-		return add_alt(b, f, e);
+		return add_alt(b, f, e) || bundle_split(b, f, f, e) ? -1 : 0;
 	if (places_debug(b->places, f, &by_link, &debug, &ignored))
-		return add_missing(b, f, "debug information", f->elf.id, f->elf.id_len, e);
+		return bundle_split(b, f, f, e) || add_missing(b, f, "debug information", f->elf.id,
+							       f->elf.id_len, e)
+			       ? -1
+			       : 0;
 	/* A CRC over the whole file says as much as a build-id does. */
+	if (bundle_split(b, f, &debug, e)) {
+		place_close(&debug);
+		return -1;
+	}
 	return add_debug(b, &debug, MEMBER_VERIFIED, e) || add_alt(b, &debug, e) ? -1 : 0;
 }

@@ -347,3 +347,44 @@ int places_alt(const struct places *p, const struct place *f, struct place *ret,
 		return 0;
 	return places_by_id(p, f->elf.alt_id, f->elf.alt_id_len, ".debug", ret, e);
 }
+
+/* ---- split DWARF ---- */
+
+static bool try_dwo(const struct places *p, const char *root, const char *path, uint64_t id,
+		    struct place *ret)
+{
+	struct err ignored = ERR_INIT;
+
+	if (!is_plain(path) ||
+	    (root ? open_below(root, path, ret, &ignored) : open_any(p, path, ret, &ignored)))
+		return false;
+	if (ret->elf.type && dwo_has(ret->fd, id))
+		return true;
+	place_close(ret);
+	return false;
+}
+
+int places_dwo(const struct places *p, const struct place *f, const struct dwo *d, const char *made,
+	       struct place *ret, struct err *e)
+{
+	const char *slash = strrchr(f->path, '/'), *base = strrchr(d->name, '/');
+	int len = slash ? (int)(slash - f->path) : 0;
+	char name[PATH_SIZE], last[PATH_SIZE];
+	unsigned int i;
+
+	if (made && try_dwo(p, NULL, made, d->id, ret))
+		return 0;
+	snprintf(name, sizeof(name), "/%s", d->name);
+	snprintf(last, sizeof(last), "/%s", base ? base + 1 : d->name);
+	for (i = 0; i < p->nr_debug; i++)
+		if ((made && try_dwo(p, p->debug[i], made, d->id, ret)) ||
+		    try_dwo(p, p->debug[i], name, d->id, ret) ||
+		    try_dwo(p, p->debug[i], last, d->id, ret))
+			return 0;
+	snprintf(name, sizeof(name), "%.*s/%s", len, f->path, d->name);
+	snprintf(last, sizeof(last), "%.*s/%s", len, f->path, base ? base + 1 : d->name);
+	if (try_dwo(p, NULL, name, d->id, ret) || try_dwo(p, NULL, last, d->id, ret))
+		return 0;
+	ret->fd = -1;
+	return err_set(e, ERR_MISSING, "%s: is not on this machine", made ? made : d->name);
+}

@@ -100,6 +100,12 @@ char *bundle_text(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void bundle_take_place(struct bundle_member *m, struct place *f, enum member_status status);
 
 /*
+ * What FD holds once what it is compressed with is taken off, at most LIMIT bytes, as a file without a
+ * name; -1. FD stays the caller's.
+ */
+int bundle_unpacked(int fd, const char *name, uint64_t limit);
+
+/*
  * Add what belongs to F, which is in the bundle: its debug file, and the dwz files that both refer to.
  * One that is not found is a missing member. F's descriptor is not used.
  */
@@ -109,6 +115,8 @@ int bundle_companions(struct bundle *b, const struct place *f, struct err *e);
 int bundle_core(struct bundle *b, struct usercore *u, struct err *e);
 /* bundle_kernel.c: what belongs to the kernel dump S; DUMP is its file. */
 int bundle_kernel(struct bundle *b, struct session *s, struct err *e);
+/* bundle_config.c: its configuration, from files of that RELEASE, or out of its own memory. */
+int bundle_config(struct bundle *b, struct session *s, const char *release, struct err *e);
 /* bundle_modules.c: the loaded modules, from files of that RELEASE. */
 int bundle_modules(struct bundle *b, struct session *s, const char *release, struct err *e);
 /* bundle_scripts.c: run-*.sh, after all else is in: of the session S, or the core U. */

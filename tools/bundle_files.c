@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The members of a bundle, and what files bring with them. */
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "bundle.h"
 #include "cleanup.h"
 #include "names.h"
+#include "source.h"
 
 #define MAX_MEMBERS 100000u
 
@@ -110,6 +113,36 @@ void bundle_take_place(struct bundle_member *m, struct place *f, enum member_sta
 	m->origin = strdup(f->origin);
 	m->id_len = f->elf.id_len;
 	memcpy(m->id, f->elf.id, f->elf.id_len);
+}
+
+int bundle_unpacked(int fd, const char *name, uint64_t limit)
+{
+	struct spool_opts spool = { .limit = limit };
+	struct err why = ERR_INIT;
+	struct source *s;
+	int out = -1;
+	uint64_t off = 0;
+
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0 || source_fd(fd, name, 0, &s, &why)) {
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	if (!source_unwrap(&s, opener_table, &spool, &why) && source_size(s) <= limit)
+		out = memfd_create("unpacked", MFD_CLOEXEC);
+	while (out >= 0 && off < source_size(s)) {
+		uint8_t buf[65536];
+		size_t n = (size_t)MIN(source_size(s) - off, (uint64_t)sizeof(buf));
+
+		if (source_read(s, off, buf, n, &why) || write(out, buf, n) != (ssize_t)n) {
+			close(out);
+			out = -1;
+		}
+		off += n;
+	}
+	source_close(s);
+	return out;
 }
 
 /* Where gdb and drgn look for a debug file first, whatever it was called where it was found. */

@@ -135,7 +135,7 @@ static int add_reports(struct bundle *b, struct session *s, struct err *e)
 	return 0;
 }
 
-/* ---- System.map, config ---- */
+/* ---- System.map ---- */
 
 static int add_symbols(struct bundle *b, struct session *s, const char *release, struct err *e)
 {
@@ -166,36 +166,6 @@ static int add_symbols(struct bundle *b, struct session *s, const char *release,
 	}
 	snprintf(path, sizeof(path), "boot/System.map-%s", release);
 	return add_text(b, path, text, len, e);
-}
-
-/* A file of this machine that goes by the kernel's release alone. */
-static int add_named(struct bundle *b, const char *path, struct err *e)
-{
-	struct err ignored = ERR_INIT;
-	struct place f;
-	struct bundle_member m = { .mode = 0644, .kind = MEMBER_TEXT, .status = MEMBER_BY_NAME };
-
-	if (places_open(b->places, path, &f, &ignored))
-		return 0;
-	m.path = bundle_path(path);
-	m.origin = strdup(f.origin);
-	m.fd = f.fd;
-	m.size = f.size;
-	return bundle_add(b, &m, e);
-}
-
-static int add_config(struct bundle *b, const char *release, struct err *e)
-{
-	char path[256];
-	size_t before = b->nr_members;
-
-	snprintf(path, sizeof(path), "/boot/config-%s", release);
-	if (add_named(b, path, e))
-		return -1;
-	if (b->nr_members != before)
-		return 0;
-	snprintf(path, sizeof(path), "/lib/modules/%s/config", release);
-	return add_named(b, path, e);
 }
 
 /* ---- vmlinux ---- */
@@ -368,7 +338,7 @@ int bundle_kernel(struct bundle *b, struct session *s, struct err *e)
 	if (add_vmlinux(b, s, release, e) || add_gdb_script(b, e) || add_dmesg(b, s, e))
 		return -1;
 	session_deepen(s);
-	if (add_reports(b, s, e) || add_symbols(b, s, release, e) || add_config(b, release, e))
+	if (add_reports(b, s, e) || add_symbols(b, s, release, e) || bundle_config(b, s, release, e))
 		return -1;
 	return bundle_modules(b, s, release, e);
 }

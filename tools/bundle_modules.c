@@ -7,14 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "bundle.h"
 #include "bytes.h"
 #include "cleanup.h"
 #include "module.h"
-#include "source.h"
 
 #define MAX_FILES 200000u
 #define MAX_MODULE_BYTES ((uint64_t)1 << 30)
@@ -122,36 +120,6 @@ static int walk_trees(struct search *s, struct err *e)
 
 /* ---- one file ---- */
 
-/* What a compressed module holds, in a file without a name; -1. */
-static int unpacked(const struct place *f)
-{
-	struct spool_opts spool = { .limit = MAX_MODULE_BYTES };
-	struct err why = ERR_INIT;
-	struct source *s;
-	int fd = dup(f->fd), out = -1;
-	uint64_t off = 0;
-
-	if (fd < 0 || source_fd(fd, f->origin, 0, &s, &why)) {
-		if (fd >= 0)
-			close(fd);
-		return -1;
-	}
-	if (!source_unwrap(&s, opener_table, &spool, &why) && source_size(s) <= MAX_MODULE_BYTES)
-		out = memfd_create("module", MFD_CLOEXEC);
-	while (out >= 0 && off < source_size(s)) {
-		uint8_t buf[65536];
-		size_t n = (size_t)MIN(source_size(s) - off, (uint64_t)sizeof(buf));
-
-		if (source_read(s, off, buf, n, &why) || write(out, buf, n) != (ssize_t)n) {
-			close(out);
-			out = -1;
-		}
-		off += n;
-	}
-	source_close(s);
-	return out;
-}
-
 /* What the file says of itself, whatever it is compressed with. */
 static bool read_module(struct place *f)
 {
@@ -161,7 +129,7 @@ static bool read_module(struct place *f)
 
 	if (f->elf.type)
 		return true;
-	fd = unpacked(f);
+	fd = bundle_unpacked(f->fd, f->origin, MAX_MODULE_BYTES);
 	ok = fd >= 0 && !elffile_read(fd, f->origin, &f->elf, &ignored);
 	if (fd >= 0)
 		close(fd);

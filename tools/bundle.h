@@ -101,7 +101,7 @@ void bundle_take_place(struct bundle_member *m, struct place *f, enum member_sta
 
 /*
  * What FD holds once what it is compressed with is taken off, at most LIMIT bytes, as a file without a
- * name; -1. FD stays the caller's.
+ * name; -1, also where it breaks off. FD stays the caller's.
  */
 int bundle_unpacked(int fd, const char *name, uint64_t limit);
 

@@ -129,7 +129,8 @@ int bundle_unpacked(int fd, const char *name, uint64_t limit)
 			close(fd);
 		return -1;
 	}
-	if (!source_unwrap(&s, opener_table, &spool, &why) && source_size(s) <= limit)
+	if (!source_unwrap(&s, opener_table, &spool, &why) && !source_is_cut(s) &&
+	    source_size(s) <= limit)
 		out = memfd_create("unpacked", MFD_CLOEXEC);
 	while (out >= 0 && off < source_size(s)) {
 		uint8_t buf[65536];

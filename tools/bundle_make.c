@@ -48,7 +48,8 @@ static void name_dump(struct bundle_job *j)
 		strcat(b->name, ".elf");
 }
 
-/* The file that holds it: what it is wrapped in stays on, where it was a file; a pipe has become one. */
+/* The file that holds it: what it is wrapped in stays on, where it was a file; a pipe has become
+ * one. */
 static struct source *stored_file(struct source *s)
 {
 	while (source_under(s) && source_get_fd(source_under(s)) >= 0)
@@ -56,24 +57,31 @@ static struct source *stored_file(struct source *s)
 	return s;
 }
 
+/* libkdumpfile knows a kdump's architecture by such names alone (util.c, uts_looks_sane()). */
+static bool names_a_machine(const struct dump *d)
+{
+	const char *machine = d->told.uts[4];
+
+	if (strcmp(d->told.uts[0], "Linux") != 0 || !d->told.uts[2][0] || !d->told.uts[3][0])
+		return false;
+	return !d->arch || !strcmp(machine, d->arch->name) ||
+	       (d->arch->uname_pattern && !fnmatch(d->arch->uname_pattern, machine, 0));
+}
+
 /*
  * Do crash and drgn open the file of D? They read ELF and kdump, flattened too, but nothing that is
- * compressed as a whole. libkdumpfile knows a kdump's architecture by the machine in its header
- * alone, which QEMU calls "Unknown" (dump/dump.c, create_header64()).
+ * compressed as a whole; and drgn no kdump of QEMU, which leaves most of the names empty
+ * (dump/dump.c, create_header64()).
  */
 static bool opens_as_it_is(const struct dump *d)
 {
 	const struct source *s, *file = stored_file(d->source);
-	const char *machine = d->told.uts[4];
 
 	for (s = d->source; s != file; s = source_under(s))
 		if (strcmp(source_kind(s), "flattened") != 0)
 			return false;
-	if (d->format == &kdump_format && d->arch)
-		return !strcmp(machine, d->arch->name) ||
-		       (d->arch->uname_pattern && !fnmatch(d->arch->uname_pattern, machine, 0));
-	return d->format == &elf_format || d->format == &kdump_format ||
-	       d->format == &xencore_format;
+	return d->format == &elf_format || d->format == &xencore_format ||
+	       (d->format == &kdump_format && names_a_machine(d));
 }
 
 /* How it is stored, where the user does not say. One that is cut off is what it is. */

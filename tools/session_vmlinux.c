@@ -184,6 +184,8 @@ const struct vmlinux_place vmlinux_places[] = {
 	{ "/usr/lib/debug/boot/vmlinux-", ".debug" },
 	{ "/lib/modules/", "/build/vmlinux" }, /* built here; Arch */
 	{ "/lib/modules/", "/vmlinux" },
+	{ "/usr/lib/modules/", "/build/vmlinux" },
+	{ "/usr/lib/modules/", "/vmlinux" },
 	{ "/boot/vmlinux-", "" },
 };
 const size_t nr_vmlinux_places = ARRAY_SIZE(vmlinux_places);

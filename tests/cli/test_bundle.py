@@ -311,6 +311,33 @@ def check_config(lab):
     tap.check(member and member["status"] == "by-name", "a file comes first", run)
 
 
+def check_modules(lab):
+    """Debug files of modules below a --debug-path, by name: the four statuses, where debuggers look for them."""
+    tap, tool, out = lab.tap, lab.tool, os.path.join(lab.folder, "modules.tar")
+    dump = os.path.join(os.environ.get("DUMPTOOL_CORPUS", ""), "arm64", "qemu-elf.dump")
+    if not os.path.exists(dump):
+        tap.skip("modules", "DUMPTOOL_CORPUS names no folder of real dumps")
+        return
+    told = json.loads(tool.run("inspect", "--modules", "--json", dump).out)["modules"]
+    ids = {m["name"]: m["build_id"] for m in told}
+    release, debug = "6.1.0-50-arm64", os.path.join(lab.folder, "debug-path")
+    tree = os.path.join(debug, "lib/modules", release, "kernel")
+    compile_elf(os.path.join(tree, "lib/crc7.ko"), ids["crc7"])
+    compile_elf(os.path.join(tree, "drivers/qemu_fw_cfg.ko.debug"), OTHER)
+    compile_elf(os.path.join(debug, "virtio-blk.ko"), None)     # beside each other, as a build leaves them
+    compile_elf(os.path.join(debug, "below/virtio_mmio.ko"), ids["virtio_mmio"])
+    run = lab.bundle("--root", lab.root, "--debug-path", debug, "--level", "31", "-o", out, dump)
+    if not tap.equal(run.status, harness.OK, "modules: is made", run):
+        return
+    members = Bundle(out).manifest["members"]
+    tap.equal({m["path"]: m["status"] for m in members if m["kind"] == "debug"},
+              {f"{DEBUG}/lib/modules/{release}/{path}": status for path, status in (
+                  ("kernel/lib/crc7.ko", "verified"), ("kernel/drivers/qemu_fw_cfg.ko.debug", "mismatched"),
+                  ("virtio_blk.ko", "by-name"), ("virtio_mmio.ko", "missing"))}, "modules: found by name")
+    tap.equal([m["build_id"] for m in members if m["path"].endswith("crc7.ko")], [ids["crc7"]] * 2,
+              "modules: the file itself is another member")
+
+
 def check_velf(lab):
     """--with-velf: what tovelf makes of the same pages, so that run-gdb.sh needs no dumptool."""
     tap, out, alone = lab.tap, os.path.join(lab.folder, "v.dir"), os.path.join(lab.folder, "alone.velf")
@@ -422,8 +449,8 @@ def check_names(lab):
 def test(tap, tool, folder):
     have_bundle(tool)
     lab = Lab(tap, tool, folder)
-    for check in (check_formats, check_status, check_links, check_pages, check_storage, check_config, check_velf,
-                  check_output, check_full, check_encryption, check_names):
+    for check in (check_formats, check_status, check_links, check_pages, check_storage, check_config, check_modules,
+                  check_velf, check_output, check_full, check_encryption, check_names):
         check(lab)
 
 

@@ -75,6 +75,8 @@ struct bundle {
 	bool no_debug;	     /* no debug files */
 	struct bundle_member *members;
 	size_t nr_members;
+	/* their paths as a hash table: the number of the member, 0 where there is none */
+	uint32_t *slots, nr_slots;
 	bool kernel;	 /* a kernel dump, not the core of a process */
 	char name[256];	 /* of the dump in the bundle, and of the script's target */
 	char release[65]; /* of the kernel */

@@ -34,20 +34,53 @@ static bool is_plain(const char *path)
 	return !name_check(path, &ignored);
 }
 
+/* Where the member PATH is in the table of paths, or would be; FNV-1a. */
+static uint32_t *slot_of(const struct bundle *b, const char *path)
+{
+	const char *p;
+	uint32_t h = 2166136261u;
+
+	for (p = path; *p; p++)
+		h = (h ^ (uint8_t)*p) * 16777619u;
+	for (h &= b->nr_slots - 1; b->slots[h]; h = (h + 1) & (b->nr_slots - 1))
+		if (!strcmp(b->members[b->slots[h] - 1].path, path))
+			break;
+	return &b->slots[h];
+}
+
 bool bundle_has(const struct bundle *b, const char *path)
 {
+	return b->nr_slots && *slot_of(b, path);
+}
+
+/* Room for one member more; half of the table stays empty. */
+static int make_room(struct bundle *b, struct err *e)
+{
+	uint32_t nr = b->nr_slots ? 2 * b->nr_slots : 64;
+	struct bundle_member *members;
+	uint32_t *slots;
 	size_t i;
 
+	if (b->nr_members >= MAX_MEMBERS)
+		return err_set(e, ERR_NOMEM, "%zu files are too many", b->nr_members + 1);
+	if (2 * b->nr_members < b->nr_slots)
+		return 0;
+	members = realloc(b->members, nr / 2 * sizeof(*members));
+	if (members)
+		b->members = members;
+	slots = members ? calloc(nr, sizeof(*slots)) : NULL;
+	if (!slots)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	free(b->slots);
+	b->slots = slots;
+	b->nr_slots = nr;
 	for (i = 0; i < b->nr_members; i++)
-		if (!strcmp(b->members[i].path, path))
-			return true;
-	return false;
+		*slot_of(b, b->members[i].path) = (uint32_t)i + 1;
+	return 0;
 }
 
 int bundle_add(struct bundle *b, struct bundle_member *m, struct err *e)
 {
-	struct bundle_member *more;
-
 	if (!m->path) {
 		member_fini(m);
 		return err_set(e, ERR_NOMEM, "out of memory");
@@ -61,14 +94,11 @@ int bundle_add(struct bundle *b, struct bundle_member *m, struct err *e)
 		member_fini(m);
 		return 0;
 	}
-	more = b->nr_members < MAX_MEMBERS
-		       ? realloc(b->members, (b->nr_members + 1) * sizeof(*more))
-		       : NULL;
-	if (!more) {
+	if (make_room(b, e)) {
 		member_fini(m);
-		return err_set(e, ERR_NOMEM, "%zu files are too many", b->nr_members + 1);
+		return -1;
 	}
-	b->members = more;
+	*slot_of(b, m->path) = (uint32_t)b->nr_members + 1;
 	b->members[b->nr_members++] = *m;
 	return 0;
 }
@@ -80,9 +110,11 @@ void bundle_fini(struct bundle *b)
 	for (i = 0; i < b->nr_members; i++)
 		member_fini(&b->members[i]);
 	free(b->members);
+	free(b->slots);
 	free(b->main_path);
 	b->members = NULL;
-	b->nr_members = 0;
+	b->slots = NULL;
+	b->nr_members = b->nr_slots = 0;
 	b->main_path = NULL;
 }
 

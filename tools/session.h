@@ -59,9 +59,6 @@ int input_option(struct input_opts *o, int id, const char *arg, struct err *e);
 /* "scan", "none", or a file that begins as VMCOREINFO does: nothing else is meant by it. */
 bool session_is_vmcoreinfo(const char *arg);
 
-/* A size as users write it, 16M or 2g, not 0. */
-bool parse_size(const char *text, uint64_t *ret);
-
 /*
  * The sources of NR operands, with what they were wrapped in taken off: files, "-" for standard
  * input, FILE@ADDR for raw memory that begins at physical address ADDR. Undo with close_sources().

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* dumptool unbundle: unpack a bundle safely, check it, start the debugger; and bundle --list,
  * --verify. */
+#include "parse.h"
 #include "unbundle.h"
 
 #include <errno.h>
@@ -269,9 +270,7 @@ static int take_option(struct unbundle_job *j, int id, const char *arg, struct e
 			       ? 0
 			       : err_set(e, ERR_USAGE, "--limit: '%s' is no size", arg);
 	case OPT_PROGRESS:
-		return progress_mode_parse(arg, &j->talk.mode)
-			       ? 0
-			       : err_set(e, ERR_USAGE, "--progress: '%s' makes no sense", arg);
+		return parse_progress(arg, &j->talk.mode, e);
 	default:
 		return err_set(e, ERR_USAGE, "wrong option");
 	}

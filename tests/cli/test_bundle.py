@@ -34,12 +34,15 @@ def compile_elf(path, build_id, *more):
     """An ELF file with that build-id: a kernel, as far as anybody looks."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     source = "const char linux_banner[] = \"Linux version 0\"; int _stext(void) { return 0; }\n"
-    command = [*os.environ.get("CC", "cc").split(), "-x", "c", "-", "-o", path, "-nostdlib", "-static", "-g",
+    command = [*harness.compiler(), "-x", "c", "-", "-o", path, "-nostdlib", "-static", "-g",
                f"-Wl,--build-id={'0x' + build_id if build_id else 'none'},-e,0", *more]
     try:
         subprocess.run(command, input=source.encode(), check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as why:
         raise harness.Skip(f"no ELF file can be compiled: {why}") from None
+    with open(path, "rb") as f:
+        if f.read(20)[18:] != b"\x3e\0":
+            raise harness.Skip("the compiler makes no files of the dump's architecture, x86-64")
 
 
 class Bundle:

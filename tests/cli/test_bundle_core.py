@@ -96,10 +96,6 @@ class Lab:
         return done, where, members
 
 
-def compiler():
-    return os.environ.get("CC", "cc").split()
-
-
 def build(lab):
     """The program with: one (linked), two (dlopen'ed), three (stripped, .gnu_debuglink, no build-id),
     four (no build-id, debug info inside)."""
@@ -107,7 +103,7 @@ def build(lab):
     for name in "one", "two", "three", "four":
         ids = "none" if name in ("three", "four") else "sha1"
         source = lab.write(LIBRARY.format(name).encode(), "src", name + ".c")
-        made = run(*compiler(), "-g", "-O0", "-shared", "-fPIC", f"-Wl,--build-id={ids}", "-Wl,-soname," +
+        made = run(*harness.compiler(), "-g", "-O0", "-shared", "-fPIC", f"-Wl,--build-id={ids}", "-Wl,-soname," +
                    (f"lib{name}.so.1" if name == "one" else f"lib{name}.so"), source, "-o",
                    app + ("libone.so.1.5" if name == "one" else f"lib{name}.so"))
         if made.returncode:
@@ -117,7 +113,7 @@ def build(lab):
     run("strip", "libthree.so", cwd=app)
     run("objcopy", "--add-gnu-debuglink=libthree.so.debug", "libthree.so", cwd=app)
     source = lab.write(PROGRAM.encode(), "src", "app.c")
-    made = run(*compiler(), "-g", "-O0", source, "-o", app + "app", "-Wl,-rpath,$ORIGIN", app + "libone.so.1",
+    made = run(*harness.compiler(), "-g", "-O0", source, "-o", app + "app", "-Wl,-rpath,$ORIGIN", app + "libone.so.1",
                app + "libthree.so", app + "libfour.so", "-pthread", "-ldl")
     if made.returncode:
         raise harness.Skip(f"no program can be compiled: {made.stdout[-200:]}")
@@ -204,7 +200,7 @@ def check_changed(lab, app, core, inside):
         os.rename(app + name, old + name)
     for name, ids in ("libone.so.1.5", "sha1"), ("libfour.so", "none"):
         source = lab.write(b"int other(int n) { return n + 1; } int more[100];\n", "src", "other.c")
-        run(*compiler(), "-shared", "-fPIC", f"-Wl,--build-id={ids}", source, "-o", app + name)
+        run(*harness.compiler(), "-shared", "-fPIC", f"-Wl,--build-id={ids}", source, "-o", app + name)
     shutil.copy(old + "app", app + "app")
     done, _, members = lab.bundle(core, name="after an upgrade")
     lab.tap.equal([members[inside + n]["status"] for n in ("app", "libone.so.1.5", "libfour.so", "libtwo.so")],
@@ -342,7 +338,7 @@ def check_alive(lab, app):
         lab.tap.skip(name, "gdb is not installed")
         return
     source = lab.write(b"#include <unistd.h>\nint one_wait(int); int main(void) { return one_wait(1); }\n", "src", "w.c")
-    run(*compiler(), "-g", source, "-o", app + "waiter", "-Wl,-rpath,$ORIGIN", app + "libone.so.1")
+    run(*harness.compiler(), "-g", source, "-o", app + "waiter", "-Wl,-rpath,$ORIGIN", app + "libone.so.1")
     core = lab.file("core.alive")
     with subprocess.Popen([app + "waiter"]) as process:
         try:

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The members of a bundle, and what files bring with them. */
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "bundle.h"
 #include "cleanup.h"
 #include "names.h"
+#include "source.h"
 
 #define MAX_MEMBERS (1u << 17)
 
@@ -31,75 +34,53 @@ static bool is_plain(const char *path)
 	return !name_check(path, &ignored);
 }
 
-/* ---- members by path ---- */
-
-/* The place in the table that has PATH, or would. */
-static uint32_t *slot(const struct bundle *b, const char *path)
+/* Where the member PATH is in the table of paths, or would be; FNV-1a. */
+static uint32_t *slot_of(const struct bundle *b, const char *path)
 {
+	const char *p;
 	uint32_t h = 2166136261u;
-	const char *c;
-	size_t i;
 
-	for (c = path; *c; c++)
-		h = (h ^ (uint8_t)*c) * 16777619u;
-	i = h & (b->by_path_size - 1);
-	while (b->by_path[i] && strcmp(b->members[b->by_path[i] - 1].path, path) != 0)
-		i = (i + 1) & (b->by_path_size - 1);
-	return &b->by_path[i];
-}
-
-/* Room for one member more: the table is at most half full. */
-static int index_grow(struct bundle *b, struct err *e)
-{
-	uint32_t *old = b->by_path;
-	size_t i;
-
-	if (2 * (b->nr_members + 1) <= b->by_path_size)
-		return 0;
-	b->by_path_size = b->by_path_size ? 2 * b->by_path_size : 256;
-	b->by_path = calloc(b->by_path_size, sizeof(*b->by_path));
-	free(old);
-	if (!b->by_path) {
-		b->by_path_size = 0;
-		return err_set(e, ERR_NOMEM, "no memory for %zu files", b->nr_members + 1);
-	}
-	for (i = 0; i < b->nr_members; i++)
-		*slot(b, b->members[i].path) = (uint32_t)i + 1;
-	return 0;
-}
-
-static const struct bundle_member *find_member(const struct bundle *b, const char *path)
-{
-	uint32_t nr = b->by_path_size ? *slot(b, path) : 0;
-
-	return nr ? &b->members[nr - 1] : NULL;
+	for (p = path; *p; p++)
+		h = (h ^ (uint8_t)*p) * 16777619u;
+	for (h &= b->nr_slots - 1; b->slots[h]; h = (h + 1) & (b->nr_slots - 1))
+		if (!strcmp(b->members[b->slots[h] - 1].path, path))
+			break;
+	return &b->slots[h];
 }
 
 bool bundle_has(const struct bundle *b, const char *path)
 {
-	return find_member(b, path);
+	return b->nr_slots && *slot_of(b, path);
 }
 
 bool bundle_has_file(const struct bundle *b, const char *path)
 {
-	const struct bundle_member *m = find_member(b, path);
-
-	return m && m->status != MEMBER_MISSING;
+	return bundle_has(b, path) && b->members[*slot_of(b, path) - 1].status != MEMBER_MISSING;
 }
 
-static int members_grow(struct bundle *b, struct err *e)
+/* Room for one member more; half of the table stays empty. */
+static int make_room(struct bundle *b, struct err *e)
 {
-	struct bundle_member *more;
+	uint32_t nr = b->nr_slots ? 2 * b->nr_slots : 64;
+	struct bundle_member *members;
+	uint32_t *slots;
+	size_t i;
 
-	/* Doubled whenever their number is a power of two. */
-	if (b->nr_members & (b->nr_members - 1))
-		return 0;
-	more = b->nr_members < MAX_MEMBERS
-		       ? realloc(b->members, MAX(2 * b->nr_members, (size_t)1) * sizeof(*more))
-		       : NULL;
-	if (!more)
+	if (b->nr_members >= MAX_MEMBERS)
 		return err_set(e, ERR_NOMEM, "%zu files are too many", b->nr_members + 1);
-	b->members = more;
+	if (2 * b->nr_members < b->nr_slots)
+		return 0;
+	members = realloc(b->members, nr / 2 * sizeof(*members));
+	if (members)
+		b->members = members;
+	slots = members ? calloc(nr, sizeof(*slots)) : NULL;
+	if (!slots)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	free(b->slots);
+	b->slots = slots;
+	b->nr_slots = nr;
+	for (i = 0; i < b->nr_members; i++)
+		*slot_of(b, b->members[i].path) = (uint32_t)i + 1;
 	return 0;
 }
 
@@ -118,12 +99,12 @@ int bundle_add(struct bundle *b, struct bundle_member *m, struct err *e)
 		member_fini(m);
 		return 0;
 	}
-	if (members_grow(b, e) || index_grow(b, e)) {
+	if (make_room(b, e)) {
 		member_fini(m);
 		return -1;
 	}
+	*slot_of(b, m->path) = (uint32_t)b->nr_members + 1;
 	b->members[b->nr_members++] = *m;
-	*slot(b, m->path) = (uint32_t)b->nr_members;
 	return 0;
 }
 
@@ -134,12 +115,11 @@ void bundle_fini(struct bundle *b)
 	for (i = 0; i < b->nr_members; i++)
 		member_fini(&b->members[i]);
 	free(b->members);
-	free(b->by_path);
+	free(b->slots);
 	free(b->main_path);
 	b->members = NULL;
-	b->nr_members = 0;
-	b->by_path = NULL;
-	b->by_path_size = 0;
+	b->slots = NULL;
+	b->nr_members = b->nr_slots = 0;
 	b->main_path = NULL;
 }
 
@@ -170,6 +150,37 @@ void bundle_take_place(struct bundle_member *m, struct place *f, enum member_sta
 	m->origin = strdup(f->origin);
 	m->id_len = f->elf.id_len;
 	memcpy(m->id, f->elf.id, f->elf.id_len);
+}
+
+int bundle_unpacked(int fd, const char *name, uint64_t limit)
+{
+	struct spool_opts spool = { .limit = limit };
+	struct err why = ERR_INIT;
+	struct source *s;
+	int out = -1;
+	uint64_t off = 0;
+
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0 || source_fd(fd, name, 0, &s, &why)) {
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	if (!source_unwrap(&s, opener_table, &spool, &why) && !source_is_cut(s) &&
+	    source_size(s) <= limit)
+		out = memfd_create("unpacked", MFD_CLOEXEC);
+	while (out >= 0 && off < source_size(s)) {
+		uint8_t buf[65536];
+		size_t n = (size_t)MIN(source_size(s) - off, (uint64_t)sizeof(buf));
+
+		if (source_read(s, off, buf, n, &why) || write(out, buf, n) != (ssize_t)n) {
+			close(out);
+			out = -1;
+		}
+		off += n;
+	}
+	source_close(s);
+	return out;
 }
 
 /* Where gdb and drgn look for a debug file first, whatever it was called where it was found. */

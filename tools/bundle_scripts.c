@@ -95,19 +95,40 @@ static void exec_with_modules(FILE *f, const struct bundle *b, const char *progr
 	putc('\n', f);
 }
 
-static void run_crash(FILE *f, const struct bundle *b)
+/*
+ * crash up to 9.0.2 ends at once where struct module has no num_gpl_syms any more (as in
+ * Linux 7.2), but opens the dump without the modules.
+ */
+static void leave_modules(FILE *f)
 {
+	fputs("case $(crash --version 2>/dev/null | sed -n 's/^crash \\([0-9.]*\\).*/\\1/p') in\n"
+	      "[1-8].*|9.0|9.0.[0-2])\n"
+	      "\techo \"$0: this crash cannot read the modules of this kernel: --no_modules\" >&2\n"
+	      "\tset -- --no_modules \"$@\" ;;\n"
+	      "esac\n",
+	      f);
+}
+
+static void run_crash(FILE *f, const struct bundle *b, struct session *s)
+{
+	uint64_t off;
+
 	head(f, "Opens the dump in crash");
 	need(f, "crash", "apt install crash, dnf install crash, zypper install crash");
 	if (!need_main(f, b))
 		return;
+	if (kernel_fact(&s->kernel, FACT_OFFSET, "module.list", &off) &&
+	    !kernel_fact(&s->kernel, FACT_OFFSET, "module.num_gpl_syms", &off))
+		leave_modules(f);
 	exec_with_modules(f, b, "crash --mod");
 }
 
 /* One -s for each file with symbols of a module. */
-static void run_drgn(FILE *f, const struct bundle *b)
+static void run_drgn(FILE *f, const struct bundle *b, struct session *session)
 {
 	size_t i;
+
+	(void)session;
 
 	head(f, "Opens the dump in drgn");
 	need(f, "drgn", "apt install python3-drgn, dnf install drgn, pip install drgn");
@@ -131,8 +152,9 @@ static void run_drgn(FILE *f, const struct bundle *b)
 }
 
 /* Debian's package of that name is a debugger of another kind. */
-static void run_sdb(FILE *f, const struct bundle *b)
+static void run_sdb(FILE *f, const struct bundle *b, struct session *session)
 {
+	(void)session;
 	head(f, "Opens the dump in sdb (github.com/delphix/sdb)");
 	fputs("sdb --help 2>&1 | grep -q -e drgn -e --symbol-search || {\n"
 	      "\techo \"$0: sdb is not installed: see github.com/delphix/sdb (Debian's package sdb\" >&2\n"
@@ -374,24 +396,22 @@ static int kernel_scripts(struct bundle *b, struct session *s, struct err *e)
 {
 	static const struct {
 		const char *name;
-		void (*write)(FILE *f, const struct bundle *b);
+		void (*write)(FILE *f, const struct bundle *b, struct session *s);
 	} scripts[] = { { "run-crash.sh", run_crash },
 			{ "run-drgn.sh", run_drgn },
-			{ "run-sdb.sh", run_sdb } };
+			{ "run-sdb.sh", run_sdb },
+			{ "run-gdb.sh", run_gdb_kernel } };
 	struct writer w;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(scripts); i++) {
 		if (!writer_begin(&w))
 			return err_set(e, ERR_NOMEM, "out of memory");
-		scripts[i].write(w.f, b);
+		scripts[i].write(w.f, b, s);
 		if (writer_end(&w, b, scripts[i].name, e))
 			return -1;
 	}
-	if (!writer_begin(&w))
-		return err_set(e, ERR_NOMEM, "out of memory");
-	run_gdb_kernel(w.f, b, s);
-	return writer_end(&w, b, "run-gdb.sh", e);
+	return 0;
 }
 
 int bundle_scripts(struct bundle *b, struct session *s, const struct usercore *u, struct err *e)

@@ -24,6 +24,7 @@ struct session {
 	/* its vmlinux, or NULL; the kernel's once it is among its providers */
 	struct fact_provider *vmlinux;
 	const char *vmlinux_path; /* that the user named */
+	bool vmlinux_doubtful; /* another kernel's: what the dump itself tells goes before */
 	bool vmlinux_added, deep, completed, short_of_memory;
 	char *assumed; /* facts that the user gave, which KERNEL points into; or NULL */
 	struct err

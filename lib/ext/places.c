@@ -176,6 +176,27 @@ int places_open(const struct places *p, const char *path, struct place *ret, str
 	return open_any(p, path, ret, e);
 }
 
+/* What was found below a --debug-path is called as if that were the system's. */
+static void name_debug(struct place *f)
+{
+	char path[PATH_SIZE];
+
+	if ((size_t)snprintf(path, PATH_SIZE, SYSTEM_DEBUG "%s", f->path) < PATH_SIZE)
+		strcpy(f->path, path);
+}
+
+int places_open_debug(const struct places *p, unsigned int i, const char *path, struct place *ret,
+		      struct err *e)
+{
+	ret->fd = -1;
+	if (!is_plain(path))
+		return err_set(e, ERR_MISSING, "%s: is no plain absolute path", path);
+	if (open_below(p->debug[i], path, ret, e))
+		return -1;
+	name_debug(ret);
+	return 0;
+}
+
 /* ---- by build-id ---- */
 
 static bool has_id(const struct place *f, const uint8_t *id, size_t len)
@@ -251,8 +272,10 @@ int places_by_id(const struct places *p, const uint8_t *id, size_t len, const ch
 	for (i = 0; i < p->nr_debug; i++) {
 		snprintf(path, sizeof(path), "/.build-id/%.2s/%s%s", hex, hex + 2, suffix);
 		if (try_id(p, p->debug[i], path, id, len, ret) ||
-		    try_id(p, p->debug[i], path + strlen("/.build-id"), id, len, ret))
+		    try_id(p, p->debug[i], path + strlen("/.build-id"), id, len, ret)) {
+			name_debug(ret);
 			return 0;
+		}
 	}
 	for (i = 0; i < sizeof(system_folders) / sizeof(system_folders[0]); i++) {
 		snprintf(path, sizeof(path), "%s/%.2s/%s%s", system_folders[i], hex, hex + 2,
@@ -313,8 +336,10 @@ static bool find_link(const struct places *p, const struct place *f, struct plac
 
 		snprintf(bare, sizeof(bare), "/%s", name);
 		if (try_link(p, p->debug[i], path, f, ret) ||
-		    try_link(p, p->debug[i], bare, f, ret))
+		    try_link(p, p->debug[i], bare, f, ret)) {
+			name_debug(ret);
 			return true;
+		}
 	}
 	snprintf(path, sizeof(path), SYSTEM_DEBUG "%.*s/%s", len, f->path, name);
 	return try_link(p, NULL, path, f, ret);

@@ -29,7 +29,8 @@ struct places {
 /* A file that was found. */
 struct place {
 	int fd;
-	char path[4096]; /* as it is called below its root */
+	/* As it is called below its root; --debug-path stands for /usr/lib/debug. */
+	char path[4096];
 	char origin[4096]; /* as it is called here */
 	uint64_t size;
 	struct elffile elf; /* where it is ELF: elf.type is not 0 */
@@ -69,6 +70,10 @@ int places_dwo(const struct places *p, const struct place *f, const struct dwo *
  */
 int places_mapped(const struct places *p, uint64_t start, uint64_t end, struct place *ret,
 		  struct err *e);
+
+/* The file PATH below the --debug-path number I. As places_open(). */
+int places_open_debug(const struct places *p, unsigned int i, const char *path, struct place *ret,
+		      struct err *e);
 
 /* A file that the user named, wherever it is. */
 int place_named(const char *path, struct place *ret, struct err *e);

@@ -461,6 +461,22 @@ static uint8_t section_bits(const struct dump *d, const struct kernel *k)
 	return 0;
 }
 
+/* Says what is missing, and leaves no table. */
+static int not_found(const struct dump *d, const struct facts *f, struct xlat *x, struct err *e)
+{
+	if (!x->paging)
+		return err_set(e, ERR_MISSING,
+			       "no page table of arm64 with pages of %" PRIu32
+			       " bytes fits VA_BITS %" PRIu64 ", TCR_EL1_T1SZ, swapper_pg_dir",
+			       d->id.page_size, f->va_bits);
+	x->paging = NULL;
+	if (!f->root)
+		return err_set(
+			e, ERR_MISSING,
+			"the kernel page table was not found: no NUMBER(kimage_voffset), no PT_LOAD of the kernel image, and no memory that looks like it");
+	return err_set(e, ERR_MISSING, "there is no kernel page table at 0x%" PRIx64, f->root);
+}
+
 static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat *x, struct err *e)
 {
 	const struct paging *paging;
@@ -491,20 +507,10 @@ static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat
 	x->root = f.root;
 	if (add_windows(k, &f, x, e))
 		return -1;
-	if (!x->paging)
-		return err_set(e, ERR_MISSING,
-			       "no page table of arm64 with pages of %" PRIu32
-			       " bytes fits VA_BITS %" PRIu64 ", TCR_EL1_T1SZ, swapper_pg_dir",
-			       d->id.page_size, f.va_bits);
 	/* Of a damaged dump, the rest of the table is of use still. */
-	if (lost)
+	if (x->paging && lost)
 		return 0;
-	x->paging = NULL;
-	if (!f.root)
-		return err_set(
-			e, ERR_MISSING,
-			"the kernel page table was not found: no NUMBER(kimage_voffset), no PT_LOAD of the kernel image, and no memory that looks like it");
-	return err_set(e, ERR_MISSING, "there is no kernel page table at 0x%" PRIx64, f.root);
+	return not_found(d, &f, x, e);
 }
 
 /* clang-format off */

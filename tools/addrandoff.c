@@ -321,25 +321,26 @@ static void print_help(FILE *f)
 	      f);
 }
 
+static const struct option addrandoff_options[] = {
+	{ "vmcore", required_argument, NULL, 'v' },
+	{ "vmlinux", required_argument, NULL, 'm' },
+	{ "output", required_argument, NULL, 'o' },
+	{ "force", no_argument, NULL, 'f' },
+	{ "in-place", no_argument, NULL, 'I' },
+	{ "extravminfo", required_argument, NULL, 'e' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
 static int addrandoff_run(int argc, char **argv, struct err *e)
 {
-	static const struct option longs[] = {
-		{ "vmcore", required_argument, NULL, 'v' },
-		{ "vmlinux", required_argument, NULL, 'm' },
-		{ "output", required_argument, NULL, 'o' },
-		{ "force", no_argument, NULL, 'f' },
-		{ "in-place", no_argument, NULL, 'I' },
-		{ "extravminfo", required_argument, NULL, 'e' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
 	struct addrandoff a = { .in_place = elftool_manner(argv[0]) };
 	struct err why = ERR_INIT;
 	struct talk t;
 	int id;
 
 	talk_init(&t, argv[0], false);
-	while ((id = getopt_long(argc, argv, "v:m:o:fe:h", longs, NULL)) != -1) {
+	while ((id = getopt_long(argc, argv, "v:m:o:fe:h", addrandoff_options, NULL)) != -1) {
 		const char **texts[] = { ['v'] = &a.vmcore,
 					 ['m'] = &a.vmlinux,
 					 ['o'] = &a.output };

@@ -2,13 +2,13 @@
 #include "assume.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "arch.h"
 #include "cleanup.h"
+#include "parse.h"
 #include "session.h"
 
 /* ---- the keys ---- */
@@ -73,16 +73,6 @@ void assume_help(FILE *f)
 
 /* ---- parsing ---- */
 
-static bool parse_address(const char *text, uint64_t *ret)
-{
-	bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
-	char *end;
-
-	errno = 0;
-	*ret = strtoull(text, &end, hex ? 16 : 10);
-	return isxdigit((unsigned char)*text) && !*end && !errno;
-}
-
 static bool parse_text(const char *value, char *ret, size_t size)
 {
 	return *value && (size_t)snprintf(ret, size, "%s", value) < size;
@@ -114,13 +104,13 @@ static bool parse_value(struct assume *a, enum assume_key key, const char *value
 		ok = parse_size(value, &n) && n >= min && n <= max && !(n & (n - 1));
 		break;
 	case NUMBER:
-		ok = parse_address(value, &n) && n >= min && n <= max;
+		ok = parse_number(value, PARSE_PREFIX, UINT64_MAX, &n) && n >= min && n <= max;
 		break;
 	default:
 		a->scan = key == ASSUME_ROOT ? !strcmp(value, "scan") : a->scan;
 		if (key == ASSUME_ROOT && a->scan)
 			return true;
-		ok = parse_address(value, &n);
+		ok = parse_number(value, PARSE_PREFIX, UINT64_MAX, &n);
 		break;
 	}
 	a->value[key] = n;

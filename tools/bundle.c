@@ -15,6 +15,7 @@
 #include "bundle_cmd.h"
 #include "cleanup.h"
 #include "main.h"
+#include "parse.h"
 #include "unbundle.h"
 
 enum {
@@ -105,31 +106,24 @@ static bool add_dir(const char **list, unsigned int *nr, const char *dir)
 	return true;
 }
 
-static bool parse_number(const char *text, long low, long high, long *ret)
+static bool take_level(struct bundle_job *j, const char *arg)
 {
-	char *end;
+	uint64_t n;
 
-	errno = 0;
-	*ret = strtol(text, &end, 10);
-	return !errno && end != text && !*end && *ret >= low && *ret <= high;
+	if (!parse_number(arg, 10, LEVEL_MAX, &n))
+		return false;
+	j->level = (int)n;
+	return j->level_set = true;
 }
 
-static bool take_number(struct bundle_job *j, int id, const char *arg)
+static bool take_pid(struct bundle_job *j, const char *arg)
 {
-	long n;
+	uint64_t n;
 
-	switch (id) {
-	case OPT_LEVEL:
-		j->level_set = true;
-		return parse_number(arg, 0, 31, &n) && ((j->level = (int)n), true);
-	case OPT_PID:
-		return parse_number(arg, 1, INT32_MAX, &n) && ((j->places.pid = (int)n), true);
-	case OPT_THREADS:
-		return parse_number(arg, 1, 1024, &n) &&
-		       ((j->pack.threads = (unsigned int)n), true);
-	default:
-		return parse_size(arg, &j->pack.volume);
-	}
+	if (!parse_number(arg, 10, INT32_MAX, &n) || !n)
+		return false;
+	j->places.pid = (int)n;
+	return true;
 }
 
 static int wrong(struct err *e, const char *option, const char *arg)
@@ -155,12 +149,15 @@ static int take_option(struct bundle_job *j, int id, const char *arg, struct err
 		j->store_elf = !strcmp(arg, "elf");
 		return j->store_elf || !strcmp(arg, "asis") ? 0 : wrong(e, "--store-as", arg);
 	case OPT_PROGRESS:
-		return progress_mode_parse(arg, &j->talk.mode) ? 0 : wrong(e, "--progress", arg);
+		return parse_progress(arg, &j->talk.mode, e);
 	case OPT_LEVEL:
+		return take_level(j, arg) ? 0 : wrong(e, "--level", arg);
 	case OPT_PID:
+		return take_pid(j, arg) ? 0 : wrong(e, "--pid", arg);
 	case OPT_THREADS:
+		return parse_threads(arg, &j->pack.threads, e);
 	case OPT_VOLUME:
-		return take_number(j, id, arg) ? 0 : wrong(e, "a number", arg);
+		return parse_size(arg, &j->pack.volume) ? 0 : wrong(e, "--volume-size", arg);
 	default:
 		return input_option(&j->in, id, arg, e);
 	}

@@ -75,6 +75,8 @@ struct bundle {
 	bool no_debug;	     /* no debug files */
 	struct bundle_member *members;
 	size_t nr_members;
+	/* their paths as a hash table: the number of the member, 0 where there is none */
+	uint32_t *slots, nr_slots;
 	bool kernel;	 /* a kernel dump, not the core of a process */
 	char name[256];	 /* of the dump in the bundle, and of the script's target */
 	char release[65]; /* of the kernel */
@@ -88,6 +90,8 @@ struct bundle {
  */
 int bundle_add(struct bundle *b, struct bundle_member *m, struct err *e);
 bool bundle_has(const struct bundle *b, const char *path);
+/* The same, and it is not one that is missing. */
+bool bundle_has_file(const struct bundle *b, const char *path);
 void bundle_fini(struct bundle *b);
 
 /* A path on a machine as a path in a bundle: without the first slash; NULL where it climbs or is empty. */
@@ -100,15 +104,26 @@ char *bundle_text(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void bundle_take_place(struct bundle_member *m, struct place *f, enum member_status status);
 
 /*
+ * What FD holds once what it is compressed with is taken off, at most LIMIT bytes, as a file without a
+ * name; -1, also where it breaks off. FD stays the caller's.
+ */
+int bundle_unpacked(int fd, const char *name, uint64_t limit);
+
+/*
  * Add what belongs to F, which is in the bundle: its debug file, and the dwz files that both refer to.
  * One that is not found is a missing member. F's descriptor is not used.
  */
 int bundle_companions(struct bundle *b, const struct place *f, struct err *e);
 
+/* bundle_dwo.c: the split DWARF of F, whose debug information is in INFO. */
+int bundle_split(struct bundle *b, const struct place *f, const struct place *info, struct err *e);
+
 /* bundle_core.c: what belongs to the core U. */
 int bundle_core(struct bundle *b, struct usercore *u, struct err *e);
 /* bundle_kernel.c: what belongs to the kernel dump S; DUMP is its file. */
 int bundle_kernel(struct bundle *b, struct session *s, struct err *e);
+/* bundle_config.c: its configuration, from files of that RELEASE, or out of its own memory. */
+int bundle_config(struct bundle *b, struct session *s, const char *release, struct err *e);
 /* bundle_modules.c: the loaded modules, from files of that RELEASE. */
 int bundle_modules(struct bundle *b, struct session *s, const char *release, struct err *e);
 /* bundle_scripts.c: run-*.sh, after all else is in: of the session S, or the core U. */

@@ -60,4 +60,8 @@ int bundle_read(struct bundle_check *c, struct err *e);
 int bundle_keep(struct bundle_check *c, struct err *e);
 void bundle_check_fini(struct bundle_check *c);
 
+/* bundle_tell.c: a member as a manifest has it, into an array. */
+struct json;
+void json_put_member(struct json *j, const struct manifest_member *m);
+
 #endif

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The members of a bundle, and what files bring with them. */
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "bundle.h"
 #include "cleanup.h"
 #include "names.h"
+#include "source.h"
 
-#define MAX_MEMBERS 100000u
+#define MAX_MEMBERS (1u << 17)
 
 static void member_fini(struct bundle_member *m)
 {
@@ -31,20 +34,58 @@ static bool is_plain(const char *path)
 	return !name_check(path, &ignored);
 }
 
+/* Where the member PATH is in the table of paths, or would be; FNV-1a. */
+static uint32_t *slot_of(const struct bundle *b, const char *path)
+{
+	const char *p;
+	uint32_t h = 2166136261u;
+
+	for (p = path; *p; p++)
+		h = (h ^ (uint8_t)*p) * 16777619u;
+	for (h &= b->nr_slots - 1; b->slots[h]; h = (h + 1) & (b->nr_slots - 1))
+		if (!strcmp(b->members[b->slots[h] - 1].path, path))
+			break;
+	return &b->slots[h];
+}
+
 bool bundle_has(const struct bundle *b, const char *path)
 {
+	return b->nr_slots && *slot_of(b, path);
+}
+
+bool bundle_has_file(const struct bundle *b, const char *path)
+{
+	return bundle_has(b, path) && b->members[*slot_of(b, path) - 1].status != MEMBER_MISSING;
+}
+
+/* Room for one member more; half of the table stays empty. */
+static int make_room(struct bundle *b, struct err *e)
+{
+	uint32_t nr = b->nr_slots ? 2 * b->nr_slots : 64;
+	struct bundle_member *members;
+	uint32_t *slots;
 	size_t i;
 
+	if (b->nr_members >= MAX_MEMBERS)
+		return err_set(e, ERR_NOMEM, "%zu files are too many", b->nr_members + 1);
+	if (2 * b->nr_members < b->nr_slots)
+		return 0;
+	members = realloc(b->members, nr / 2 * sizeof(*members));
+	if (members)
+		b->members = members;
+	slots = members ? calloc(nr, sizeof(*slots)) : NULL;
+	if (!slots)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	free(b->slots);
+	b->slots = slots;
+	b->nr_slots = nr;
 	for (i = 0; i < b->nr_members; i++)
-		if (!strcmp(b->members[i].path, path))
-			return true;
-	return false;
+		*slot_of(b, b->members[i].path) = (uint32_t)i + 1;
+	return 0;
 }
 
 int bundle_add(struct bundle *b, struct bundle_member *m, struct err *e)
 {
-	struct bundle_member *more;
-
 	if (!m->path) {
 		member_fini(m);
 		return err_set(e, ERR_NOMEM, "out of memory");
@@ -58,14 +99,11 @@ int bundle_add(struct bundle *b, struct bundle_member *m, struct err *e)
 		member_fini(m);
 		return 0;
 	}
-	more = b->nr_members < MAX_MEMBERS
-		       ? realloc(b->members, (b->nr_members + 1) * sizeof(*more))
-		       : NULL;
-	if (!more) {
+	if (make_room(b, e)) {
 		member_fini(m);
-		return err_set(e, ERR_NOMEM, "%zu files are too many", b->nr_members + 1);
+		return -1;
 	}
-	b->members = more;
+	*slot_of(b, m->path) = (uint32_t)b->nr_members + 1;
 	b->members[b->nr_members++] = *m;
 	return 0;
 }
@@ -77,9 +115,11 @@ void bundle_fini(struct bundle *b)
 	for (i = 0; i < b->nr_members; i++)
 		member_fini(&b->members[i]);
 	free(b->members);
+	free(b->slots);
 	free(b->main_path);
 	b->members = NULL;
-	b->nr_members = 0;
+	b->slots = NULL;
+	b->nr_members = b->nr_slots = 0;
 	b->main_path = NULL;
 }
 
@@ -110,6 +150,37 @@ void bundle_take_place(struct bundle_member *m, struct place *f, enum member_sta
 	m->origin = strdup(f->origin);
 	m->id_len = f->elf.id_len;
 	memcpy(m->id, f->elf.id, f->elf.id_len);
+}
+
+int bundle_unpacked(int fd, const char *name, uint64_t limit)
+{
+	struct spool_opts spool = { .limit = limit };
+	struct err why = ERR_INIT;
+	struct source *s;
+	int out = -1;
+	uint64_t off = 0;
+
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0 || source_fd(fd, name, 0, &s, &why)) {
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	if (!source_unwrap(&s, opener_table, &spool, &why) && !source_is_cut(s) &&
+	    source_size(s) <= limit)
+		out = memfd_create("unpacked", MFD_CLOEXEC);
+	while (out >= 0 && off < source_size(s)) {
+		uint8_t buf[65536];
+		size_t n = (size_t)MIN(source_size(s) - off, (uint64_t)sizeof(buf));
+
+		if (source_read(s, off, buf, n, &why) || write(out, buf, n) != (ssize_t)n) {
+			close(out);
+			out = -1;
+		}
+		off += n;
+	}
+	source_close(s);
+	return out;
 }
 
 /* Where gdb and drgn look for a debug file first, whatever it was called where it was found. */
@@ -190,16 +261,23 @@ static int add_alt(struct bundle *b, const struct place *f, struct err *e)
 
 int bundle_companions(struct bundle *b, const struct place *f, struct err *e)
 {
+	static struct place debug; /* large */
 	struct err ignored = ERR_INIT;
-	struct place debug;
 	bool by_link;
 
 	if (b->no_debug)
 		return 0;
 	if (f->elf.debug_info)
-		return add_alt(b, f, e);
+		return add_alt(b, f, e) || bundle_split(b, f, f, e) ? -1 : 0;
 	if (places_debug(b->places, f, &by_link, &debug, &ignored))
-		return add_missing(b, f, "debug information", f->elf.id, f->elf.id_len, e);
+		return bundle_split(b, f, f, e) || add_missing(b, f, "debug information", f->elf.id,
+							       f->elf.id_len, e)
+			       ? -1
+			       : 0;
 	/* A CRC over the whole file says as much as a build-id does. */
+	if (bundle_split(b, f, &debug, e)) {
+		place_close(&debug);
+		return -1;
+	}
 	return add_debug(b, &debug, MEMBER_VERIFIED, e) || add_alt(b, &debug, e) ? -1 : 0;
 }

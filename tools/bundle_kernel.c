@@ -135,7 +135,7 @@ static int add_reports(struct bundle *b, struct session *s, struct err *e)
 	return 0;
 }
 
-/* ---- System.map, config ---- */
+/* ---- System.map ---- */
 
 static int add_symbols(struct bundle *b, struct session *s, const char *release, struct err *e)
 {
@@ -166,36 +166,6 @@ static int add_symbols(struct bundle *b, struct session *s, const char *release,
 	}
 	snprintf(path, sizeof(path), "boot/System.map-%s", release);
 	return add_text(b, path, text, len, e);
-}
-
-/* A file of this machine that goes by the kernel's release alone. */
-static int add_named(struct bundle *b, const char *path, struct err *e)
-{
-	struct err ignored = ERR_INIT;
-	struct place f;
-	struct bundle_member m = { .mode = 0644, .kind = MEMBER_TEXT, .status = MEMBER_BY_NAME };
-
-	if (places_open(b->places, path, &f, &ignored))
-		return 0;
-	m.path = bundle_path(path);
-	m.origin = strdup(f.origin);
-	m.fd = f.fd;
-	m.size = f.size;
-	return bundle_add(b, &m, e);
-}
-
-static int add_config(struct bundle *b, const char *release, struct err *e)
-{
-	char path[256];
-	size_t before = b->nr_members;
-
-	snprintf(path, sizeof(path), "/boot/config-%s", release);
-	if (add_named(b, path, e))
-		return -1;
-	if (b->nr_members != before)
-		return 0;
-	snprintf(path, sizeof(path), "/lib/modules/%s/config", release);
-	return add_named(b, path, e);
 }
 
 /* ---- vmlinux ---- */
@@ -237,32 +207,59 @@ static bool judge(struct session *s, const struct place *f, bool force, enum mem
 	return true;
 }
 
-/* By build-id, then where distributions put it. The first that is another kernel's is told in E. */
+/* PATH below the --debug-path number I, or, behind the last of them, below the roots. */
+static int open_vmlinux(const struct places *p, unsigned int i, const char *path, struct place *ret)
+{
+	static const char debug[] = "/usr/lib/debug/";
+	struct err ignored = ERR_INIT;
+
+	if (i == p->nr_debug)
+		return places_open(p, path, ret, &ignored);
+	if (strncmp(path, debug, sizeof(debug) - 1) != 0)
+		return -1;
+	return places_open_debug(p, i, path + sizeof(debug) - 2, ret, &ignored);
+}
+
+/* Where distributions put it. The first that is another kernel's is told in E. */
+static bool find_by_name(struct bundle *b, struct session *s, const char *release,
+			 struct found *ret, struct err *e)
+{
+	char path[512];
+	unsigned int k;
+	size_t i;
+
+	for (i = 0; i < nr_vmlinux_places * (b->places->nr_debug + 1); i++) {
+		const struct vmlinux_place *place = &vmlinux_places[i % nr_vmlinux_places];
+		struct err why = ERR_INIT;
+
+		k = (unsigned int)(i / nr_vmlinux_places);
+		snprintf(path, sizeof(path), "%s%s%s", place->before, release, place->behind);
+		if (open_vmlinux(b->places, k, path, &ret->place))
+			continue;
+		if (judge(s, &ret->place, false, &ret->status, &why))
+			return true;
+		place_close(&ret->place);
+		if (e->code == ERR_NONE)
+			*e = why;
+	}
+	return false;
+}
+
+/* By build-id, then by name. */
 static int find_vmlinux(struct bundle *b, struct session *s, const char *release, struct found *ret,
 			struct err *e)
 {
 	struct err why = ERR_INIT;
 	uint8_t id[ELFFILE_MAX_ID];
-	size_t len = id_of_dump(s, id), i;
-	char path[512];
+	size_t len = id_of_dump(s, id);
 
 	if (len && !places_by_id(b->places, id, len, ".debug", &ret->place, &why) &&
 	    judge(s, &ret->place, false, &ret->status, &why))
 		return 0;
 	if (len)
 		place_close(&ret->place);
-	for (i = 0; release[0] && i < nr_vmlinux_places; i++) {
-		snprintf(path, sizeof(path), "%s%s%s", vmlinux_places[i].before, release,
-			 vmlinux_places[i].behind);
-		why = (struct err)ERR_INIT;
-		if (places_open(b->places, path, &ret->place, &why))
-			continue;
-		if (judge(s, &ret->place, false, &ret->status, &why))
-			return 0;
-		place_close(&ret->place);
-		if (e->code == ERR_NONE)
-			*e = why;
-	}
+	if (release[0] && find_by_name(b, s, release, ret, e))
+		return 0;
 	return e->code == ERR_NONE ? err_set(e, ERR_MISSING, "vmlinux is not on this machine") : -1;
 }
 
@@ -368,7 +365,8 @@ int bundle_kernel(struct bundle *b, struct session *s, struct err *e)
 	if (add_vmlinux(b, s, release, e) || add_gdb_script(b, e) || add_dmesg(b, s, e))
 		return -1;
 	session_deepen(s);
-	if (add_reports(b, s, e) || add_symbols(b, s, release, e) || add_config(b, release, e))
+	if (add_reports(b, s, e) || add_symbols(b, s, release, e) ||
+	    bundle_config(b, s, release, e))
 		return -1;
 	return bundle_modules(b, s, release, e);
 }

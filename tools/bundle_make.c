@@ -3,13 +3,16 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "arch.h"
 #include "bundle_cmd.h"
 #include "cleanup.h"
 #include "formats.h"
@@ -44,6 +47,55 @@ static void name_dump(struct bundle_job *j)
 	i = strlen(b->name);
 	if (j->store_elf && b->kernel && (i < 4 || strcmp(b->name + i - 4, ".elf") != 0))
 		strcat(b->name, ".elf");
+}
+
+/* The file that holds it: what it is wrapped in stays on, where it was a file; a pipe has become
+ * one. */
+static struct source *stored_file(struct source *s)
+{
+	while (source_under(s) && source_get_fd(source_under(s)) >= 0)
+		s = source_under(s);
+	return s;
+}
+
+/* libkdumpfile knows a kdump's architecture by such names alone (util.c, uts_looks_sane()). */
+static bool names_a_machine(const struct dump *d)
+{
+	const char *machine = d->told.uts[4];
+
+	if (strcmp(d->told.uts[0], "Linux") != 0 || !d->told.uts[2][0] || !d->told.uts[3][0])
+		return false;
+	return !d->arch || !strcmp(machine, d->arch->name) ||
+	       (d->arch->uname_pattern && !fnmatch(d->arch->uname_pattern, machine, 0));
+}
+
+/*
+ * Do crash and drgn open the file of D? They read ELF and kdump, flattened too, but nothing that is
+ * compressed as a whole; and drgn no kdump of QEMU, which leaves most of the names empty
+ * (dump/dump.c, create_header64()).
+ */
+static bool opens_as_it_is(const struct dump *d)
+{
+	const struct source *s, *file = stored_file(d->source);
+
+	for (s = d->source; s != file; s = source_under(s))
+		if (strcmp(source_kind(s), "flattened") != 0)
+			return false;
+	return d->format == &elf_format || d->format == &xencore_format ||
+	       (d->format == &kdump_format && names_a_machine(d));
+}
+
+/* How it is stored, where the user does not say. One that is cut off is what it is. */
+static void choose_storage(struct bundle_job *j)
+{
+	const struct dump *d = j->job.session.dump;
+
+	if (!j->bundle.kernel || j->store_set || j->store_elf || d->incomplete ||
+	    d->damage.missing_bytes || opens_as_it_is(d))
+		return;
+	j->store_elf = true;
+	log_info(&j->talk.log, "%s: is stored as ELF: not all of crash and drgn open it as it is",
+		 j->input);
 }
 
 static const char *encrypted_end(const struct bundle_job *j)
@@ -203,9 +255,7 @@ static int add_dump(struct bundle_job *j, struct err *e)
 		m.from = FROM_PAGES;
 		return bundle_add(b, &m, e);
 	}
-	/* What it is wrapped in stays on, where it was a file; a pipe has become one. */
-	while (source_under(s) && source_get_fd(source_under(s)) >= 0)
-		s = source_under(s);
+	s = stored_file(s);
 	m.fd = source_get_fd(s) >= 0 ? fcntl(source_get_fd(s), F_DUPFD_CLOEXEC, 3) : -1;
 	if (m.fd < 0 || fstat(m.fd, &st))
 		return err_set(e, ERR_UNSUPPORTED, "%s: is no file that could be copied as it is",
@@ -427,6 +477,17 @@ static void set_time(struct bundle_job *j)
 	j->pack.mtime = strcmp(j->input, "-") && !stat(j->input, &st) ? st.st_mtime : 0;
 }
 
+/* Each file is open from when it was looked at until it is copied. */
+static void allow_files(void)
+{
+	struct rlimit r;
+
+	if (!getrlimit(RLIMIT_NOFILE, &r) && r.rlim_cur < r.rlim_max) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+	}
+}
+
 int bundle_make(struct bundle_job *j, struct err *e)
 {
 	double start = progress_clock();
@@ -435,9 +496,11 @@ int bundle_make(struct bundle_job *j, struct err *e)
 	struct output o;
 	bool failed;
 
+	allow_files();
 	j->talk.data_on_stdout = j->to_stdout || j->json;
 	if (open_dump(j, e))
 		return STATUS_FAILED;
+	choose_storage(j);
 	name_dump(j);
 	name_folder(j, folder, sizeof(folder));
 	if (name_output(j, folder, e) || collect(j, e))

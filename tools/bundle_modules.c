@@ -3,18 +3,16 @@
  * The modules that were loaded, and no others: each file is looked for by its name in the trees of
  * the kernel's release, and told to be the one by build-id, else by srcversion.
  */
-#include <fts.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "bundle.h"
 #include "bytes.h"
 #include "cleanup.h"
+#include "ext/dirwalk.h"
 #include "module.h"
-#include "source.h"
 
 #define MAX_FILES 200000u
 #define MAX_MODULE_BYTES ((uint64_t)1 << 30)
@@ -23,6 +21,14 @@ struct module_file {
 	char name[MODULE_NAME_MAX];
 	char *path; /* below its root */
 	bool debug; /* in a tree of debug files */
+	int folder; /* below that --debug-path; -1: below a root */
+};
+
+/* Where files of modules are: of the machine, or below a --debug-path, whose own files come too. */
+struct tree {
+	const char *root; /* "/", --root or --debug-path */
+	int folder;
+	bool debug;
 };
 
 struct search {
@@ -55,9 +61,10 @@ static bool module_name(const char *name, char ret[MODULE_NAME_MAX])
 	return fits;
 }
 
-static int remember(struct search *s, const char *name, const char *path, bool debug, struct err *e)
+static int remember(struct search *s, const struct tree *t, const char *name, const char *path,
+		    struct err *e)
 {
-	struct module_file f = { .debug = debug }, *more;
+	struct module_file f = { .debug = t->debug, .folder = t->folder }, *more;
 
 	if (!module_name(name, f.name) || s->nr_files == MAX_FILES)
 		return 0;
@@ -72,30 +79,38 @@ static int remember(struct search *s, const char *name, const char *path, bool d
 	return 0;
 }
 
-static int by_path(const FTSENT **a, const FTSENT **b)
+/*
+ * All files below DIR in the tree, or, where that is "", those beside each other at its top;
+ * symbolic links count as files, and are followed inside the root. What cannot be read is left out.
+ */
+static int walk_tree(struct search *s, const struct tree *t, const char *dir, struct err *e)
 {
-	return strcmp((*a)->fts_name, (*b)->fts_name);
+	size_t skip = strcmp(t->root, "/") ? strlen(t->root) : 0;
+	char top[4096], path[2 * sizeof(top)];
+	struct err ignored = ERR_INIT;
+	struct dirwalk_entry entry;
+	struct dirwalk *walk;
+	int rc, failed = 0;
+
+	snprintf(top, sizeof(top), "%.*s%s", (int)skip, t->root, dir);
+	if (dirwalk_open(top[0] ? top : "/", dir[0], &walk, &ignored))
+		return 0;
+	while (!failed && (rc = dirwalk_next(walk, &entry, &ignored))) {
+		if (rc < 0 || (!entry.is_file && !entry.is_link))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", top, entry.path);
+		failed = remember(s, t, entry.name, path + skip, e);
+	}
+	dirwalk_close(walk);
+	return failed;
 }
 
-/* All files below ROOT/DIR; symbolic links count as files, and are followed inside the root. */
-static int walk_tree(struct search *s, const char *root, const char *dir, bool debug, struct err *e)
+static int walk_release(struct search *s, const struct tree *t, const char *before, struct err *e)
 {
-	char path[4096], *paths[] = { path, NULL };
-	size_t skip = strcmp(root, "/") ? strlen(root) : 0;
-	FTSENT *entry;
-	int ret = 0;
-	FTS *fts;
+	char dir[256];
 
-	snprintf(path, sizeof(path), "%.*s%s", (int)skip, root, dir);
-	fts = access(path, R_OK) ? NULL : fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, by_path);
-	if (!fts)
-		return 0;
-	while (!ret && (entry = fts_read(fts)))
-		if (entry->fts_info == FTS_F || entry->fts_info == FTS_SL ||
-		    entry->fts_info == FTS_NSOK)
-			ret = remember(s, entry->fts_name, entry->fts_path + skip, debug, e);
-	fts_close(fts);
-	return ret;
+	snprintf(dir, sizeof(dir), "%s%s", before, s->release);
+	return walk_tree(s, t, dir, e);
 }
 
 static int walk_trees(struct search *s, struct err *e)
@@ -108,49 +123,26 @@ static int walk_trees(struct search *s, struct err *e)
 		      { "/usr/lib/debug/lib/modules/", true },
 		      { "/usr/lib/debug/usr/lib/modules/", true } };
 	const struct places *p = s->bundle->places;
-	char dir[256];
 	size_t i, k;
 
-	for (i = 0; i < ARRAY_SIZE(trees); i++) {
-		snprintf(dir, sizeof(dir), "%s%s", trees[i].dir, s->release);
-		for (k = 0; k < MAX(p->nr_roots, 1u); k++)
-			if (walk_tree(s, p->nr_roots ? p->roots[k] : "/", dir, trees[i].debug, e))
-				return -1;
+	for (k = 0; k < p->nr_debug; k++) {
+		struct tree t = { p->debug[k], (int)k, true };
+
+		if (walk_release(s, &t, "/lib/modules/", e) ||
+		    walk_release(s, &t, "/usr/lib/modules/", e) || walk_tree(s, &t, "", e))
+			return -1;
 	}
+	for (i = 0; i < ARRAY_SIZE(trees); i++)
+		for (k = 0; k < MAX(p->nr_roots, 1u); k++) {
+			struct tree t = { p->nr_roots ? p->roots[k] : "/", -1, trees[i].debug };
+
+			if (walk_release(s, &t, trees[i].dir, e))
+				return -1;
+		}
 	return 0;
 }
 
 /* ---- one file ---- */
-
-/* What a compressed module holds, in a file without a name; -1. */
-static int unpacked(const struct place *f)
-{
-	struct spool_opts spool = { .limit = MAX_MODULE_BYTES };
-	struct err why = ERR_INIT;
-	struct source *s;
-	int fd = dup(f->fd), out = -1;
-	uint64_t off = 0;
-
-	if (fd < 0 || source_fd(fd, f->origin, 0, &s, &why)) {
-		if (fd >= 0)
-			close(fd);
-		return -1;
-	}
-	if (!source_unwrap(&s, opener_table, &spool, &why) && source_size(s) <= MAX_MODULE_BYTES)
-		out = memfd_create("module", MFD_CLOEXEC);
-	while (out >= 0 && off < source_size(s)) {
-		uint8_t buf[65536];
-		size_t n = (size_t)MIN(source_size(s) - off, (uint64_t)sizeof(buf));
-
-		if (source_read(s, off, buf, n, &why) || write(out, buf, n) != (ssize_t)n) {
-			close(out);
-			out = -1;
-		}
-		off += n;
-	}
-	source_close(s);
-	return out;
-}
 
 /* What the file says of itself, whatever it is compressed with. */
 static bool read_module(struct place *f)
@@ -161,7 +153,7 @@ static bool read_module(struct place *f)
 
 	if (f->elf.type)
 		return true;
-	fd = unpacked(f);
+	fd = bundle_unpacked(f->fd, f->origin, MAX_MODULE_BYTES);
 	ok = fd >= 0 && !elffile_read(fd, f->origin, &f->elf, &ignored);
 	if (fd >= 0)
 		close(fd);
@@ -181,11 +173,19 @@ static enum member_status judge(const struct module *m, const struct place *f)
 	return MEMBER_BY_NAME;
 }
 
+static bool open_file(const struct places *p, const struct module_file *m, struct place *ret)
+{
+	struct err ignored = ERR_INIT;
+
+	return m->folder < 0
+		       ? !places_open(p, m->path, ret, &ignored)
+		       : !places_open_debug(p, (unsigned int)m->folder, m->path, ret, &ignored);
+}
+
 /* The best file of that name: what is verified, else what cannot be, else what is another one. */
 static bool find_best(const struct search *s, const struct module *m, bool debug, struct place *ret,
 		      enum member_status *status)
 {
-	struct err ignored = ERR_INIT;
 	struct place f;
 	bool found = false;
 	size_t i;
@@ -194,7 +194,7 @@ static bool find_best(const struct search *s, const struct module *m, bool debug
 		enum member_status now;
 
 		if (s->files[i].debug != debug || strcmp(s->files[i].name, m->name) != 0 ||
-		    places_open(s->bundle->places, s->files[i].path, &f, &ignored))
+		    !open_file(s->bundle->places, &s->files[i], &f))
 			continue;
 		now = read_module(&f) ? judge(m, &f) : MEMBER_MISMATCHED;
 		if (found && now >= *status) {
@@ -229,31 +229,68 @@ static int add_missing(const struct search *s, const struct module *m, bool debu
 	return bundle_add(s->bundle, &missing, e);
 }
 
-static int add_file(struct bundle *b, struct place *f, enum member_kind kind,
+/* PATH becomes the bundle's. */
+static int add_file(struct bundle *b, struct place *f, char *path, enum member_kind kind,
 		    enum member_status status, struct err *e)
 {
-	struct bundle_member m = { .mode = 0644, .kind = kind, .path = bundle_path(f->path) };
+	struct bundle_member m = { .mode = 0644, .kind = kind, .path = path };
 
 	bundle_take_place(&m, f, status);
 	return bundle_add(b, &m, e);
 }
 
-/* The debug file: by build-id, else by name in the trees of debug files. */
+/* How the module's file is called below the folder of its release: "kernel/fs/xfs/xfs.ko". */
+static void name_below(const struct search *s, const struct module *m, const char *path, char *ret,
+		       size_t size)
+{
+	const char *at = path ? strstr(path, "/lib/modules/") : NULL, *ko;
+	size_t len = strlen(s->release);
+
+	at = at ? at + strlen("/lib/modules/") : "";
+	at = !strncmp(at, s->release, len) && at[len] == '/' ? at + len + 1 : "";
+	ko = strstr(at, ".ko");
+	if (ko)
+		snprintf(ret, size, "%.*s.ko", (int)(ko - at), at);
+	else
+		snprintf(ret, size, "%s.ko", m->name);
+}
+
+/* Where crash and drgn look for it by its name, whatever it was called where it was found. */
+static char *debug_path(const struct search *s, const struct module *m, const struct place *object,
+			const struct place *f)
+{
+	char name[sizeof(f->path)];
+
+	if (!strncmp(f->path, "/usr/lib/debug/", 15) && strstr(f->path, "/lib/modules/"))
+		return bundle_path(f->path);
+	name_below(s, m, object ? object->path : NULL, name, sizeof(name));
+	return bundle_text("usr/lib/debug/lib/modules/%s/%s", s->release, name);
+}
+
+/*
+ * The debug file: by build-id, else by name in the trees of debug files. It belongs to the file of
+ * the module, whose build-id it has where the dump tells none.
+ */
 static int add_debug(struct search *s, const struct module *m, const struct place *object,
 		     struct err *e)
 {
 	struct bundle *b = s->bundle;
 	enum member_status status = MEMBER_VERIFIED;
 	struct err ignored = ERR_INIT;
+	struct module wanted = *m;
 	struct place f;
 
 	if (b->no_debug || (object && object->elf.debug_info))
 		return 0;
-	if ((m->build_id_len &&
-	     !places_by_id(b->places, m->build_id, m->build_id_len, ".debug", &f, &ignored)) ||
-	    find_best(s, m, true, &f, &status))
-		return add_file(b, &f, MEMBER_DEBUG, status, e);
-	return add_missing(s, m, true, e);
+	if (object && !m->build_id_len && object->elf.id_len <= sizeof(wanted.build_id)) {
+		wanted.build_id_len = (uint8_t)object->elf.id_len;
+		memcpy(wanted.build_id, object->elf.id, object->elf.id_len);
+	}
+	if ((wanted.build_id_len && !places_by_id(b->places, wanted.build_id, wanted.build_id_len,
+						  ".debug", &f, &ignored)) ||
+	    find_best(s, &wanted, true, &f, &status))
+		return add_file(b, &f, debug_path(s, m, object, &f), MEMBER_DEBUG, status, e);
+	return add_missing(s, &wanted, true, e);
 }
 
 static int add_module(void *priv, const struct module *m, struct err *e)
@@ -265,7 +302,7 @@ static int add_module(void *priv, const struct module *m, struct err *e)
 
 	if (!found && add_missing(s, m, false, e))
 		return -1;
-	if (found && add_file(s->bundle, &f, MEMBER_MODULE, status, e))
+	if (found && add_file(s->bundle, &f, bundle_path(f.path), MEMBER_MODULE, status, e))
 		return -1;
 	return add_debug(s, m, found ? &f : NULL, e);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bundle_check.h"
 #include "bundle_cmd.h"
 #include "cleanup.h"
 #include "json.h"
@@ -25,32 +26,48 @@ const char *member_status_name(enum member_status status)
 	return status_names[status];
 }
 
-static void json_member(struct json *j, const struct bundle_member *m)
+void json_put_member(struct json *j, const struct manifest_member *m)
 {
-	char hex[2 * ELFFILE_MAX_ID + 1];
-	size_t i;
+	char hex[2 * ELFFILE_MAX_ID + 1]; /* a digest is shorter */
 
 	json_put_object(j, NULL);
 	json_put_string(j, "path", m->path);
-	json_put_string(j, "kind", member_kind_name(m->kind));
-	json_put_string(j, "status", member_status_name(m->status));
+	json_put_string(j, "kind", m->kind);
+	json_put_string(j, "status", m->status);
 	if (m->origin)
 		json_put_string(j, "origin", m->origin);
 	if (m->id_len) {
 		elffile_id_text(m->id, m->id_len, hex);
 		json_put_string(j, "build_id", hex);
 	}
-	if (m->link)
+	if (m->link) {
 		json_put_string(j, "link", m->link);
-	else if (m->status != MEMBER_MISSING) {
-		for (i = 0; i < sizeof(m->digest); i++)
-			sprintf(hex + 2 * i, "%02x", m->digest[i]);
+	} else if (!m->missing) {
 		json_uint(j, "size", m->size);
+		elffile_id_text(m->sha256, sizeof(m->sha256), hex);
 		json_put_string(j, "sha256", hex);
 	}
 	if (m->note)
 		json_put_string(j, "note", m->note);
 	json_end(j);
+}
+
+/* As it will be read again; nothing of it is owned. */
+static void json_member(struct json *j, const struct bundle_member *m)
+{
+	struct manifest_member told = { .path = m->path,
+					.kind = (char *)member_kind_name(m->kind),
+					.status = (char *)member_status_name(m->status),
+					.origin = m->origin,
+					.note = m->note,
+					.link = m->link,
+					.missing = m->status == MEMBER_MISSING,
+					.size = m->size,
+					.id_len = m->id_len };
+
+	memcpy(told.id, m->id, m->id_len);
+	memcpy(told.sha256, m->digest, sizeof(told.sha256));
+	json_put_member(j, &told);
 }
 
 static void json_bundle(struct json *j, const struct bundle_job *job)
@@ -188,6 +205,11 @@ void bundle_summary(const struct bundle_job *j)
 	tell(f, b, MEMBER_MISSING, "These are missing (" BUNDLE_MANIFEST " has all of it):");
 	if (j->pack.volume)
 		fprintf(f, "Send all volumes; on the other machine: cat %s.* >%s\n", name, name);
-	fprintf(f, "To open it: dumptool unbundle %s, or unpack it; then %s\n", name,
+	if (j->encrypt_to)
+		fprintf(f, "Whoever has the key: %s\n",
+			encrypts_with_age(j->encrypt_to) ? "age -d -i KEY -o ARCHIVE ENCRYPTED"
+							 : "gpg -o ARCHIVE -d ENCRYPTED");
+	fprintf(f, "To open it: dumptool unbundle %s, or unpack it; then %s\n",
+		j->encrypt_to ? "ARCHIVE" : name,
 		b->kernel ? "run-crash.sh, run-drgn.sh or run-gdb.sh" : "run-gdb.sh");
 }

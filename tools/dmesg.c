@@ -100,14 +100,15 @@ static int run(char *const *inputs, unsigned int nr, const struct input_opts *in
 	return status;
 }
 
+static struct option dmesg_options[4 + NR_INPUT_OPTIONS + 1] = {
+	{ "output", required_argument, NULL, 'o' },
+	{ "force", no_argument, NULL, 'f' },
+	{ "since-clear", no_argument, NULL, 's' },
+	{ "help", no_argument, NULL, 'h' },
+};
+
 static int dmesg_run(int argc, char **argv, struct err *e)
 {
-	struct option longs[4 + NR_INPUT_OPTIONS + 1] = {
-		{ "output", required_argument, NULL, 'o' },
-		{ "force", no_argument, NULL, 'f' },
-		{ "since-clear", no_argument, NULL, 's' },
-		{ "help", no_argument, NULL, 'h' },
-	};
 	bool kexec_tools = !strcmp(argv[0], "vmcore-dmesg"), force = false;
 	struct printk_opts opts = { .since_clear = false, .no_caller = kexec_tools };
 	struct input_opts in = { .source_flags = 0 };
@@ -117,8 +118,8 @@ static int dmesg_run(int argc, char **argv, struct err *e)
 	int id;
 
 	talk_init(&t, kexec_tools ? argv[0] : "dumptool dmesg", false);
-	input_options_add(longs, 4);
-	while ((id = getopt_long(argc, argv, "o:fh", longs, NULL)) != -1) {
+	input_options_add(dmesg_options, 4);
+	while ((id = getopt_long(argc, argv, "o:fh", dmesg_options, NULL)) != -1) {
 		switch (id) {
 		case 'o':
 			output = optarg;

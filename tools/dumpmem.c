@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* dumptool dumpmem, virttophys: memory of a dump, and where it lies, by address. */
-#include <ctype.h>
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,6 +9,7 @@
 #include "cleanup.h"
 #include "elftool.h"
 #include "main.h"
+#include "parse.h"
 #include "sink.h"
 #include "talk.h"
 
@@ -28,15 +27,6 @@ struct memory {
 };
 
 /* ---- opening ---- */
-
-static bool parse_hex(const char *text, uint64_t *ret)
-{
-	char *end;
-
-	errno = 0;
-	*ret = strtoull(text, &end, 16);
-	return isxdigit((unsigned char)*text) && !*end && !errno;
-}
 
 static int open_memory(struct memory *m, struct err *e)
 {
@@ -229,7 +219,7 @@ static int take_option(struct memory *m, int id, const char *arg, struct err *e)
 		return 0;
 	case 'P':
 		m->has_root = true;
-		return parse_hex(arg, &m->root)
+		return parse_number(arg, 16, UINT64_MAX, &m->root)
 			       ? 0
 			       : err_set(e, ERR_USAGE, "'%s' is not an address", arg);
 	case 'i':
@@ -275,7 +265,7 @@ static int parse(struct memory *m, int argc, char **argv, const char *shorts,
 		return usage_error(e, m->command,
 				   nr > 1 ? "ADDRESS and SIZE are needed" : "an ADDRESS is needed");
 	for (i = 0; i < nr; i++)
-		if (!parse_hex(argv[optind + i], &ret[i]))
+		if (!parse_number(argv[optind + i], 16, UINT64_MAX, &ret[i]))
 			return usage_error(e, m->command, "'%s' is no hexadecimal number",
 					   argv[optind + i]);
 	return -1;

@@ -13,6 +13,7 @@
 #include "format.h"
 #include "json.h"
 #include "main.h"
+#include "parse.h"
 #include "printk.h"
 #include "walk.h"
 
@@ -365,46 +366,38 @@ static bool take_question(struct inspect *in, int id, const char *about)
 	return false;
 }
 
+/* Is ID an option that says just "do so"? */
+static bool take_flag(struct inspect *in, int id)
+{
+	bool *const flag = id == OPT_SUPPORT ? &in->support
+			   : id == OPT_COMPARE ? &in->compare
+			   : id == 'v'	       ? &in->verbose
+			   : id == 'j'	       ? &in->json
+			   : id == 'q'	       ? &in->quick
+			   : id == 'V'	       ? &in->verify
+					       : NULL;
+
+	if (flag)
+		*flag = true;
+	return flag != NULL;
+}
+
 static int take_option(struct inspect *in, int id, const char *arg, struct err *e)
 {
 	if (id == OPT_VMCOREINFO && arg) {
 		in->in.vmcoreinfo = arg;
 		return 0;
 	}
-	if (take_question(in, id, arg))
+	if (take_question(in, id, arg) || take_flag(in, id))
 		return 0;
 	switch (id) {
-	case OPT_SUPPORT:
-		in->support = true;
-		return 0;
-	case 'v':
-		in->verbose = true;
-		return 0;
-	case OPT_COMPARE:
-		in->compare = true;
-		return 0;
 	case OPT_WITH:
 		in->second[in->nr_second++] = (char *)arg;
 		return 0;
-	case 'j':
-		in->json = true;
-		return 0;
-	case 'q':
-		in->quick = true;
-		return 0;
-	case 'V':
-		in->verify = true;
-		return 0;
 	case 't':
-		in->threads = (unsigned int)strtoul(arg, NULL, 10);
-		return in->threads && in->threads <= 65536
-			       ? 0
-			       : err_set(e, ERR_USAGE, "'%s' is not a number of threads", arg);
+		return parse_threads(arg, &in->threads, e);
 	case 'p':
-		return progress_mode_parse(arg, &in->talk.mode)
-			       ? 0
-			       : err_set(e, ERR_USAGE,
-					 "'%s': progress is auto, tty, plain, json or none", arg);
+		return parse_progress(arg, &in->talk.mode, e);
 	default:
 		return input_option(&in->in, id, arg, e);
 	}

@@ -12,6 +12,7 @@
 #include "inspect.h"
 #include "json.h"
 #include "main.h"
+#include "parse.h"
 
 /* ---- addresses ---- */
 
@@ -108,18 +109,6 @@ static void translate(struct vtop *v, uint64_t vaddr)
 		print_address(v, failed ? &why : NULL);
 }
 
-/* A hexadecimal number, with 0x or without. */
-static bool parse_address(const char *text, uint64_t *ret)
-{
-	char *end;
-
-	errno = 0;
-	*ret = strtoull(text, &end, 16);
-	while (isspace((unsigned char)*end))
-		end++;
-	return isxdigit((unsigned char)*text) && !*end && !errno;
-}
-
 /* Addresses from standard input, a line each. */
 static int translate_lines(struct vtop *v, struct err *e)
 {
@@ -127,7 +116,8 @@ static int translate_lines(struct vtop *v, struct err *e)
 	uint64_t vaddr;
 
 	while (fgets(line, sizeof(line), stdin)) {
-		if (!parse_address(line, &vaddr))
+		line[strcspn(line, " \t\r\n")] = '\0';
+		if (!parse_number(line, 16, UINT64_MAX, &vaddr))
 			return err_set(e, ERR_USAGE, "'%.*s' is not an address",
 				       (int)strcspn(line, "\n"), line);
 		translate(v, vaddr);
@@ -146,7 +136,7 @@ static int translate_all(struct vtop *v, struct err *e)
 		if (!strcmp(text, "-")) {
 			if (translate_lines(v, e))
 				return -1;
-		} else if (!parse_address(text, &vaddr)) {
+		} else if (!parse_number(text, 16, UINT64_MAX, &vaddr)) {
 			return err_set(e, ERR_USAGE, "'%s' is not an address", text);
 		} else {
 			translate(v, vaddr);

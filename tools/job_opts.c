@@ -11,6 +11,7 @@
 #include "elftool.h"
 #include "formats.h"
 #include "main.h"
+#include "parse.h"
 #include "rules.h"
 
 /* Who knows an option: enum manner, and this. */
@@ -215,16 +216,6 @@ static void build_getopt(enum manner manner, struct option *longs, char *shorts)
 		input_options_add(longs, nr);
 }
 
-/* A whole number in [0, MAX], of the given base; false for anything else. */
-static bool parse_unsigned(const char *text, int base, uint64_t max, uint64_t *ret)
-{
-	char *end;
-
-	errno = 0;
-	*ret = strtoull(text, &end, base);
-	return *text >= '0' && *text <= '9' && !*end && !errno && *ret <= max;
-}
-
 /* Levels by what they keep, as kdump-elftool names them. */
 #define LEVEL_KERNEL (LEVEL_USER | LEVEL_CACHE | LEVEL_CACHE_PRIVATE | LEVEL_FREE)
 
@@ -263,7 +254,7 @@ static int parse_levels(struct job_opts *o, const char *text, bool makedumpfile,
 	for (word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
 		uint64_t level;
 
-		if (!parse_unsigned(word, 10, INT32_MAX, &level) &&
+		if (!parse_number(word, 10, INT32_MAX, &level) &&
 		    (makedumpfile || !level_by_name(word, &level))) {
 			if (!makedumpfile)
 				return err_set(e, ERR_USAGE,
@@ -316,7 +307,7 @@ static int parse_compress(struct job_opts *o, const char *text, struct err *e)
 		return 0;
 	if (!o->codec->max_level)
 		return err_set(e, ERR_USAGE, "%s has no levels", names[i]);
-	if (!parse_unsigned(text + len + 1, 10, (uint64_t)o->codec->max_level, &level) ||
+	if (!parse_number(text + len + 1, 10, (uint64_t)o->codec->max_level, &level) ||
 	    level < (uint64_t)o->codec->min_level)
 		return err_set(e, ERR_USAGE, "%s has levels %d to %d, not '%s'", names[i],
 			       o->codec->min_level, o->codec->max_level, text + len + 1);
@@ -342,7 +333,7 @@ static int parse_messages(struct job_opts *o, const char *text, bool makedumpfil
 {
 	uint64_t level;
 
-	if (!parse_unsigned(text, 10, INT32_MAX, &level)) {
+	if (!parse_number(text, 10, INT32_MAX, &level)) {
 		if (!makedumpfile)
 			return err_set(e, ERR_USAGE,
 				       "message level '%s' is not a number from 0 to 31", text);
@@ -357,16 +348,12 @@ static int parse_messages(struct job_opts *o, const char *text, bool makedumpfil
 	return 0;
 }
 
-static int parse_threads(struct job_opts *o, const char *text, bool makedumpfile, struct err *e)
+/* makedumpfile takes any text for a number. */
+static int take_threads(struct job_opts *o, const char *text, bool makedumpfile, struct err *e)
 {
-	uint64_t n;
-
-	if (!parse_unsigned(text, 10, 65536, &n)) {
-		if (!makedumpfile)
-			return err_set(e, ERR_USAGE, "'%s' is not a number of threads", text);
-		n = atoi(text) > 0 ? (uint64_t)atoi(text) : 0;
-	}
-	o->threads = (unsigned int)n;
+	if (!makedumpfile)
+		return parse_threads(text, &o->threads, e);
+	o->threads = (unsigned int)MAX(atoi(text), 0);
 	return 0;
 }
 
@@ -399,8 +386,24 @@ static bool set_flag(struct job_opts *o, int id)
 
 	for (i = 0; i < ARRAY_SIZE(flags); i++)
 		if (flags[i].id == id)
-			*flags[i].flag = true;
-	return i < ARRAY_SIZE(flags);
+			return *flags[i].flag = true;
+	return false;
+}
+
+/* makedumpfile's letters for formats. */
+static bool set_format_letter(struct job_opts *o, int id)
+{
+	static const char *const codecs[] = {
+		['c'] = "zlib", ['l'] = "lzo", ['p'] = "snappy", ['z'] = "zstd"
+	};
+
+	if (id == 'E')
+		o->format = &elf_format;
+	else if (id >= 0 && (size_t)id < ARRAY_SIZE(codecs) && codecs[id])
+		choose_codec(o, codecs[id]);
+	else
+		return false;
+	return true;
 }
 
 /* The row that getopt's answer VAL, of a letter or the long name, stands for. */
@@ -452,11 +455,11 @@ static int take_elf_option(struct job_opts *o, int id, const char *arg, struct e
 	case OPT_VMCORE:
 		return take_input(o, id == OPT_VMCORE, arg, e);
 	case OPT_PID:
-		if (!parse_unsigned(arg, 10, INT32_MAX, &o->pid) || !o->pid)
+		if (!parse_number(arg, 10, INT32_MAX, &o->pid) || !o->pid)
 			return err_set(e, ERR_USAGE, "'%s' is no process", arg);
 		return 0;
 	case OPT_PGD:
-		if (!parse_unsigned(arg, 16, UINT64_MAX, &o->pgd))
+		if (!parse_number(arg, 16, UINT64_MAX, &o->pgd))
 			return err_set(e, ERR_USAGE, "'%s' is no address", arg);
 		o->pgd_set = true;
 		return 0;
@@ -484,15 +487,6 @@ static int take_option(struct job_opts *o, int id, const char *arg, bool makedum
 		return 0;
 	case 'd':
 		return parse_levels(o, arg, makedumpfile, e);
-	case 'c':
-	case 'l':
-	case 'p':
-	case 'z':
-		choose_codec(o, id == 'c' ? "zlib" : id == 'l' ? "lzo" : id == 'p' ? "snappy" : "zstd");
-		return 0;
-	case 'E':
-		o->format = &elf_format;
-		return 0;
 	case OPT_FORMAT:
 		return parse_format(o, arg, e);
 	case OPT_COMPRESS:
@@ -505,17 +499,14 @@ static int take_option(struct job_opts *o, int id, const char *arg, bool makedum
 		o->in.vmlinux = arg;
 		return 0;
 	case OPT_THREADS:
-		return parse_threads(o, arg, makedumpfile, e);
+		return take_threads(o, arg, makedumpfile, e);
 	case OPT_EXPLAIN:
 		o->explain_set = true;
-		return parse_unsigned(arg, *arg == '0' ? 16 : 10, UINT64_MAX, &o->explain)
-			       ? 0
-			       : err_set(e, ERR_USAGE, "'%s' is not a page frame number", arg);
+		if (parse_number(arg, PARSE_PREFIX, UINT64_MAX, &o->explain))
+			return 0;
+		return err_set(e, ERR_USAGE, "'%s' is not a page frame number", arg);
 	case OPT_PROGRESS:
-		return progress_mode_parse(arg, &o->progress)
-			       ? 0
-			       : err_set(e, ERR_USAGE,
-					 "'%s': progress is auto, tty, plain, json or none", arg);
+		return parse_progress(arg, &o->progress, e);
 	case OPT_NON_MMAP:
 		o->in.source_flags |= SOURCE_NO_MMAP;
 		return 0;
@@ -525,7 +516,7 @@ static int take_option(struct job_opts *o, int id, const char *arg, bool makedum
 		if (id >= INPUT_OPT_FIRST)
 			return input_option(&o->in, id, arg, e);
 		/* The last may be one without effect: -b, --cyclic-buffer, --work-dir. */
-		return set_flag(o, id) ? 0 : take_elf_option(o, id, arg, e);
+		return set_flag(o, id) || set_format_letter(o, id) ? 0 : take_elf_option(o, id, arg, e);
 	}
 }
 
@@ -668,14 +659,13 @@ static void set_reassemble(struct job_opts *o)
 	o->unchecked = true;
 }
 
-int job_opts_parse(struct job_opts *o, int argc, char **argv, enum manner manner, struct err *e)
+static int take_options(struct job_opts *o, int argc, char **argv, enum manner manner, struct err *e)
 {
 	bool makedumpfile = manner == MANNER_MAKEDUMPFILE;
 	struct option longs[NR_ROWS + NR_INPUT_OPTIONS + 1];
 	char shorts[2 * NR_ROWS + 1];
 	int id, index = -1;
 
-	set_defaults(o, manner);
 	build_getopt(manner, longs, shorts);
 	optind = 0; /* glibc: start anew, for the test that calls this twice */
 	while ((id = getopt_long(argc, argv, shorts, longs, &index)) != -1) {
@@ -698,6 +688,14 @@ int job_opts_parse(struct job_opts *o, int argc, char **argv, enum manner manner
 		else if (take_option(o, id, optarg, makedumpfile, e))
 			return -1;
 	}
+	return 0;
+}
+
+int job_opts_parse(struct job_opts *o, int argc, char **argv, enum manner manner, struct err *e)
+{
+	set_defaults(o, manner);
+	if (take_options(o, argc, argv, manner, e))
+		return -1;
 	if (o->help || o->version)
 		return 0;
 	o->in.force_vmlinux = o->force;
@@ -709,7 +707,7 @@ int job_opts_parse(struct job_opts *o, int argc, char **argv, enum manner manner
 	if (o->reassemble)
 		set_reassemble(o);
 	/* makedumpfile refuses what makes no sense; ours has a default codec, and ignores it. */
-	if (makedumpfile && o->format == &elf_format && (o->codec || o->missing_codec))
+	if (manner == MANNER_MAKEDUMPFILE && o->format == &elf_format && (o->codec || o->missing_codec))
 		return err_set(e, ERR_USAGE, "-E writes pages as they are, not compressed");
 	return check_combination(o, e);
 }

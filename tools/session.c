@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "parse.h"
 #include "session.h"
 
 #include <errno.h>
@@ -55,27 +56,6 @@ void input_options_help(FILE *f, int column)
 	}
 }
 
-bool parse_size(const char *text, uint64_t *ret)
-{
-	static const char suffix[] = "KMGTPE";
-	const char *unit;
-	char *end;
-	int shift;
-
-	errno = 0;
-	*ret = strtoull(text, &end, 10);
-	if (*text < '0' || *text > '9' || errno)
-		return false;
-	unit = *end && *end != ' ' ? strchr(suffix, *end & ~0x20) : NULL;
-	if (*end && (!unit || end[1]))
-		return false;
-	shift = unit ? 10 * (int)(unit - suffix + 1) : 0;
-	if (shift && *ret >> (64 - shift))
-		return false;
-	*ret <<= shift;
-	return *ret != 0;
-}
-
 int input_option(struct input_opts *o, int id, const char *arg, struct err *e)
 {
 	switch (id) {
@@ -105,13 +85,10 @@ int input_option(struct input_opts *o, int id, const char *arg, struct err *e)
 static const char *address_in(const char *name, uint64_t *ret)
 {
 	const char *at = strrchr(name, '@');
-	char *end;
 
-	if (!at || at == name || !at[1] || !access(name, F_OK))
+	if (!at || at == name || !access(name, F_OK))
 		return NULL;
-	errno = 0;
-	*ret = strtoull(at + 1, &end, 16);
-	return *end || errno ? NULL : at;
+	return parse_number(at + 1, 16, UINT64_MAX, ret) ? at : NULL;
 }
 
 /* Bytes that cannot be sought in are spooled. */

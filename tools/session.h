@@ -24,6 +24,7 @@ struct session {
 	/* its vmlinux, or NULL; the kernel's once it is among its providers */
 	struct fact_provider *vmlinux;
 	const char *vmlinux_path; /* that the user named */
+	bool vmlinux_doubtful; /* another kernel's: what the dump itself tells goes before */
 	bool vmlinux_added, deep, completed, short_of_memory;
 	char *assumed; /* facts that the user gave, which KERNEL points into; or NULL */
 	struct err
@@ -57,9 +58,6 @@ int input_option(struct input_opts *o, int id, const char *arg, struct err *e);
 
 /* "scan", "none", or a file that begins as VMCOREINFO does: nothing else is meant by it. */
 bool session_is_vmcoreinfo(const char *arg);
-
-/* A size as users write it, 16M or 2g, not 0. */
-bool parse_size(const char *text, uint64_t *ret);
 
 /*
  * The sources of NR operands, with what they were wrapped in taken off: files, "-" for standard

@@ -125,10 +125,12 @@ void session_deepen(struct session *s)
 		return;
 	s->deep = true;
 	session_find_vmlinux(s);
-	add_vmlinux(s);
+	if (!s->vmlinux_doubtful)
+		add_vmlinux(s);
 	kernel_add(k, kallsyms_provider(s->dump, &s->xlat, k));
 	kernel_add(k, ksymtab_provider(s->dump, &s->xlat, k));
 	kernel_add(k, btf_provider(s->dump, &s->xlat, k));
+	add_vmlinux(s);
 	kernel_add(k, kmem_find_provider(s->dump, &s->xlat, k));
 }
 

@@ -115,6 +115,7 @@ int session_name_vmlinux(struct session *s, const struct input_opts *o, struct e
 	if (!check(s, o->vmlinux, s->vmlinux, false, &why))
 		return 0;
 	if (o->force_vmlinux) {
+		s->vmlinux_doubtful = true;
 		log_warn(s->dump->log, "%s; it is used all the same", why.text);
 		return 0;
 	}
@@ -143,7 +144,10 @@ int session_take_vmlinux(struct session *s, const char *path, bool force, struct
 			*e = why;
 			return -1;
 		}
-		log_warn(s->dump->log, "%s; it is used all the same", why.text);
+		/* Once is enough. */
+		if (!s->vmlinux_doubtful)
+			log_warn(s->dump->log, "%s; it is used all the same", why.text);
+		s->vmlinux_doubtful = true;
 	}
 	if (s->vmlinux || s->deep)
 		p->close(p);
@@ -184,6 +188,8 @@ const struct vmlinux_place vmlinux_places[] = {
 	{ "/usr/lib/debug/boot/vmlinux-", ".debug" },
 	{ "/lib/modules/", "/build/vmlinux" }, /* built here; Arch */
 	{ "/lib/modules/", "/vmlinux" },
+	{ "/usr/lib/modules/", "/build/vmlinux" },
+	{ "/usr/lib/modules/", "/vmlinux" },
 	{ "/boot/vmlinux-", "" },
 };
 const size_t nr_vmlinux_places = ARRAY_SIZE(vmlinux_places);

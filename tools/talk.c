@@ -145,19 +145,6 @@ void talk_init(struct talk *t, const char *name, bool makedumpfile)
 	t->progress.show = show;
 }
 
-bool progress_mode_parse(const char *text, enum progress_mode *ret)
-{
-	static const char *const names[] = { "auto", "tty", "plain", "json", "none" };
-	unsigned int i;
-
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (!strcmp(text, names[i])) {
-			*ret = (enum progress_mode)i;
-			return true;
-		}
-	return false;
-}
-
 /* A line that rewrites itself needs a terminal; a serial console is one by name only. */
 static enum progress_mode choose_mode(void)
 {

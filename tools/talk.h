@@ -41,9 +41,6 @@ struct talk {
 /* Set up with the defaults of either manner; options may change the members afterwards. */
 void talk_init(struct talk *t, const char *name, bool makedumpfile);
 
-/* The --progress argument; false when it is none. */
-bool progress_mode_parse(const char *text, enum progress_mode *ret);
-
 /* For lib: NULL when nothing is to be shown. */
 struct progress *talk_progress(struct talk *t);
 

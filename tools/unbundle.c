@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* dumptool unbundle: unpack a bundle safely, check it, start the debugger; and bundle --list,
  * --verify. */
+#include "parse.h"
 #include "unbundle.h"
 
 #include <errno.h>
@@ -59,38 +60,6 @@ static void print_help(FILE *f)
 
 /* ---- what is in it ---- */
 
-static void hex_text(const uint8_t *bytes, size_t len, char *ret)
-{
-	for (*ret = '\0'; len--; ret += 2)
-		sprintf(ret, "%02x", *bytes++);
-}
-
-static void json_member(struct json *j, const struct manifest_member *m)
-{
-	char hex[2 * ELFFILE_MAX_ID + 1];
-
-	json_put_object(j, NULL);
-	json_put_string(j, "path", m->path);
-	json_put_string(j, "kind", m->kind);
-	json_put_string(j, "status", m->status);
-	if (m->origin)
-		json_put_string(j, "origin", m->origin);
-	if (m->id_len) {
-		hex_text(m->id, m->id_len, hex);
-		json_put_string(j, "build_id", hex);
-	}
-	if (m->link)
-		json_put_string(j, "link", m->link);
-	if (!m->link && !m->missing) {
-		json_uint(j, "size", m->size);
-		hex_text(m->sha256, sizeof(m->sha256), hex);
-		json_put_string(j, "sha256", hex);
-	}
-	if (m->note)
-		json_put_string(j, "note", m->note);
-	json_end(j);
-}
-
 static void print_json(const struct bundle_check *c)
 {
 	struct json j;
@@ -115,7 +84,7 @@ static void print_json(const struct bundle_check *c)
 	json_end(&j);
 	json_put_array(&j, "members");
 	for (i = 0; i < c->manifest.nr_members; i++)
-		json_member(&j, &c->manifest.members[i]);
+		json_put_member(&j, &c->manifest.members[i]);
 	json_end(&j);
 	json_finish(&j);
 }
@@ -301,9 +270,7 @@ static int take_option(struct unbundle_job *j, int id, const char *arg, struct e
 			       ? 0
 			       : err_set(e, ERR_USAGE, "--limit: '%s' is no size", arg);
 	case OPT_PROGRESS:
-		return progress_mode_parse(arg, &j->talk.mode)
-			       ? 0
-			       : err_set(e, ERR_USAGE, "--progress: '%s' makes no sense", arg);
+		return parse_progress(arg, &j->talk.mode, e);
 	default:
 		return err_set(e, ERR_USAGE, "wrong option");
 	}

@@ -470,7 +470,7 @@ static int next_block(struct extract *x, const void **data, size_t *len, uint64_
 		*len = 0;
 		*off = MAX(x->at, *off);
 	}
-	if (at < 0 || *off < x->at || *off > INT64_MAX - *len)
+	if (at < 0 || *off < x->at || *off > (uint64_t)INT64_MAX - *len)
 		return err_set(e, ERR_CORRUPT, "pieces that overlap");
 	x->ended = rc == ARCHIVE_EOF;
 	return 0;

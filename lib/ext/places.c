@@ -4,32 +4,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "beneath.h"
 #include "cleanup.h"
 
 #define PATH_SIZE sizeof(((struct place *)NULL)->path)
 #define SYSTEM_DEBUG "/usr/lib/debug"
 
 /* ---- one file ---- */
-
-static int open_in_root(int root, const char *path)
-{
-	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
-				.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
-	long fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
-
-	/* Linux before 5.6, or a sandbox that does not know the call: then no links at the end. */
-	if (fd < 0 && errno == ENOSYS)
-		return openat(root, path + strspn(path, "/"), O_PATH | O_CLOEXEC | O_NOFOLLOW);
-	return (int)fd;
-}
 
 static void self_name(int fd, char ret[64])
 {
@@ -84,7 +71,7 @@ static int open_below(const char *root, const char *path, struct place *ret, str
 	int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC), found, rc;
 
 	snprintf(name, sizeof(name), "%s%s", strcmp(root, "/") ? root : "", path);
-	found = dir >= 0 ? open_in_root(dir, path) : -1;
+	found = dir >= 0 ? beneath_find(dir, path) : -1;
 	if (found < 0) {
 		rc = errno;
 		if (dir >= 0)
@@ -189,6 +176,27 @@ int places_open(const struct places *p, const char *path, struct place *ret, str
 	return open_any(p, path, ret, e);
 }
 
+/* What was found below a --debug-path is called as if that were the system's. */
+static void name_debug(struct place *f)
+{
+	char path[PATH_SIZE];
+
+	if ((size_t)snprintf(path, PATH_SIZE, SYSTEM_DEBUG "%s", f->path) < PATH_SIZE)
+		strcpy(f->path, path);
+}
+
+int places_open_debug(const struct places *p, unsigned int i, const char *path, struct place *ret,
+		      struct err *e)
+{
+	ret->fd = -1;
+	if (!is_plain(path))
+		return err_set(e, ERR_MISSING, "%s: is no plain absolute path", path);
+	if (open_below(p->debug[i], path, ret, e))
+		return -1;
+	name_debug(ret);
+	return 0;
+}
+
 /* ---- by build-id ---- */
 
 static bool has_id(const struct place *f, const uint8_t *id, size_t len)
@@ -264,8 +272,10 @@ int places_by_id(const struct places *p, const uint8_t *id, size_t len, const ch
 	for (i = 0; i < p->nr_debug; i++) {
 		snprintf(path, sizeof(path), "/.build-id/%.2s/%s%s", hex, hex + 2, suffix);
 		if (try_id(p, p->debug[i], path, id, len, ret) ||
-		    try_id(p, p->debug[i], path + strlen("/.build-id"), id, len, ret))
+		    try_id(p, p->debug[i], path + strlen("/.build-id"), id, len, ret)) {
+			name_debug(ret);
 			return 0;
+		}
 	}
 	for (i = 0; i < sizeof(system_folders) / sizeof(system_folders[0]); i++) {
 		snprintf(path, sizeof(path), "%s/%.2s/%s%s", system_folders[i], hex, hex + 2,
@@ -326,8 +336,10 @@ static bool find_link(const struct places *p, const struct place *f, struct plac
 
 		snprintf(bare, sizeof(bare), "/%s", name);
 		if (try_link(p, p->debug[i], path, f, ret) ||
-		    try_link(p, p->debug[i], bare, f, ret))
+		    try_link(p, p->debug[i], bare, f, ret)) {
+			name_debug(ret);
 			return true;
+		}
 	}
 	snprintf(path, sizeof(path), SYSTEM_DEBUG "%.*s/%s", len, f->path, name);
 	return try_link(p, NULL, path, f, ret);
@@ -359,4 +371,45 @@ int places_alt(const struct places *p, const struct place *f, struct place *ret,
 			   : try_id(p, NULL, path, f->elf.alt_id, f->elf.alt_id_len, ret))
 		return 0;
 	return places_by_id(p, f->elf.alt_id, f->elf.alt_id_len, ".debug", ret, e);
+}
+
+/* ---- split DWARF ---- */
+
+static bool try_dwo(const struct places *p, const char *root, const char *path, uint64_t id,
+		    struct place *ret)
+{
+	struct err ignored = ERR_INIT;
+
+	if (!is_plain(path) ||
+	    (root ? open_below(root, path, ret, &ignored) : open_any(p, path, ret, &ignored)))
+		return false;
+	if (ret->elf.type && dwo_has(ret->fd, id))
+		return true;
+	place_close(ret);
+	return false;
+}
+
+int places_dwo(const struct places *p, const struct place *f, const struct dwo *d, const char *made,
+	       struct place *ret, struct err *e)
+{
+	const char *slash = strrchr(f->path, '/'), *base = strrchr(d->name, '/');
+	int len = slash ? (int)(slash - f->path) : 0;
+	char name[PATH_SIZE], last[PATH_SIZE];
+	unsigned int i;
+
+	if (made && try_dwo(p, NULL, made, d->id, ret))
+		return 0;
+	snprintf(name, sizeof(name), "/%s", d->name);
+	snprintf(last, sizeof(last), "/%s", base ? base + 1 : d->name);
+	for (i = 0; i < p->nr_debug; i++)
+		if ((made && try_dwo(p, p->debug[i], made, d->id, ret)) ||
+		    try_dwo(p, p->debug[i], name, d->id, ret) ||
+		    try_dwo(p, p->debug[i], last, d->id, ret))
+			return 0;
+	snprintf(name, sizeof(name), "%.*s/%s", len, f->path, d->name);
+	snprintf(last, sizeof(last), "%.*s/%s", len, f->path, base ? base + 1 : d->name);
+	if (try_dwo(p, NULL, name, d->id, ret) || try_dwo(p, NULL, last, d->id, ret))
+		return 0;
+	ret->fd = -1;
+	return err_set(e, ERR_MISSING, "%s: is not on this machine", made ? made : d->name);
 }

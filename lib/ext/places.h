@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "dwo.h"
 #include "elffile.h"
 #include "err.h"
 #include "fetch.h"
@@ -28,7 +29,8 @@ struct places {
 /* A file that was found. */
 struct place {
 	int fd;
-	char path[4096]; /* as it is called below its root */
+	/* As it is called below its root; --debug-path stands for /usr/lib/debug. */
+	char path[4096];
 	char origin[4096]; /* as it is called here */
 	uint64_t size;
 	struct elffile elf; /* where it is ELF: elf.type is not 0 */
@@ -56,11 +58,22 @@ int places_debug(const struct places *p, const struct place *f, bool *by_link, s
 int places_alt(const struct places *p, const struct place *f, struct place *ret, struct err *e);
 
 /*
+ * The .dwo file that D means, a skeleton unit of F: at MADE, where it was written (NULL: that is not
+ * told), below the debug folders, beside F; its unit was compared. ERR_MISSING.
+ */
+int places_dwo(const struct places *p, const struct place *f, const struct dwo *d, const char *made,
+	       struct place *ret, struct err *e);
+
+/*
  * The file that the living process has mapped from START to END, be its name gone; named as /proc has
  * it. ERR_MISSING; who asks needs rights over the process.
  */
 int places_mapped(const struct places *p, uint64_t start, uint64_t end, struct place *ret,
 		  struct err *e);
+
+/* The file PATH below the --debug-path number I. As places_open(). */
+int places_open_debug(const struct places *p, unsigned int i, const char *path, struct place *ret,
+		      struct err *e);
 
 /* A file that the user named, wherever it is. */
 int place_named(const char *path, struct place *ret, struct err *e);

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """bundle of a kernel dump: what is in the archive, by tarfile, zipfile and hashlib; the four statuses of a
-file; every kind of archive; names and command lines of savedump and gather-libs; a full disk."""
+file; the configuration out of memory; every kind of archive; names and command lines of savedump and gather-libs; a full disk."""
+import gzip
 import hashlib
 import io
 import json
@@ -33,12 +34,15 @@ def compile_elf(path, build_id, *more):
     """An ELF file with that build-id: a kernel, as far as anybody looks."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     source = "const char linux_banner[] = \"Linux version 0\"; int _stext(void) { return 0; }\n"
-    command = [*os.environ.get("CC", "cc").split(), "-x", "c", "-", "-o", path, "-nostdlib", "-static", "-g",
+    command = [*harness.compiler(), "-x", "c", "-", "-o", path, "-nostdlib", "-static", "-g",
                f"-Wl,--build-id={'0x' + build_id if build_id else 'none'},-e,0", *more]
     try:
         subprocess.run(command, input=source.encode(), check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as why:
         raise harness.Skip(f"no ELF file can be compiled: {why}") from None
+    with open(path, "rb") as f:
+        if f.read(20)[18:] != b"\x3e\0":
+            raise harness.Skip("the compiler makes no files of the dump's architecture, x86-64")
 
 
 class Bundle:
@@ -241,6 +245,107 @@ def check_pages(lab):
         tap.equal(made.manifest["dump"]["stored_as"], "elf", f"{args}: it says so")
 
 
+def check_storage(lab):
+    """What crash or drgn would not open as it is is stored as ELF, unless told otherwise."""
+    tap, data = lab.tap, open(lab.vmcore, "rb").read()
+    machine = 12 + 4 * 65       # signature, version, struct new_utsname
+    made = {
+        "unknown": data[:machine] + b"Unknown".ljust(65, b"\0") + data[machine + 65:],     # as QEMU writes it
+        "packed.gz": gzip.compress(data, 1),
+        "flat": lab.tool.run("filter", "-F", "-d", "0", lab.vmcore + ".elf").out,
+    }
+    for name, content in made.items():
+        path, out = os.path.join(lab.folder, name), os.path.join(lab.folder, name + ".dir")
+        with open(path, "wb") as f:
+            f.write(content)
+        run = lab.bundle("--format", "dir", "-o", out, path)
+        told = Bundle(out).manifest["dump"]
+        if name == "flat":
+            tap.equal(told["stored_as"], "asis", "flattened: as it is", run)
+            continue
+        same = lab.tool.run("inspect", "--compare", os.path.join(out, told["path"]), lab.vmcore)
+        tap.equal((told["stored_as"], same.status), ("elf", harness.OK), f"{name}: stored as ELF, all pages", run, same)
+    out = os.path.join(lab.folder, "asis.dir")
+    run = lab.bundle("--format", "dir", "--store-as", "asis", "-o", out, os.path.join(lab.folder, "packed.gz"))
+    tap.equal(Bundle(out).files.get("packed.gz"), made["packed.gz"], "--store-as asis: byte for byte", run)
+
+
+def check_config(lab):
+    """The configuration: a file, else out of the kernel's memory, whatever else looks like one there."""
+    tap, image = lab.tap, lab.image
+    dump, out = os.path.join(lab.folder, "config.elf"), os.path.join(lab.folder, "config.tar")
+    text = b"# Linux/x86 6.12 Kernel Configuration\nCONFIG_IKCONFIG=y\n" * 2000
+    shutil.rmtree(lab.root)
+    os.mkdir(lab.root)
+
+    def framed(data, end=b"IKCFG_ED"):
+        return b"IKCFG_ST" + data + end
+
+    def config(*places, symbol=None):
+        """What the bundle has once (page, offset in it, bytes) are in memory too."""
+        if symbol:
+            image.write_notes(dump, [*image.vmcoreinfo(), f"SYMBOL(kernel_config_data)={image.direct(symbol):x}"])
+        with open(dump, "r+b") as f:
+            for page, off, data in places:
+                f.seek(image.offset(page * 4096) + off)
+                f.write(data)
+        run = lab.bundle("--root", lab.root, "--no-debug", "-f", "-o", out, dump)
+        made = Bundle(out)
+        member = made.members.get(f"boot/config-{lab.release}", {"status": None})
+        return made.files.get(f"boot/config-{lab.release}"), member["status"], run.status
+
+    image.write(dump)
+    good, broken, other = (framed(gzip.compress(text + end)) for end in (b"", b"x", b"CONFIG_OTHER=y\n"))
+    broken = broken[:-12] + b"crc" + broken[-9:]
+    decoys = [(0x900, 100, broken), (0x910, 0, framed(gzip.compress(b"no comment"))),
+              (0x920, 7, b"IKCFG_ST\x1f\x8b\x08"), (0x8100, 0, framed(gzip.compress(b"#" * (32 << 20), 1)))]
+    tap.equal(config(*decoys), (None, None, harness.OK), "what only looks like one is not taken")
+    tap.equal(config((0x9000, 4096 - 5, good)), (text, "made", harness.OK), "found in memory, over a page's end")
+    wanted = (text + b"CONFIG_OTHER=y\n", "made", harness.OK)
+    tap.equal(config((0x9800, 100, other), symbol=0x9800064 + 8), wanted, "at its symbol")
+    tap.equal(config(symbol=0x9800064), wanted, "at its symbol, where that is at the mark")
+    tap.equal(config((0x9800, 100, framed(gzip.compress(text), bytes(100)))), (None, None, harness.OK), "one without an end")
+    path = os.path.join(lab.root, "usr/lib/modules", lab.release)
+    os.makedirs(path)
+    with open(os.path.join(path, "config"), "wb") as f:
+        f.write(b"of the package")
+    run = lab.bundle("--root", lab.root, "-f", "-o", out, dump)
+    member = Bundle(out).members.get(f"usr/lib/modules/{lab.release}/config")
+    tap.check(member and member["status"] == "by-name", "a file comes first", run)
+
+
+def check_modules(lab):
+    """
+    Debug files of modules below a --debug-path, by name: the four statuses, where debuggers look for them. The
+    vmlinux is another kernel's, by force: what it says of the modules counts less than what the dump does.
+    """
+    tap, out = lab.tap, os.path.join(lab.folder, "modules.tar")
+    dump = os.path.join(os.environ.get("DUMPTOOL_CORPUS", ""), "x86_64-6.1", "kdump", "proc-vmcore.elf")
+    if not os.path.exists(dump):
+        tap.skip("modules", "DUMPTOOL_CORPUS names no folder of real dumps")
+        return
+    vmlinux, debug = os.path.join(lab.folder, "forced"), os.path.join(lab.folder, "debug-path")
+    compile_elf(vmlinux, OTHER, "-Wl,--defsym=modules=0xffffffff81000008,--defsym=init_task=0xffffffff81000100")
+    release, ids = "6.1.0-50-cloud-amd64", {
+        m["name"]: m["build_id"] for m in json.loads(lab.tool.run("inspect", "--modules", "--json", dump).out)["modules"]}
+    tree = os.path.join(debug, "lib/modules", release, "kernel")
+    compile_elf(os.path.join(tree, "fs/xfs.ko"), ids["xfs"])
+    compile_elf(os.path.join(tree, "drivers/nbd.ko.debug"), OTHER)
+    compile_elf(os.path.join(debug, "virtio-blk.ko"), None)     # beside each other, as a build leaves them
+    compile_elf(os.path.join(debug, "below/dm_mod.ko"), ids["dm_mod"])
+    run = lab.bundle("--root", lab.root, "--debug-path", debug, "--level", "31", "--vmlinux", vmlinux, "-f", "-o", out, dump)
+    if not tap.equal(run.status, harness.MISMATCH, "modules: is made, with another kernel's vmlinux", run):
+        return
+    made = Bundle(out)
+    found = {m["path"]: m["status"] for m in made.manifest["members"] if m["kind"] == "debug"}
+    wanted = {f"{DEBUG}/lib/modules/{release}/{path}": status for path, status in (
+        ("kernel/fs/xfs.ko", "verified"), ("kernel/drivers/nbd.ko.debug", "mismatched"),
+        ("virtio_blk.ko", "by-name"), ("dm_mod.ko", "missing"))}
+    tap.equal({path: found.get(path) for path in wanted}, wanted, "modules: found by name", found)
+    tap.equal(made.members.get(f"lib/modules/{release}/xfs.ko", {}).get("status"), "missing", "modules: the file itself")
+    tap.equal({m["name"] for m in json.loads(made.files["modules.json"])["modules"]}, set(ids), "modules: all are told")
+
+
 def check_velf(lab):
     """--with-velf: what tovelf makes of the same pages, so that run-gdb.sh needs no dumptool."""
     tap, out, alone = lab.tap, os.path.join(lab.folder, "v.dir"), os.path.join(lab.folder, "alone.velf")
@@ -352,7 +457,8 @@ def check_names(lab):
 def test(tap, tool, folder):
     have_bundle(tool)
     lab = Lab(tap, tool, folder)
-    for check in (check_formats, check_status, check_links, check_pages, check_velf, check_output, check_full, check_encryption, check_names):
+    for check in (check_formats, check_status, check_links, check_pages, check_storage, check_config, check_modules,
+                  check_velf, check_output, check_full, check_encryption, check_names):
         check(lab)
 
 

@@ -319,7 +319,7 @@ def check_placed(tap, folder):
     """A module's file in which .data has an address of its own, as Debian's 6.12 links them."""
     file, copy = os.path.join(folder, "module.ko"), os.path.join(folder, "linked.ko")
     try:
-        subprocess.run([*os.environ.get("CC", "cc").split(), "-x", "c", "-g", "-c", "-o", file, "-"], check=True, capture_output=True,
+        subprocess.run([*harness.compiler(), "-x", "c", "-g", "-c", "-o", file, "-"], check=True, capture_output=True,
                        input=b"int before = 1, variable = 42; int text(void) { return variable; }")
         subprocess.run(["objcopy", "--change-section-address", ".data=0x1a0", file, copy], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as why:

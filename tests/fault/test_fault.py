@@ -356,7 +356,11 @@ def check_no_mmap(lab):
 def check_shrinking(lab):
     """The input is cut off while it is read, or mapped, at some moments of the run."""
     source, noise, bad, seen = lab.path("noise"), None, [], set()
+    if lab.tool.emulated:
+        lab.tap.skip("a mapped input is cut off", "qemu-user has no SIGBUS for what a mapped file has lost")
     for i in range(16):
+        if i & 2 and lab.tool.emulated:
+            continue
         noise = Noise(source)
         lab.clean()
         process = lab.tool.start("filter", *RAW, "--num-threads", 1 + i % 2, source, lab.dump,

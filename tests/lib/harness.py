@@ -239,6 +239,11 @@ def find_tool(variable="DUMPTOOL", name="dumptool"):
 WORKERS = min(os.cpu_count() or 1, 8)
 
 
+def compiler():
+    """What makes programs for this machine, as words: CC, but for a build that another host's emulator runs."""
+    return ["cc"] if os.environ.get("EMULATOR") else os.environ.get("CC", "cc").split()
+
+
 def parallel(function, items, folder, workers=WORKERS):
     """[FUNCTION(item, folder of the worker)] by some threads at a time."""
     free = queue.SimpleQueue()

@@ -62,10 +62,10 @@ FORMS(block_64k, TABLE(ADDR_64K), BLOCK(ADDR_64K));
 FORMS(page_64k, PAGE(ADDR_64K));
 
 /* The kernel's half only (TTBR1): the bits above are ones. */
-#define PAGING(id, title, kernel, bits, nr, ...)          \
+#define PAGING(id, title, le, be, bits, nr, ...)          \
 	static const struct paging id = {                 \
 		.name = "arm64 with " title,              \
-		.verified = { [ORDER_LE] = kernel },      \
+		.verified = { [ORDER_LE] = le, [ORDER_BE] = be }, \
 		.va_bits = bits,                          \
 		.va_base = ~0ULL << (bits),               \
 		.entry_size = 8,                          \
@@ -73,31 +73,33 @@ FORMS(page_64k, PAGE(ADDR_64K));
 		.level = { __VA_ARGS__ },                 \
 	}
 
-PAGING(p4k_39, "4 KiB pages, 39 bits", NULL, 39, 3,
+PAGING(p4k_39, "4 KiB pages, 39 bits", NULL, NULL, 39, 3,
        { 30, 9, block_4k }, { 21, 9, block_4k }, { 12, 9, page_4k });
-PAGING(p4k_48, "4 KiB pages, 48 bits", "Debian 6.1, 6.12", 48, 4,
+PAGING(p4k_48, "4 KiB pages, 48 bits", "Debian 6.1, 6.12", "Debian's source 6.1", 48, 4,
        { 39, 9, table_4k }, { 30, 9, block_4k }, { 21, 9, block_4k }, { 12, 9, page_4k });
-PAGING(p4k_52, "4 KiB pages, 52 bits", "Debian 6.12, 7.2", 52, 5,
+PAGING(p4k_52, "4 KiB pages, 52 bits", "Debian 6.12, 7.2", NULL, 52, 5,
        { 48, 4, table_4k_ds }, { 39, 9, block_4k_ds }, { 30, 9, block_4k_ds },
        { 21, 9, block_4k_ds }, { 12, 9, page_4k_ds });
-PAGING(p16k_36, "16 KiB pages, 36 bits", NULL, 36, 2, { 25, 11, block_16k }, { 14, 11, page_16k });
-PAGING(p16k_47, "16 KiB pages, 47 bits", "Debian 6.12, 7.2", 47, 3,
+PAGING(p16k_36, "16 KiB pages, 36 bits", NULL, NULL, 36, 2,
+       { 25, 11, block_16k }, { 14, 11, page_16k });
+PAGING(p16k_47, "16 KiB pages, 47 bits", "Debian 6.12, 7.2", NULL, 47, 3,
        { 36, 11, table_16k }, { 25, 11, block_16k }, { 14, 11, page_16k });
-PAGING(p16k_48, "16 KiB pages, 48 bits", NULL, 48, 4,
+PAGING(p16k_48, "16 KiB pages, 48 bits", NULL, NULL, 48, 4,
        { 47, 1, table_16k }, { 36, 11, table_16k }, { 25, 11, block_16k }, { 14, 11, page_16k });
-PAGING(p16k_52, "16 KiB pages, 52 bits", "Debian 6.12, 7.2", 52, 4,
+PAGING(p16k_52, "16 KiB pages, 52 bits", "Debian 6.12, 7.2", NULL, 52, 4,
        { 47, 5, table_16k_ds }, { 36, 11, block_16k_ds }, { 25, 11, block_16k_ds },
        { 14, 11, page_16k_ds });
-PAGING(p64k_42, "64 KiB pages, 42 bits", NULL, 42, 2, { 29, 13, block_64k }, { 16, 13, page_64k });
-PAGING(p64k_48, "64 KiB pages, 48 bits", NULL, 48, 3,
+PAGING(p64k_42, "64 KiB pages, 42 bits", NULL, NULL, 42, 2,
+       { 29, 13, block_64k }, { 16, 13, page_64k });
+PAGING(p64k_48, "64 KiB pages, 48 bits", NULL, NULL, 48, 3,
        { 42, 6, block_64k }, { 29, 13, block_64k }, { 16, 13, page_64k });
-PAGING(p64k_52, "64 KiB pages, 52 bits", "Debian's source 6.1", 52, 3,
+PAGING(p64k_52, "64 KiB pages, 52 bits", "Debian's source 6.1", NULL, 52, 3,
        { 42, 10, block_64k }, { 29, 13, block_64k }, { 16, 13, page_64k });
 /*
  * A kernel that is built for 52 bits on a CPU that has 48 gives it the upper end of its top table
  * (TTBR1_BADDR_4852_OFFSET): 64 KiB pages since v5.0.
  */
-PAGING(p64k_48_of_52, "64 KiB pages, 48 of 52 bits", "Debian's source 6.1", 48, 3,
+PAGING(p64k_48_of_52, "64 KiB pages, 48 of 52 bits", "Debian's source 6.1", NULL, 48, 3,
        { 42, 10, block_64k }, { 29, 13, block_64k }, { 16, 13, page_64k });
 
 /* Where several fit what is known, the first that the dump confirms counts. */

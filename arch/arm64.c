@@ -91,13 +91,13 @@ PAGING(p16k_52, "16 KiB pages, 52 bits", "Debian 6.12, 7.2", 52, 4,
 PAGING(p64k_42, "64 KiB pages, 42 bits", NULL, 42, 2, { 29, 13, block_64k }, { 16, 13, page_64k });
 PAGING(p64k_48, "64 KiB pages, 48 bits", NULL, 48, 3,
        { 42, 6, block_64k }, { 29, 13, block_64k }, { 16, 13, page_64k });
-PAGING(p64k_52, "64 KiB pages, 52 bits", NULL, 52, 3,
+PAGING(p64k_52, "64 KiB pages, 52 bits", "Debian's source 6.1", 52, 3,
        { 42, 10, block_64k }, { 29, 13, block_64k }, { 16, 13, page_64k });
 /*
  * A kernel that is built for 52 bits on a CPU that has 48 gives it the upper end of its top table
  * (TTBR1_BADDR_4852_OFFSET): 64 KiB pages since v5.0.
  */
-PAGING(p64k_48_of_52, "64 KiB pages, 48 of 52 bits", NULL, 48, 3,
+PAGING(p64k_48_of_52, "64 KiB pages, 48 of 52 bits", "Debian's source 6.1", 48, 3,
        { 42, 10, block_64k }, { 29, 13, block_64k }, { 16, 13, page_64k });
 
 /* Where several fit what is known, the first that the dump confirms counts. */

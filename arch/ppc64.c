@@ -69,7 +69,7 @@ static const struct paging radix_64k = {
 
 static const struct paging radix_4k = {
 	.name = "ppc64 radix, 4K pages",
-	.verified = { [ORDER_LE] = "Debian 6.12" },
+	.verified = { [ORDER_LE] = "Debian 6.12", [ORDER_BE] = "Debian's source 6.1" },
 	.va_bits = 52,
 	.va_base = LINEAR,
 	.entry_size = 8,
@@ -101,7 +101,7 @@ static const struct paging radix_4k = {
 HASH_LAYOUT(hash_64k, "ppc64 hash, 64K pages", LINEAR, 16, 8, 10, 10, 8,
 	    .verified = { [ORDER_LE] = "Debian 6.1", [ORDER_BE] = "Debian's source 6.1" });
 HASH_LAYOUT(hash_4k, "ppc64 hash, 4K pages", LINEAR, 12, 9, 7, 9, 9,
-	    .verified = { [ORDER_LE] = "Debian 6.12" });
+	    .verified = { [ORDER_LE] = "Debian 6.12", [ORDER_BE] = "Debian's source 6.1" });
 /* v4.17 has four petabytes (c2b4d8b7417a), v4.12 512 TiB (f6eedbba7a26), v4.7 64 TiB. */
 HASH_LAYOUT(hash_64k_v4_17, "ppc64 hash of v4.17, 64K pages", VMALLOC_OLD, 16, 8, 10, 10, 8);
 HASH_LAYOUT(hash_64k_v4_12, "ppc64 hash of v4.12, 64K pages", VMALLOC_OLD, 16, 8, 10, 7, 8);

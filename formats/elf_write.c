@@ -243,11 +243,15 @@ static int map_loads(void *priv, const struct mapping *m, struct err *e)
 static int each_load(const struct writer *w, load_fn fn, void *priv, struct err *e)
 {
 	struct piece_loads pieces = { .w = w, .fn = fn, .priv = priv };
+	const struct shape *shape = w->plan->shape;
+	struct load start = { .paddr = shape ? shape->start : 0, .off = w->data, .flags = 7 };
 	struct cursor c = { .pfn = 0 };
 	size_t i;
 
 	if (w->plan->vmap)
 		return vmap_each(w->plan->vmap, map_loads, &pieces, e);
+	if (shape && shape->tells_start && fn(priv, &start, e))
+		return -1;
 	for (i = 0; i < w->nr_segments; i++)
 		if (segment_loads(w, &w->segments[i], w->rank[i], fn, priv, e))
 			return -1;
@@ -273,7 +277,7 @@ static int count_load(void *priv, const struct load *l, struct err *e)
 
 	c->nr++;
 	c->end = MAX(c->end, l->paddr + l->size);
-	if (c->wide && l->vaddr != UINT64_MAX)
+	if (c->wide && l->size && l->vaddr != UINT64_MAX)
 		c->end = MAX(c->end, l->vaddr + (l->size - 1));
 	if (c->nr < DUMP_MAX_SEGMENTS)
 		return 0;
@@ -431,8 +435,7 @@ static void encode_ehdr(const struct writer *w, uint32_t flags, struct bytes_out
 	out_uint(o, 0, 2); /* e_shstrndx */
 }
 
-/* Section header 0 for the number of program headers (gabi, PN_XNUM); nothing where it is not
- * needed. */
+/* Section header 0 for the number of program headers (gabi, PN_XNUM), where it is needed. */
 static void encode_shdr(const struct writer *w, struct bytes_out *o)
 {
 	unsigned int word = w->word, before = word == 8 ? 44 : 28;

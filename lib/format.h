@@ -73,6 +73,8 @@ struct shape {
 	 */
 	uint64_t bare_below;
 	uint8_t word; /* of the file's class: 4, 8, or 0 for the source's */
+	bool tells_start; /* first of all a segment of no bytes at START */
+	uint64_t start;
 };
 
 /*

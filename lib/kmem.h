@@ -80,6 +80,21 @@ void kmem_list_init(struct kmem_list *l, uint64_t head, uint64_t max);
 bool kmem_list_next(const struct kmem *m, struct kmem_list *l);
 
 /*
+ * What a table by numbers (struct idr at IDR) holds, below MAX, in order. False when its types are not
+ * known, or it cannot be read. What of it is damaged is passed over.
+ */
+struct kmem_idr {
+	uint64_t index, entry; /* at hand */
+	/* private */
+	uint64_t max, next, root, mark;
+	unsigned int bits; /* of the number, for each level */
+	struct member shift, slots;
+};
+
+bool kmem_idr_init(const struct kmem *m, uint64_t idr, uint64_t max, struct kmem_idr *ret);
+bool kmem_idr_next(const struct kmem *m, struct kmem_idr *t);
+
+/*
  * CPUs: their number is not known beforehand. *CPU, -1 at first, becomes the next one that is
  * possible; false after the last. Without the facts: CPU 0 alone.
  */

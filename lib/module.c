@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bytes.h"
@@ -17,9 +18,11 @@
 struct places {
 	struct member list, name, state, srcversion, taints, build_id, kallsyms, btf, btf_size;
 	struct member symtab, nr_symtab, strtab, typetab;
+	struct member syms, nr_syms;
 	struct member mem, mem_base, mem_size;
 	struct member core, init, layout_base, layout_size;
 	struct member old_core, old_core_size, old_init, old_init_size;
+	struct member kset_list, kobj_entry, kobj_kset, own_kobj, kobj_mod;
 };
 
 #define NEED(field, text, bytes, may_lack)                          \
@@ -42,6 +45,8 @@ static const struct member_need needs[] = {
 	NEED(nr_symtab, "mod_kallsyms.num_symtab", 4, true),
 	NEED(strtab, "mod_kallsyms.strtab", 0, true),
 	NEED(typetab, "mod_kallsyms.typetab", 0, true),
+	NEED(syms, "module.syms", 0, true),
+	NEED(nr_syms, "module.num_syms", 4, true),
 	NEED(mem, "module.mem", 0, true), /* 6.4 */
 	NEED(mem_base, "module_memory.base", 0, true),
 	NEED(mem_size, "module_memory.size", 4, true),
@@ -53,6 +58,11 @@ static const struct member_need needs[] = {
 	NEED(old_core_size, "module.core_size", 4, true),
 	NEED(old_init, "module.module_init", 0, true),
 	NEED(old_init_size, "module.init_size", 4, true),
+	NEED(kset_list, "kset.list", 0, true),
+	NEED(kobj_entry, "module_kobject.kobj.entry", 0, true),
+	NEED(kobj_kset, "module_kobject.kobj.kset", 0, true),
+	NEED(own_kobj, "module.mkobj", 0, true),
+	NEED(kobj_mod, "module_kobject.mod", 0, true),
 };
 
 static uint64_t value(const struct kmem *m, uint64_t at, const struct member *member)
@@ -101,6 +111,8 @@ static void read_symbols(const struct kmem *m, const struct places *at, struct m
 {
 	uint64_t table = value(m, mod->addr, &at->kallsyms);
 
+	mod->exports = value(m, mod->addr, &at->syms);
+	mod->nr_exports = value(m, mod->addr, &at->nr_syms);
 	if (!table)
 		return;
 	mod->symtab = value(m, table, &at->symtab);
@@ -171,33 +183,125 @@ static void broken(const struct kmem *m, struct module_stats *stats, const struc
 	log_warn(m->reader->dump->log, "modules: the list is damaged: %s", why->text);
 }
 
-int module_each(const struct kmem *m, module_fn fn, void *priv, struct module_stats *stats,
-		struct err *e)
+struct walk {
+	const struct kmem *m;
+	struct places at;
+	module_fn fn;
+	void *priv;
+	struct module_stats *stats;
+	uint64_t *seen; /* addresses of those that the list told */
+	size_t nr_seen, room;
+};
+
+static int tell(struct walk *w, uint64_t addr, struct err *e)
+{
+	struct module mod = { .addr = addr };
+	struct err why = ERR_INIT;
+
+	if (read_module(w->m, &w->at, &mod, &why)) {
+		broken(w->m, w->stats, &why);
+		return 0;
+	}
+	w->stats->told++;
+	return w->fn(w->priv, &mod, e) ? -1 : 0;
+}
+
+static int remember(struct walk *w, uint64_t addr, struct err *e)
+{
+	if (w->nr_seen == w->room) {
+		size_t more = w->room ? 2 * w->room : 64;
+		uint64_t *a = realloc(w->seen, more * sizeof(*a));
+
+		if (!a)
+			return err_set(e, ERR_NOMEM, "out of memory");
+		w->seen = a;
+		w->room = more;
+	}
+	w->seen[w->nr_seen++] = addr;
+	return 0;
+}
+
+static bool is_seen(const struct walk *w, uint64_t addr)
+{
+	size_t i;
+
+	for (i = 0; i < w->nr_seen; i++)
+		if (w->seen[i] == addr)
+			return true;
+	return false;
+}
+
+static int tell_listed(struct walk *w, uint64_t head, struct err *e)
 {
 	struct kmem_list list;
-	struct places at;
-	uint64_t head;
 
-	*stats = (struct module_stats){ .told = 0 };
-	if (kernel_need(m->kernel, FACT_SYMBOL, "modules", &head, e) ||
-	    kmem_members(m, needs, ARRAY_SIZE(needs), &at, e))
-		return -1;
 	kmem_list_init(&list, head, MAX_MODULES);
-	while (kmem_list_next(m, &list)) {
-		struct module mod = { .addr = list.pos - at.list.off };
-		struct err why = ERR_INIT;
+	while (kmem_list_next(w->m, &list)) {
+		uint64_t addr = list.pos - w->at.list.off;
 
-		if (read_module(m, &at, &mod, &why)) {
-			broken(m, stats, &why);
-			continue;
-		}
-		stats->told++;
-		if (fn(priv, &mod, e))
+		if (remember(w, addr, e) || tell(w, addr, e))
 			return -1;
 	}
 	if (list.why.code != ERR_NONE)
-		broken(m, stats, &list.why);
+		broken(w->m, w->stats, &list.why);
 	return 0;
+}
+
+/* sysfs' set of modules (kernel/params.c): by its symbol, or by a module that is in it; 0. */
+static uint64_t find_kset(const struct walk *w)
+{
+	struct err ignored = ERR_INIT;
+	uint64_t kset = 0;
+	size_t i;
+
+	if (kernel_fact(w->m->kernel, FACT_SYMBOL, "module_kset", &kset) &&
+	    !kmem_word(w->m, kset, &kset, &ignored))
+		return kset;
+	for (kset = 0, i = 0; !kset && i < w->nr_seen; i++)
+		kset = value(w->m, w->seen[i] + w->at.own_kobj.off, &w->at.kobj_kset);
+	return kset;
+}
+
+/* Those between two broken links: by sysfs, where the kernel's own parts have no module. */
+static int tell_missed(struct walk *w, struct err *e)
+{
+	struct kmem_list list;
+	uint64_t kset;
+
+	if (!w->at.kset_list.size || !w->at.kobj_entry.size || !w->at.own_kobj.size ||
+	    !w->at.kobj_mod.size)
+		return 0;
+	kset = find_kset(w);
+	if (!kset)
+		return 0;
+	kmem_list_init(&list, kset + w->at.kset_list.off, MAX_MODULES);
+	while (kmem_list_next(w->m, &list)) {
+		uint64_t kobj = list.pos - w->at.kobj_entry.off, addr;
+
+		addr = value(w->m, kobj, &w->at.kobj_mod);
+		if (addr && addr + w->at.own_kobj.off == kobj && !is_seen(w, addr) &&
+		    tell(w, addr, e))
+			return -1;
+	}
+	return 0;
+}
+
+int module_each(const struct kmem *m, module_fn fn, void *priv, struct module_stats *stats,
+		struct err *e)
+{
+	struct walk w = { .m = m, .fn = fn, .priv = priv, .stats = stats };
+	uint64_t head;
+	int ret;
+
+	*stats = (struct module_stats){ .told = 0 };
+	if (kernel_need(m->kernel, FACT_SYMBOL, "modules", &head, e) ||
+	    kmem_members(m, needs, ARRAY_SIZE(needs), &w.at, e))
+		return -1;
+	ret = tell_listed(&w, head, e);
+	if (!ret && stats->broken)
+		ret = tell_missed(&w, e);
+	free(w.seen);
+	return ret;
 }
 
 /* ---- symbols: an ELF symbol table, whose values were relocated when the module was loaded ---- */

@@ -25,6 +25,7 @@ struct module {
 	uint64_t taints;
 	/* where its symbols are */
 	uint64_t symtab, nr_symbols, strtab, typetab;
+	uint64_t exports, nr_exports; /* those for all */
 	uint64_t btf, btf_size; /* its split BTF, virtual address; 0 */
 };
 
@@ -35,7 +36,10 @@ struct module_stats {
 
 typedef int (*module_fn)(void *priv, const struct module *m, struct err *e);
 
-/* Tell every module in the order of the kernel's list, newest first. As task_each(). */
+/*
+ * Tell every module in the order of the kernel's list, newest first. As task_each(); what the list does
+ * not lead to any more comes last, by sysfs' set of modules.
+ */
 int module_each(const struct kmem *m, module_fn fn, void *priv, struct module_stats *stats,
 		struct err *e);
 
@@ -58,5 +62,12 @@ void module_find_build_id(const struct kmem *m, struct module *mod);
  */
 bool module_symbol(const struct kmem *m, const struct module *module, uint64_t i,
 		   struct symbol *ret);
+
+/*
+ * module_exports.c: does MODULE export S, one of its symbols, to all? /proc/kallsyms tells the types of
+ * those, but not of what is exported by licence, by a capital letter (is_exported() of
+ * kernel/module/kallsyms.c); the table of symbols does not.
+ */
+bool module_is_exported(const struct kmem *m, const struct module *module, const struct symbol *s);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "arch.h"
@@ -11,12 +12,15 @@
 
 #define MAX_PID (4u << 20) /* PID_MAX_LIMIT, include/linux/threads.h: no kernel has more tasks */
 
+#define MAX_VAIN 65536u /* numbers that lead to no task: a damaged table may have no others */
+
 struct places {
 	struct member tasks, pid, tgid, comm, stack, signal, thread_node, thread_head, thread_group;
 	struct member state, old_state, exit_state, mm, pgd, on_cpu;
 	struct member cpu, info_cpu,
 		stack_cpu; /* in the task, in its thread_info there, on its stack */
 	struct member curr, idle;
+	struct member ns_idr, pid_tasks, pid_links, old_links;
 };
 
 #define NEED(field, text, bytes, may_lack)                          \
@@ -48,6 +52,10 @@ static const struct member_need needs[] = {
 	NEED(stack_cpu, "thread_info.cpu", 4, true),
 	NEED(curr, "rq.curr", 0, true),
 	NEED(idle, "rq.idle", 0, true),
+	NEED(ns_idr, "pid_namespace.idr", 0, true), /* 4.15 */
+	NEED(pid_tasks, "pid.tasks", 0, true),
+	NEED(pid_links, "task_struct.pid_links", 0, true), /* 4.19 */
+	NEED(old_links, "task_struct.pids", 0, true),
 };
 
 /*
@@ -72,6 +80,10 @@ struct walk {
 	struct task_stats *stats;
 	uint64_t looked, most; /* at tasks: each has a stack of a page at least */
 	bool full;	       /* there were more */
+	uint64_t *seen;	       /* addresses of those that were told */
+	size_t nr_seen, room;
+	bool forgot; /* some of them */
+	bool sorted; /* and no more are remembered */
 };
 
 static void broken(struct walk *w, const struct err *why)
@@ -169,6 +181,21 @@ static int read_task(const struct walk *w, struct task *t, int32_t tgid, struct 
 	return 0;
 }
 
+static void remember(struct walk *w, uint64_t addr)
+{
+	if (w->nr_seen == w->room) {
+		size_t more = w->room ? 2 * w->room : 256;
+		uint64_t *a = realloc(w->seen, more * sizeof(*a));
+
+		w->forgot |= !a;
+		if (!a)
+			return;
+		w->seen = a;
+		w->room = more;
+	}
+	w->seen[w->nr_seen++] = addr;
+}
+
 /* Tell the task at T->addr. 1 when it is none, or there were too many. */
 static int tell(struct walk *w, struct task *t, int32_t tgid, struct err *e)
 {
@@ -182,6 +209,8 @@ static int tell(struct walk *w, struct task *t, int32_t tgid, struct err *e)
 		return 1;
 	}
 	w->stats->told++;
+	if (!w->sorted)
+		remember(w, t->addr);
 	return w->fn(w->priv, t, e) ? -1 : 0;
 }
 
@@ -268,6 +297,67 @@ static int tell_processes(struct walk *w, uint64_t init_task, struct err *e)
 	return 0;
 }
 
+/* ---- where lists are broken: by the table of numbers ---- */
+
+static int compare_addr(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The task that has number PID, by its struct pid at AT, and was not told yet; 0. */
+static uint64_t missed_task(const struct walk *w, uint64_t at, uint64_t pid)
+{
+	const struct member *links = w->at.pid_links.size ? &w->at.pid_links : &w->at.old_links;
+	struct err ignored = ERR_INIT;
+	uint64_t link, addr;
+
+	if (kmem_word(w->m, at + w->at.pid_tasks.off, &link, &ignored) || !link)
+		return 0; /* nobody's: a session or a group has it yet */
+	addr = link - links->off;
+	if (w->m->reader->dump->id.word == 4)
+		addr = (uint32_t)addr;
+	return value(w, addr, &w->at.pid, UINT64_MAX) == pid &&
+			       !bsearch(&addr, w->seen, w->nr_seen, sizeof(addr), compare_addr)
+		       ? addr
+		       : 0;
+}
+
+/*
+ * Those between two broken links, and threads of who cannot be read: by init_pid_ns, which knows every
+ * task by its number (4.15, commit 95846ecf9dac). Each number leads to the one task that has it.
+ */
+static int tell_missed(struct walk *w, struct err *e)
+{
+	struct kmem_idr table;
+	uint64_t ns, vain = 0;
+
+	if (w->full || w->forgot || !w->at.ns_idr.size || !w->at.pid_tasks.size ||
+	    !(w->at.pid_links.size || w->at.old_links.size) ||
+	    !kernel_fact(w->m->kernel, FACT_SYMBOL, "init_pid_ns", &ns) ||
+	    !kmem_idr_init(w->m, ns + w->at.ns_idr.off, MAX_PID, &table))
+		return 0;
+	if (w->nr_seen)
+		qsort(w->seen, w->nr_seen, sizeof(*w->seen), compare_addr);
+	w->sorted = true; /* from here on each number has a task of its own */
+	while (!w->full && vain < MAX_VAIN + w->nr_seen && kmem_idr_next(w->m, &table)) {
+		struct task t = { .addr = missed_task(w, table.entry, table.index) };
+
+		vain += !t.addr;
+		if (t.addr && tell(w, &t, -1, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int tell_all(struct walk *w, uint64_t init_task, struct err *e)
+{
+	if (tell_idle(w, init_task, e) || tell_processes(w, init_task, e))
+		return -1;
+	return w->stats->broken ? tell_missed(w, e) : 0;
+}
+
 int task_each(const struct kmem *m, task_fn fn, void *priv, struct task_stats *stats, struct err *e)
 {
 	struct walk w = { .m = m,
@@ -277,6 +367,7 @@ int task_each(const struct kmem *m, task_fn fn, void *priv, struct task_stats *s
 			  .most = MIN((uint64_t)MAX_PID, dump_max_pfn(m->reader->dump)) };
 	uint64_t init_task;
 	size_t i;
+	int ret;
 
 	*stats = (struct task_stats){ .told = 0 };
 	if (kernel_need(m->kernel, FACT_SYMBOL, "init_task", &init_task, e) ||
@@ -286,7 +377,7 @@ int task_each(const struct kmem *m, task_fn fn, void *priv, struct task_stats *s
 		(void)kmem_member(m, saved_sp[i], 0, &w.sp);
 	if (!w.sp.size)
 		(void)kmem_member(m, "thread_info.cpu_context.sp", 0, &w.stack_sp);
-	if (tell_idle(&w, init_task, e))
-		return -1;
-	return tell_processes(&w, init_task, e);
+	ret = tell_all(&w, init_task, e);
+	free(w.seen);
+	return ret;
 }

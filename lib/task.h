@@ -36,8 +36,8 @@ typedef int (*task_fn)(void *priv, const struct task *t, struct err *e);
 /*
  * Tell every task: idle ones of each CPU first, then processes in the order of the kernel's list,
  * each followed by its threads. What is broken is left out, counted, and told once to the dump's
- * log; behind a broken link the order is the reverse (struct kmem_list). ERR_MISSING names a fact
- * that is not known.
+ * log; behind a broken link the order is the reverse (struct kmem_list), and what no list leads to
+ * any more comes last, by its number in init_pid_ns. ERR_MISSING names a fact that is not known.
  */
 int task_each(const struct kmem *m, task_fn fn, void *priv, struct task_stats *stats,
 	      struct err *e);

@@ -19,6 +19,7 @@
 #include "source.h"
 
 #define USERCORE_MAX_ID 64
+#define USERCORE_MAX_GO 128
 #define USERCORE_VDSO "[vdso]"
 
 /* A file that was mapped, or an object that lies in memory without one (the vDSO). */
@@ -37,6 +38,7 @@ struct usercore_file {
 	uint64_t bias;	 /* what is added to its addresses, where LINKED or MAIN */
 	uint8_t id[USERCORE_MAX_ID]; /* build-id out of the core */
 	size_t id_len;		     /* 0: the core does not tell */
+	char go_id[USERCORE_MAX_GO]; /* Go's own, which programs have that Go has linked; or "" */
 	size_t number;		     /* private: while they are sorted */
 };
 
@@ -58,6 +60,7 @@ struct usercore {
 	bool truncated; /* segments go beyond the file's end */
 	bool no_files;	/* it has no NT_FILE note: FILES are from the loader's list */
 	bool no_list;	/* the loader's list is not there: a static program, or not in the core */
+	bool by_loader; /* started as `ld.so PROGRAM`: for the kernel, and for gdb, that one is the program */
 	bool list_cut;	/* the loader's list breaks off, loops, or points nowhere */
 	/* private to usercore*.c */
 	struct usercore_segment *segments; /* what has bytes, by address */

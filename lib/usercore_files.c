@@ -17,6 +17,7 @@
 #define MAX_FILE_NOTES 8192 /* bytes of a PT_NOTE that are looked at */
 #define MAX_VDSO (1u << 20)
 #define NT_GNU_BUILD_ID_TYPE 3
+#define NT_GO_BUILD_ID_TYPE 4
 #define DELETED " (deleted)"
 
 /* ---- the note ---- */
@@ -309,11 +310,22 @@ bool usercore_image_file(struct usercore *u, const void *head, size_t len, uint6
 
 /* ---- what they say ---- */
 
+/* A text, four parts with slashes between (Go cmd/internal/buildid/note.go). */
+static void take_go_id(struct usercore_file *f, const struct note *n)
+{
+	if (n->desc_len >= sizeof(f->go_id))
+		return;
+	memcpy(f->go_id, n->desc, n->desc_len);
+	f->go_id[n->desc_len] = '\0';
+}
+
 static bool take_id(struct usercore_file *f, struct bytes *b)
 {
 	struct note n;
 
 	while (note_next(b, &n)) {
+		if (note_owner_is(&n, "Go") && n.type == NT_GO_BUILD_ID_TYPE)
+			take_go_id(f, &n);
 		if (!note_owner_is(&n, "GNU") || n.type != NT_GNU_BUILD_ID_TYPE || !n.desc_len ||
 		    n.desc_len > USERCORE_MAX_ID)
 			continue;

@@ -121,7 +121,7 @@ static uint64_t find_started_by_loader(struct usercore *u, size_t *file, struct 
 		if (!debug)
 			continue;
 		if (*file < u->nr_files)
-			u->files[*file].loader = true;
+			u->by_loader = u->files[*file].loader = true;
 		*file = i;
 		return debug;
 	}

@@ -91,6 +91,8 @@ struct bundle {
  */
 int bundle_add(struct bundle *b, struct bundle_member *m, struct err *e);
 bool bundle_has(const struct bundle *b, const char *path);
+/* The same, and it is not one that is missing. */
+bool bundle_has_file(const struct bundle *b, const char *path);
 void bundle_fini(struct bundle *b);
 
 /* A path on a machine as a path in a bundle: without the first slash; NULL where it climbs or is empty. */
@@ -115,6 +117,9 @@ int bundle_unpacked(const struct bundle *b, int fd, const char *name, uint64_t l
  * One that is not found is a missing member. F's descriptor is not used.
  */
 int bundle_companions(struct bundle *b, const struct place *f, struct err *e);
+
+/* bundle_dwo.c: the split DWARF of F, whose debug information is in INFO. */
+int bundle_split(struct bundle *b, const struct place *f, const struct place *info, struct err *e);
 
 /* bundle_core.c: what belongs to the core U. */
 int bundle_core(struct bundle *b, struct usercore *u, struct err *e);

@@ -84,6 +84,8 @@ static enum member_status compare(const struct usercore *u, const struct usercor
 		return f->id_len == p->elf.id_len && !memcmp(f->id, p->elf.id, f->id_len)
 			       ? MEMBER_VERIFIED
 			       : MEMBER_MISMATCHED;
+	if (f->go_id[0])
+		return !strcmp(f->go_id, p->elf.go_id) ? MEMBER_VERIFIED : MEMBER_MISMATCHED;
 	if (p->elf.machine != u->machine || (f->elf && !same_head(u, f, p)))
 		return MEMBER_MISMATCHED;
 	return MEMBER_BY_NAME;
@@ -163,6 +165,10 @@ static char *how_to_get(const struct object *o)
 	char hex[2 * ELFFILE_MAX_ID + 1];
 
 	elffile_id_text(f->id, f->id_len, hex);
+	if (!strncmp(f->path, "/memfd:", strlen("/memfd:")))
+		return bundle_text(
+			"a file in memory only (memfd_create(2)): there while the process "
+			"lives, --pid");
 	return bundle_text(
 		"%s%s; take it from the machine that it ran on (--root), or its package%s%s",
 		o->why.code ? o->why.text : "not found",
@@ -171,7 +177,7 @@ static char *how_to_get(const struct object *o)
 }
 
 /* PATH is anything: control characters do not reach a terminal. */
-static void warn_of_name(const struct bundle *b, const char *path)
+static void warn_of_name(const struct bundle *b, const char *path, bool main)
 {
 	char name[256];
 	size_t i;
@@ -180,7 +186,8 @@ static void warn_of_name(const struct bundle *b, const char *path)
 	for (i = 0; name[i]; i++)
 		if (name[i] < ' ' || name[i] > '~')
 			name[i] = '?';
-	log_warn(b->log, "the core names '%s', which is no plain absolute path: left out", name);
+	log_warn(b->log, "the core names '%s', which is no plain absolute path: left out%s", name,
+		 main ? " (--program FILE says what it is)" : "");
 }
 
 /* One that is not there, and its debug file, which may be. */
@@ -206,11 +213,29 @@ static char *note_of(const struct object *o)
 		return bundle_text("the core has build-id %s; debuginfod-find executable %s", hex,
 				   hex);
 	}
+	if (o->status == MEMBER_MISMATCHED && o->file->go_id[0])
+		return bundle_text("the core has another build-id of Go");
 	if (o->status == MEMBER_MISMATCHED)
 		return bundle_text("its ELF header is not the one in the core");
 	if (o->place.elf.mini_debug)
 		return bundle_text("has a small symbol table of its own (.gnu_debugdata)");
 	return NULL;
+}
+
+/*
+ * What the loader calls it. A relative name counts from a folder that nobody knows: gdb looks for
+ * its last part where libraries are (solib-search-path), which is beside the file.
+ */
+static int link_loaders_name(struct bundle *b, const struct object *o, struct err *e)
+{
+	const struct usercore_file *f = o->file;
+	const char *name = f->link_name, *last = name ? strrchr(name, '/') : NULL,
+		   *slash = strrchr(o->place.path, '/');
+	_cleanup_free_ char *beside = NULL;
+
+	if (name && name[0] != '/' && last && last[1] && slash)
+		beside = bundle_text("%.*s%s", (int)(slash - o->place.path), o->place.path, last);
+	return extras_link(b, kind_of(f), beside ? beside : name, o->place.path, e);
 }
 
 /* The file itself, and the other names the process had for it. */
@@ -232,8 +257,8 @@ static int add_file(struct bundle *b, struct object *o, struct err *e)
 	o->place.fd = fd;
 	bundle_take_place(&m, &o->place, o->status);
 	o->place.fd = old;
-	return bundle_add(b, &m, e) || extras_link(b, f->path, o->place.path, e) ||
-			       extras_link(b, f->link_name, o->place.path, e)
+	return bundle_add(b, &m, e) || extras_link(b, kind_of(f), f->path, o->place.path, e) ||
+			       link_loaders_name(b, o, e)
 		       ? -1
 		       : 0;
 }
@@ -269,10 +294,10 @@ static int add_found(struct bundle *b, struct object *o, struct err *e)
 	free(path);
 	/* By another name: what belongs to it is in. */
 	if (twice)
-		return extras_link(b, o->file->path, o->place.path, e);
+		return extras_link(b, kind_of(o->file), o->file->path, o->place.path, e);
 	if (add_file(b, o, e) || add_debug(b, o, e))
 		return -1;
-	return extras_of(b, o->file, &o->place, e);
+	return extras_of(b, &o->place, e);
 }
 
 static int add_object(struct bundle *b, const struct usercore *u, const struct usercore_file *f,
@@ -319,7 +344,7 @@ static int add_plain_object(struct bundle *b, const struct usercore *u,
 	if (!name && f->main && b->program)
 		return err_sys(e, errno, "%s", b->program);
 	if (!name) {
-		warn_of_name(b, f->path);
+		warn_of_name(b, f->path, f->main);
 		return 0;
 	}
 	plain.path = name;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What debuggers want beside the objects of a process: other names, auto-load scripts, split DWARF,
- * files of a language's run time.
+ * What debuggers want beside the objects of a process: other names, files of a language's
+ * run time; bundle_autoload.c has gdb's scripts.
  *
- * Facts: gdb manual, "objfile-gdbdotext file" and "dotdebug_gdb_scripts section"; gdb's
- * libthread-db- search-path; OpenJDK's sa (libsaproc.so, classes.jsa); .NET's DAC
- * (libmscordaccore.so); rust-gdb.
+ * Facts: gdb's libthread-db-search-path; OpenJDK's sa (libsaproc.so, classes.jsa); .NET's DAC
+ * (libmscordaccore.so).
  */
 #include "bundle_extras.h"
 
@@ -84,12 +83,11 @@ static bool is_taken(const struct bundle *b, const char *name)
 	return false;
 }
 
-int extras_link(struct bundle *b, const char *name, const char *path, struct err *e)
+int extras_link(struct bundle *b, enum member_kind kind, const char *name, const char *path,
+		struct err *e)
 {
 	_cleanup_free_ char *to = bundle_path(path), *tidy = name ? extras_tidy(name) : NULL;
-	struct bundle_member m = {
-		.fd = -1, .mode = 0644, .kind = MEMBER_LIBRARY, .status = MEMBER_MADE
-	};
+	struct bundle_member m = { .fd = -1, .mode = 0644, .kind = kind, .status = MEMBER_MADE };
 
 	m.path = tidy ? bundle_path(tidy) : NULL;
 	if (!m.path || !to || !strcmp(m.path, to) || is_taken(b, tidy)) {
@@ -113,12 +111,7 @@ static bool ends_with(const char *text, const char *end)
 	return n > len && !strcmp(text + n - len, end);
 }
 
-/*
- * The file PATH, which nothing in the core confirms. Where it is not there MISSING is said, NULL:
- * nothing. *RET: it is.
- */
-static int add_named(struct bundle *b, const char *path, const char *missing, bool *ret,
-		     struct err *e)
+int extras_add(struct bundle *b, const char *path, const char *missing, bool *ret, struct err *e)
 {
 	static struct place p; /* large */
 	struct err ignored = ERR_INIT;
@@ -128,8 +121,6 @@ static int add_named(struct bundle *b, const char *path, const char *missing, bo
 	*ret = !places_open(b->places, path, &p, &ignored);
 	if (!*ret && !missing)
 		return 0;
-	if (ends_with(path, ".dwp"))
-		m.kind = MEMBER_DEBUG;
 	snprintf(real, sizeof(real), "%s", *ret ? p.path : path);
 	m.path = bundle_path(real);
 	if (!m.path) {
@@ -144,17 +135,15 @@ static int add_named(struct bundle *b, const char *path, const char *missing, bo
 	}
 	if (bundle_add(b, &m, e))
 		return -1;
-	return *ret ? extras_link(b, path, real, e) : 0;
+	return *ret ? extras_link(b, MEMBER_AUXILIARY, path, real, e) : 0;
 }
 
 #define THREAD_DB "gdb needs it for a thread's variables; it is in the package of the C library"
 #define SA "jhsdb reads the core with it: the package of this JDK, not only of its JRE"
 #define DAC "dotnet-dump and sos read the core with it: dotnet-symbol fetches it by libcoreclr.so"
-#define RUSTLIB "/usr/lib/rustlib/etc/"
 #define LIBSTDCXX "/usr/share/gcc/python/libstdcxx/"
 
-/* What goes with an object whose name, or whose script for gdb, begins so; in its folder, or
- * anywhere. */
+/* What goes with an object whose name begins so; in its folder, or anywhere. */
 static const struct companion {
 	const char *of, *name, *missing;
 } companions[] = {
@@ -172,11 +161,6 @@ static const struct companion {
 	{ "libstdc++.so.6", LIBSTDCXX "v6/__init__.py", NULL },
 	{ "libstdc++.so.6", LIBSTDCXX "v6/printers.py", NULL },
 	{ "libstdc++.so.6", LIBSTDCXX "v6/xmethods.py", NULL },
-	{ "gdb_load_rust", RUSTLIB "gdb_load_rust_pretty_printers.py",
-	  "gdb's printers of Rust: in lib/rustlib/etc of `rustc --print sysroot`, or package rust-gdb" },
-	{ "gdb_load_rust", RUSTLIB "gdb_lookup.py", NULL },
-	{ "gdb_load_rust", RUSTLIB "gdb_providers.py", NULL },
-	{ "gdb_load_rust", RUSTLIB "rust_types.py", NULL },
 };
 
 static const char *base_name(const char *path)
@@ -213,60 +197,17 @@ static int add_companions(struct bundle *b, const char *name, const char *path, 
 
 		if (!strncmp(name, c->of, strlen(c->of)) &&
 		    beside(path, c->name, found, sizeof(found)) &&
-		    add_named(b, found, c->missing, &there, e))
+		    extras_add(b, found, c->missing, &there, e))
 			return -1;
 	}
 	return 0;
 }
 
-/* ---- scripts that gdb loads with an object ---- */
+/* ---- all ---- */
 
-/* One below gdb's folder gets a name beside the object: there gdb finds it, wherever the bundle is.
- */
-static int add_scripts(struct bundle *b, const char *path, struct err *e)
+int extras_of(struct bundle *b, const struct place *p, struct err *e)
 {
-	static const char *const ends[] = { "-gdb.py", "-gdb.gdb", "-gdb.scm" };
-	static const char folder[] = "/usr/share/gdb/auto-load";
-	char name[4096 + sizeof(folder) + 16];
-	bool there;
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(ends); i++) {
-		snprintf(name, sizeof(name), "%s%s%s", folder, path, ends[i]);
-		if (add_named(b, name, NULL, &there, e) ||
-		    (there && extras_link(b, name + sizeof(folder) - 1, name, e)) ||
-		    add_named(b, name + sizeof(folder) - 1, NULL, &there, e))
-			return -1;
-	}
-	return 0;
-}
-
-/* ---- split DWARF ---- */
-
-static int add_dwp(struct bundle *b, const struct usercore_file *f, const struct place *p,
-		   struct err *e)
-{
-	char name[sizeof(p->path) + 8];
-	bool there;
-
-	if (b->no_debug || (!f->main && !p->elf.split_dwarf))
-		return 0;
-	snprintf(name, sizeof(name), "%s.dwp", p->path);
-	return add_named(
-		b, name,
-		p->elf.split_dwarf
-			? "its debug information may be split: the .dwo files are where it "
-			  "was built, dwp -e makes one file of them"
-			: NULL,
-		&there, e);
-}
-
-int extras_of(struct bundle *b, const struct usercore_file *f, const struct place *p, struct err *e)
-{
-	if (add_companions(b, base_name(p->path), p->path, e) || add_scripts(b, p->path, e) ||
-	    add_dwp(b, f, p, e))
-		return -1;
-	return p->elf.gdb_script[0] ? add_companions(b, p->elf.gdb_script, "/", e) : 0;
+	return add_companions(b, base_name(p->path), p->path, e) || autoload_of(b, p, e) ? -1 : 0;
 }
 
 /* ---- .NET ---- */

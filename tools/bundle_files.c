@@ -14,7 +14,7 @@
 #include "names.h"
 #include "source.h"
 
-#define MAX_MEMBERS 100000u
+#define MAX_MEMBERS (1u << 17)
 
 static void member_fini(struct bundle_member *m)
 {
@@ -52,6 +52,11 @@ static uint32_t *slot_of(const struct bundle *b, const char *path)
 bool bundle_has(const struct bundle *b, const char *path)
 {
 	return b->nr_slots && *slot_of(b, path);
+}
+
+bool bundle_has_file(const struct bundle *b, const char *path)
+{
+	return bundle_has(b, path) && b->members[*slot_of(b, path) - 1].status != MEMBER_MISSING;
 }
 
 /* Room for one member more; half of the table stays empty. */
@@ -275,16 +280,23 @@ static int add_alt(struct bundle *b, const struct place *f, struct err *e)
 
 int bundle_companions(struct bundle *b, const struct place *f, struct err *e)
 {
+	static struct place debug; /* large */
 	struct err ignored = ERR_INIT;
-	struct place debug;
 	bool by_link;
 
 	if (b->no_debug)
 		return 0;
 	if (f->elf.debug_info)
-		return add_alt(b, f, e);
+		return add_alt(b, f, e) || bundle_split(b, f, f, e) ? -1 : 0;
 	if (places_debug(b->places, f, &by_link, &debug, &ignored))
-		return add_missing(b, f, "debug information", f->elf.id, f->elf.id_len, e);
+		return bundle_split(b, f, f, e) || add_missing(b, f, "debug information", f->elf.id,
+							       f->elf.id_len, e)
+			       ? -1
+			       : 0;
 	/* A CRC over the whole file says as much as a build-id does. */
+	if (bundle_split(b, f, &debug, e)) {
+		place_close(&debug);
+		return -1;
+	}
 	return add_debug(b, &debug, MEMBER_VERIFIED, e) || add_alt(b, &debug, e) ? -1 : 0;
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -477,6 +478,17 @@ static void set_time(struct bundle_job *j)
 	j->pack.mtime = strcmp(j->input, "-") && !stat(j->input, &st) ? st.st_mtime : 0;
 }
 
+/* Each file is open from when it was looked at until it is copied. */
+static void allow_files(void)
+{
+	struct rlimit r;
+
+	if (!getrlimit(RLIMIT_NOFILE, &r) && r.rlim_cur < r.rlim_max) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+	}
+}
+
 int bundle_make(struct bundle_job *j, struct err *e)
 {
 	double start = progress_clock();
@@ -485,6 +497,7 @@ int bundle_make(struct bundle_job *j, struct err *e)
 	struct output o;
 	bool failed;
 
+	allow_files();
 	j->talk.data_on_stdout = j->to_stdout || j->json;
 	if (open_dump(j, e))
 		return STATUS_FAILED;

@@ -3,7 +3,6 @@
  * The modules that were loaded, and no others: each file is looked for by its name in the trees of
  * the kernel's release, and told to be the one by build-id, else by srcversion.
  */
-#include <fts.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "bundle.h"
 #include "bytes.h"
 #include "cleanup.h"
+#include "ext/dirwalk.h"
 #include "module.h"
 
 #define MAX_FILES 200000u
@@ -79,36 +79,30 @@ static int remember(struct search *s, const struct tree *t, const char *name, co
 	return 0;
 }
 
-static int by_path(const FTSENT **a, const FTSENT **b)
-{
-	return strcmp((*a)->fts_name, (*b)->fts_name);
-}
-
 /*
  * All files below DIR in the tree, or, where that is "", those beside each other at its top;
- * symbolic links count as files, and are followed inside the root.
+ * symbolic links count as files, and are followed inside the root. What cannot be read is left out.
  */
 static int walk_tree(struct search *s, const struct tree *t, const char *dir, struct err *e)
 {
-	char path[4096], *paths[] = { path, NULL };
 	size_t skip = strcmp(t->root, "/") ? strlen(t->root) : 0;
-	FTSENT *entry;
-	int ret = 0;
-	FTS *fts;
+	char top[4096], path[2 * sizeof(top)];
+	struct err ignored = ERR_INIT;
+	struct dirwalk_entry entry;
+	struct dirwalk *walk;
+	int rc, failed = 0;
 
-	snprintf(path, sizeof(path), "%.*s%s", (int)skip, t->root, dir);
-	fts = access(path, R_OK) ? NULL : fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, by_path);
-	if (!fts)
+	snprintf(top, sizeof(top), "%.*s%s", (int)skip, t->root, dir);
+	if (dirwalk_open(top[0] ? top : "/", dir[0], &walk, &ignored))
 		return 0;
-	while (!ret && (entry = fts_read(fts))) {
-		if (entry->fts_info == FTS_D && entry->fts_level && !dir[0])
-			fts_set(fts, entry, FTS_SKIP);
-		else if (entry->fts_info == FTS_F || entry->fts_info == FTS_SL ||
-			 entry->fts_info == FTS_NSOK)
-			ret = remember(s, t, entry->fts_name, entry->fts_path + skip, e);
+	while (!failed && (rc = dirwalk_next(walk, &entry, &ignored))) {
+		if (rc < 0 || (!entry.is_file && !entry.is_link))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", top, entry.path);
+		failed = remember(s, t, entry.name, path + skip, e);
 	}
-	fts_close(fts);
-	return ret;
+	dirwalk_close(walk);
+	return failed;
 }
 
 static int walk_release(struct search *s, const struct tree *t, const char *before, struct err *e)

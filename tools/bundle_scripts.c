@@ -11,6 +11,7 @@
 
 #include "arch.h"
 #include "bundle.h"
+#include "bundle_extras.h"
 #include "cleanup.h"
 #include "kernel.h"
 #include "talk.h"
@@ -251,7 +252,65 @@ static void library_folders(FILE *f, const struct bundle *b, const char *before,
 	}
 }
 
-static void run_gdb_core(FILE *f, const struct bundle *b, const char *machine)
+static const char *loader_of(const struct bundle *b)
+{
+	size_t i;
+
+	for (i = 0; i < b->nr_members; i++)
+		if (b->members[i].kind == MEMBER_LOADER && b->members[i].fd >= 0)
+			return b->members[i].path;
+	return NULL;
+}
+
+/* Its symbols, moved as far as it was. */
+static void add_symbols(FILE *f, const char *path, uint64_t bias)
+{
+	fputs("-ex \"add-symbol-file '\"", f);
+	here(f, path);
+	fprintf(f, "\"' -o 0x%" PRIx64 "\" \\\n\t", bias);
+}
+
+static void add_libraries(FILE *f, const struct bundle *b, const struct usercore *u)
+{
+	size_t i;
+
+	for (i = 0; i < u->nr_files; i++) {
+		const struct usercore_file *u_file = &u->files[i];
+		_cleanup_free_ char *tidy = extras_tidy(u_file->path);
+
+		if (u_file->linked && !u_file->main && tidy && bundle_has_file(b, tidy + 1))
+			add_symbols(f, tidy + 1, u_file->bias);
+	}
+}
+
+/*
+ * The program and the core. Of one that the loader was told to run gdb finds the list of libraries
+ * through the loader alone, and the program is not in it. Where the core has neither names of files
+ * nor the program's beginning, gdb cannot tell how far it was moved, and finds nothing.
+ */
+static void gdb_files(FILE *f, const struct bundle *b, const struct usercore *u)
+{
+	const char *loader = u->by_loader ? loader_of(b) : NULL;
+	bool blind = b->main_path && u->no_files && u->nr_files && u->files[0].main &&
+		     !u->files[0].elf && u->files[0].bias;
+
+	if (b->main_path && (loader || blind)) {
+		fputs("-ex 'set confirm off' \\\n\t", f);
+		add_symbols(f, b->main_path, u->files[0].bias);
+		if (blind)
+			add_libraries(f, b, u);
+		fputs("-ex 'set confirm on' \\\n\t", f);
+	}
+	fputs("\"$@\" ", f);
+	if (b->main_path && !blind)
+		here(f, loader ? loader : b->main_path);
+	fputs(b->main_path && !blind ? " " : "-c ", f);
+	here(f, b->name);
+	putc('\n', f);
+}
+
+static void run_gdb_core(FILE *f, const struct bundle *b, const struct usercore *u,
+			 const char *machine)
 {
 	head(f, "Opens the core in gdb");
 	choose_gdb(f, machine);
@@ -260,12 +319,8 @@ static void run_gdb_core(FILE *f, const struct bundle *b, const char *machine)
 	      "\t-iex \"set auto-load safe-path $here\" -iex 'set solib-search-path '",
 	      f);
 	library_folders(f, b, "", ":");
-	fputs(" \\\n\t\"$@\" ", f);
-	if (b->main_path)
-		here(f, b->main_path);
-	fputs(b->main_path ? " " : "-c ", f);
-	here(f, b->name);
-	putc('\n', f);
+	fputs(" \\\n\t", f);
+	gdb_files(f, b, u);
 }
 
 static void run_lldb_core(FILE *f, const struct bundle *b)
@@ -274,7 +329,9 @@ static void run_lldb_core(FILE *f, const struct bundle *b)
 	need(f, "lldb", "apt install lldb, dnf install lldb");
 	if (!need_main(f, b))
 		return;
+	/* Without a sysroot it takes this machine's libraries of the same names. */
 	fputs("exec lldb -O 'settings set symbols.enable-external-lookup false' \\\n"
+	      "\t-O \"platform select remote-linux --sysroot '$here'\" \\\n"
 	      "\t-O \"settings append target.debug-file-search-paths '$here/usr/lib/debug'\" \\\n",
 	      f);
 	library_folders(f, b, "\t-O 'settings append target.exec-search-paths '\"'\"",
@@ -365,7 +422,7 @@ int bundle_scripts(struct bundle *b, struct session *s, const struct usercore *u
 		return kernel_scripts(b, s, e);
 	if (!writer_begin(&w))
 		return err_set(e, ERR_NOMEM, "out of memory");
-	run_gdb_core(w.f, b, machine_of(u));
+	run_gdb_core(w.f, b, u, machine_of(u));
 	if (writer_end(&w, b, "run-gdb.sh", e))
 		return -1;
 	if (!writer_begin(&w))

@@ -205,6 +205,11 @@ void bundle_summary(const struct bundle_job *j)
 	tell(f, b, MEMBER_MISSING, "These are missing (" BUNDLE_MANIFEST " has all of it):");
 	if (j->pack.volume)
 		fprintf(f, "Send all volumes; on the other machine: cat %s.* >%s\n", name, name);
-	fprintf(f, "To open it: dumptool unbundle %s, or unpack it; then %s\n", name,
+	if (j->encrypt_to)
+		fprintf(f, "Whoever has the key: %s\n",
+			encrypts_with_age(j->encrypt_to) ? "age -d -i KEY -o ARCHIVE ENCRYPTED"
+							 : "gpg -o ARCHIVE -d ENCRYPTED");
+	fprintf(f, "To open it: dumptool unbundle %s, or unpack it; then %s\n",
+		j->encrypt_to ? "ARCHIVE" : name,
 		b->kernel ? "run-crash.sh, run-drgn.sh or run-gdb.sh" : "run-gdb.sh");
 }

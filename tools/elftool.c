@@ -13,6 +13,32 @@ bool elftool_manner(const char *argv0)
 	return !strncmp(argv0, ELFTOOL " ", strlen(ELFTOOL " "));
 }
 
+/* What kdump-elftool reads that is no fact of a structure, by what we call it. */
+static const struct {
+	const char *theirs, *ours; /* NULL: the dump itself says it */
+	const char *before;	   /* their numbers */
+} extra_names[] = { { "PAGESIZE", "page-size", "" },
+		    { "ADDRESS(phys_pgd_ptr)", "page-table", "0x" },
+		    { "ADDRESS(", NULL, "" },
+		    { "OSRELEASE", NULL, "" },
+		    { "BUILD-ID", NULL, "" } };
+
+static int set_extra(struct input_opts *o, const char *key, const char *value, struct err *e)
+{
+	char number[64];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(extra_names); i++) {
+		if (strncmp(key, extra_names[i].theirs, strlen(extra_names[i].theirs)) != 0)
+			continue;
+		if (!extra_names[i].ours)
+			return 0;
+		snprintf(number, sizeof(number), "%s%s", extra_names[i].before, value);
+		return assume_set(&o->assume, extra_names[i].ours, number, e);
+	}
+	return assume_set(&o->assume, key, value, e);
+}
+
 int elftool_extra(struct input_opts *o, const char *path, struct err *e)
 {
 	FILE *f = fopen(path, "re");
@@ -31,7 +57,7 @@ int elftool_extra(struct input_opts *o, const char *path, struct err *e)
 			break;
 		}
 		*value++ = '\0';
-		failed = assume_set(&o->assume, line, value, e);
+		failed = set_extra(o, line, value, e);
 	}
 	fclose(f);
 	return failed;

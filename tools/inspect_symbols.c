@@ -158,6 +158,14 @@ static void answer(struct lookup *l, const struct symbol *s, const char *module)
 	putchar('\n');
 }
 
+/* S is one of the module's: the table has no capital letters. */
+static void answer_module(struct lookup *l, struct symbol *s, const struct module *m)
+{
+	if (s->type >= 'a' && s->type <= 'z' && module_is_exported(&l->mem, m, s))
+		s->type = (char)(s->type - 'a' + 'A');
+	answer(l, s, m->name);
+}
+
 static void answer_none(struct lookup *l)
 {
 	if (!l->missing++)
@@ -196,7 +204,7 @@ static void find_name(struct lookup *l)
 			    module_symbol(&l->mem, &l->modules[m].m, l->modules[m].symbols[n].nr,
 					  &s) &&
 			    !strcmp(s.name, l->name))
-				answer(l, &s, l->modules[m].m.name);
+				answer_module(l, &s, &l->modules[m].m);
 }
 
 /* The nearest symbol at or below the address, in the part of a module that it is in. */
@@ -236,7 +244,7 @@ static void find_address(struct lookup *l)
 		const struct entry *near = nearest(&l->modules[m], l->addr);
 
 		if (near && module_symbol(&l->mem, &l->modules[m].m, near->nr, &s))
-			return answer(l, &s, l->modules[m].m.name);
+			return answer_module(l, &s, &l->modules[m].m);
 	}
 }
 

@@ -2,6 +2,7 @@
 /* Writing a dump: outputs, attempts, marks. What filter and convert have in common. */
 #include "job.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,7 +56,9 @@ static int open_output(struct job *job, unsigned int i, struct err *e)
 	if (o->flat   ? open_stream(job, e)
 	    : o->plain ? sink_stream(STDOUT_FILENO, path, &job->sinks[i], e)
 		       : sink_file(path, flags, &job->sinks[i], e))
-		return err_add(e, "cannot write the dump file");
+		return err_add(e, e->os == EEXIST && !o->force ?
+				       "cannot write the dump file (-f overwrites one)" :
+				       "cannot write the dump file");
 	return 0;
 }
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* --for: what the program that an ELF core is meant for wants of its segments. */
+#include <elf.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch.h"
 #include "cleanup.h"
 #include "job.h"
 #include "linear.h"
@@ -23,24 +25,28 @@ struct reader_rules {
 	bool bare_is_physical; /* memory without a virtual address lies at its physical one */
 	uint8_t word;	       /* the only class of file that it reads; 0: either */
 	uint64_t max_segments; /* 0: as many as a file can have */
+	uint16_t first_of; /* e_machine whose memory it believes to begin with the lowest segment */
 };
 
 /* What all of them want is how formats/elf_write.c writes. */
 static const struct reader_rules readers[] = {
-	/* Segments of the kernel's image tell phys_base, where VMCOREINFO does not (netdump.c). */
-	{ "crash", FROM_SOURCE_OR_TABLES, false, 0, 0 },
+	/*
+	 * Segments of the kernel's image tell phys_base, where VMCOREINFO does not, and the lowest of
+	 * all tells it on 32-bit Arm (netdump.c, arm_kdump_phys_base()).
+	 */
+	{ "crash", FROM_SOURCE_OR_TABLES, false, 0, 0, EM_ARM },
 	/*
 	 * Finds memory by virtual address only. All it can find it gets; many segments make it
 	 * slow.
 	 */
-	{ "gdb", FROM_TABLES, true, 0, 16384 },
+	{ "gdb", FROM_TABLES, true, 0, 16384, EM_NONE },
 	/* Reads segments by virtual address before page tables: memory at 0 would hide a fault. */
-	{ "drgn", FROM_SOURCE_OR_TABLES, true, 0, 0 },
+	{ "drgn", FROM_SOURCE_OR_TABLES, true, 0, 0, EM_NONE },
 	/*
 	 * layers/elf.py: class 64; looks for an address in segments that it takes for sorted, by
 	 * p_paddr; ignores those with p_filesz other than p_memsz; e_phnum is what it counts to.
 	 */
-	{ "volatility", FROM_NOBODY, false, 8, 65533 },
+	{ "volatility", FROM_NOBODY, false, 8, 65533, EM_NONE },
 };
 
 const struct reader_rules *job_reader(const char *name)
@@ -94,6 +100,22 @@ static void limit_segments(struct job *job, uint64_t most)
 		log_warn(&job->talk.log,
 			 "memory lies in more pieces than the %" PRIu64 " that %s reads", most,
 			 job->opts.reader->name);
+}
+
+/* Where memory begins, which is told by a segment without a page where the level leaves out the first. */
+static void tell_start(const struct job *job, struct shape *shape)
+{
+	const struct dump *d = job->session.dump;
+	uint64_t size = d->id.page_size;
+	struct run run;
+	uint64_t pfn;
+
+	for (pfn = 0; dump_next_run(d, SPACE_PHYS, pfn, &run); pfn = run.pfn + run.nr)
+		if (run.state == PAGE_DATA || run.state == PAGE_ZERO) {
+			shape->tells_start = !pfnset_count(&job->keep, run.pfn, run.pfn + 1);
+			shape->start = run.pfn * size;
+			return;
+		}
 }
 
 /* ---- addresses ---- */
@@ -169,6 +191,8 @@ int job_make_shape(struct job *job, struct err *e)
 			return -1;
 	if (r->bare_is_physical)
 		shape->bare_below = lowest_vaddr(shape);
+	if (r->first_of && d->arch && d->arch->e_machine == r->first_of)
+		tell_start(job, shape);
 	if (r->max_segments)
 		limit_segments(job, r->max_segments);
 	return 0;

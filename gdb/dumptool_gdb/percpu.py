@@ -74,9 +74,16 @@ def at(value_type, addr):
     return gdb.Value(addr).cast(value_type.pointer()).dereference()
 
 
+WORD = re.compile(r"([*&(]*)((?:'[^']*'::)?[A-Za-z_]\w*)(|\W.*)", re.S)
+
+
 def variable(known, name, cpu):
-    """The copy of CPU of the variable that the expression NAME is."""
+    """The copy of CPU of what the expression NAME says: pointers are followed from there, not from the pattern."""
     try:
+        m = WORD.fullmatch(name)
+        first = core.address_of(m[2]) if m else None
+        if first is not None and name != m[2] and Area(known).holds(first & known.mask):
+            return gdb.parse_and_eval(f"{m[1]}$percpu({m[2]}, {cpu}){m[3]}")
         place = gdb.parse_and_eval(f"&({name})")
     except gdb.error as e:
         raise gdb.GdbError(f"{name}: {e}") from e

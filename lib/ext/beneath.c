@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -20,6 +21,7 @@
 #define HOW_NO_MAGICLINKS 0x02u
 #define HOW_NO_SYMLINKS 0x04u
 #define HOW_BENEATH 0x08u
+#define HOW_IN_ROOT 0x10u
 
 struct how {
 	uint64_t flags, mode, resolve;
@@ -76,6 +78,86 @@ int beneath_open(int dir, const char *path, int flags, unsigned int mode)
 	fd = openat(at, last, flags | O_CLOEXEC | O_NOFOLLOW, mode);
 	close(at);
 	return fd;
+}
+
+#define MAX_LINKS 40u /* as the kernel's own (MAXSYMLINKS, include/linux/namei.h) */
+
+/* A path, less its links. */
+struct resolved {
+	char done[PATH_MAX], left[PATH_MAX];
+	size_t len; /* of DONE */
+	unsigned int links;
+};
+
+/* DONE is a link, its last part begins behind BEFORE: what it says goes before what is LEFT. */
+static int follow(struct resolved *r, int root, size_t before)
+{
+	size_t left = strlen(r->left);
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(root, r->done, target, sizeof(target));
+
+	if (n <= 0 || ++r->links > MAX_LINKS || (size_t)n + left + 2 > PATH_MAX) {
+		errno = n <= 0 ? ENOENT : r->links > MAX_LINKS ? ELOOP : ENAMETOOLONG;
+		return -1;
+	}
+	memmove(r->left + n + 1, r->left, left + 1);
+	memcpy(r->left, target, (size_t)n);
+	r->left[n] = '/';
+	r->len = target[0] == '/' ? 0 : before;
+	return 0;
+}
+
+/* The next part of what is left. */
+static int resolve_part(struct resolved *r, int root)
+{
+	size_t skip = strspn(r->left, "/"), len = strcspn(r->left + skip, "/"), before = r->len;
+	const char *part = r->left + skip;
+	struct stat st;
+
+	if (len == 2 && !strncmp(part, "..", 2)) {
+		while (r->len && r->done[--r->len] != '/')
+			;
+	} else if (len && (len != 1 || *part != '.')) {
+		if (before + len + 2 > PATH_MAX) {
+			errno = ENAMETOOLONG;
+			return -1;
+		}
+		r->len += (size_t)sprintf(r->done + before, "%s%.*s", before ? "/" : "", (int)len,
+					  part);
+	}
+	memmove(r->left, part + len, strlen(part + len) + 1);
+	r->done[r->len] = '\0';
+	if (r->len <= before)
+		return 0;
+	if (fstatat(root, r->done, &st, AT_SYMLINK_NOFOLLOW))
+		return -1;
+	return S_ISLNK(st.st_mode) ? follow(r, root, before) : 0;
+}
+
+/* What has become a link meanwhile is not followed. */
+static int find_by_part(int root, const char *path)
+{
+	struct resolved r = { .len = 0 };
+
+	if (strlen(path) >= sizeof(r.left)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	strcpy(r.left, path);
+	while (*r.left)
+		if (resolve_part(&r, root))
+			return -1;
+	r.done[r.len] = '\0';
+	return beneath_open(root, r.len ? r.done : ".", O_PATH, 0);
+}
+
+int beneath_find(int root, const char *path)
+{
+	struct how how = { .flags = O_PATH | O_CLOEXEC,
+			   .resolve = HOW_IN_ROOT | HOW_NO_MAGICLINKS };
+	int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+
+	return fd < 0 && (errno == ENOSYS || errno == EPERM) ? find_by_part(root, path) : fd;
 }
 
 int beneath_folders(int dir, const char *path)

@@ -11,6 +11,12 @@
  */
 int beneath_open(int dir, const char *path, int flags, unsigned int mode);
 
+/*
+ * PATH as it would be found by who has ROOT for its root: links are followed, never out of it. A
+ * descriptor of O_PATH. By openat2(), or part by part (Linux before 5.6). -1 and errno.
+ */
+int beneath_find(int root, const char *path);
+
 /* The folders that PATH needs, 0700. -1 and errno. */
 int beneath_folders(int dir, const char *path);
 

@@ -22,9 +22,11 @@ struct elffile {
 	size_t alt_id_len;
 	bool debug_info;  /* .debug_info is in it */
 	bool mini_debug;  /* .gnu_debugdata is in it */
-	bool split_dwarf; /* refers to .dwo or .dwp files */
+	bool split_dwarf; /* may refer to .dwo files (dwo.h): has skeleton units, as far as headers tell */
 	char interp[256]; /* PT_INTERP, "" */
-	char gdb_script[64]; /* that .debug_gdb_scripts names first, "" */
+	char gdb_script[256]; /* that .debug_gdb_scripts names first, "" */
+	char rustc[64]; /* "rustc version ..." out of .comment, "" */
+	char go_id[128]; /* Go's build-id (note "Go"), "" */
 	char srcversion[33]; /* of a kernel module (.modinfo), "" */
 };
 

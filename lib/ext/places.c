@@ -4,32 +4,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "beneath.h"
 #include "cleanup.h"
 
 #define PATH_SIZE sizeof(((struct place *)NULL)->path)
 #define SYSTEM_DEBUG "/usr/lib/debug"
 
 /* ---- one file ---- */
-
-static int open_in_root(int root, const char *path)
-{
-	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
-				.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
-	long fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
-
-	/* Linux before 5.6, or a sandbox that does not know the call: then no links at the end. */
-	if (fd < 0 && errno == ENOSYS)
-		return openat(root, path + strspn(path, "/"), O_PATH | O_CLOEXEC | O_NOFOLLOW);
-	return (int)fd;
-}
 
 static void self_name(int fd, char ret[64])
 {
@@ -84,7 +71,7 @@ static int open_below(const char *root, const char *path, struct place *ret, str
 	int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC), found, rc;
 
 	snprintf(name, sizeof(name), "%s%s", strcmp(root, "/") ? root : "", path);
-	found = dir >= 0 ? open_in_root(dir, path) : -1;
+	found = dir >= 0 ? beneath_find(dir, path) : -1;
 	if (found < 0) {
 		rc = errno;
 		if (dir >= 0)
@@ -384,4 +371,45 @@ int places_alt(const struct places *p, const struct place *f, struct place *ret,
 			   : try_id(p, NULL, path, f->elf.alt_id, f->elf.alt_id_len, ret))
 		return 0;
 	return places_by_id(p, f->elf.alt_id, f->elf.alt_id_len, ".debug", ret, e);
+}
+
+/* ---- split DWARF ---- */
+
+static bool try_dwo(const struct places *p, const char *root, const char *path, uint64_t id,
+		    struct place *ret)
+{
+	struct err ignored = ERR_INIT;
+
+	if (!is_plain(path) ||
+	    (root ? open_below(root, path, ret, &ignored) : open_any(p, path, ret, &ignored)))
+		return false;
+	if (ret->elf.type && dwo_has(ret->fd, id))
+		return true;
+	place_close(ret);
+	return false;
+}
+
+int places_dwo(const struct places *p, const struct place *f, const struct dwo *d, const char *made,
+	       struct place *ret, struct err *e)
+{
+	const char *slash = strrchr(f->path, '/'), *base = strrchr(d->name, '/');
+	int len = slash ? (int)(slash - f->path) : 0;
+	char name[PATH_SIZE], last[PATH_SIZE];
+	unsigned int i;
+
+	if (made && try_dwo(p, NULL, made, d->id, ret))
+		return 0;
+	snprintf(name, sizeof(name), "/%s", d->name);
+	snprintf(last, sizeof(last), "/%s", base ? base + 1 : d->name);
+	for (i = 0; i < p->nr_debug; i++)
+		if ((made && try_dwo(p, p->debug[i], made, d->id, ret)) ||
+		    try_dwo(p, p->debug[i], name, d->id, ret) ||
+		    try_dwo(p, p->debug[i], last, d->id, ret))
+			return 0;
+	snprintf(name, sizeof(name), "%.*s/%s", len, f->path, d->name);
+	snprintf(last, sizeof(last), "%.*s/%s", len, f->path, base ? base + 1 : d->name);
+	if (try_dwo(p, NULL, name, d->id, ret) || try_dwo(p, NULL, last, d->id, ret))
+		return 0;
+	ret->fd = -1;
+	return err_set(e, ERR_MISSING, "%s: is not on this machine", made ? made : d->name);
 }

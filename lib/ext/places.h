@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "dwo.h"
 #include "elffile.h"
 #include "err.h"
 #include "fetch.h"
@@ -55,6 +56,13 @@ int places_debug(const struct places *p, const struct place *f, bool *by_link, s
 
 /* The dwz file that F refers to. */
 int places_alt(const struct places *p, const struct place *f, struct place *ret, struct err *e);
+
+/*
+ * The .dwo file that D means, a skeleton unit of F: at MADE, where it was written (NULL: that is not
+ * told), below the debug folders, beside F; its unit was compared. ERR_MISSING.
+ */
+int places_dwo(const struct places *p, const struct place *f, const struct dwo *d, const char *made,
+	       struct place *ret, struct err *e);
 
 /*
  * The file that the living process has mapped from START to END, be its name gone; named as /proc has

@@ -2,20 +2,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """bundle of a process: a program with threads and libraries crashes, is bundled, and opens in gdb as it did where
 it crashed; the four statuses; cores that lie, and of other machines and languages."""
-import glob
+import hashlib
+import io
 import json
 import os
 import re
-import resource
 import shutil
-import stat
 import subprocess
 import sys
+import tarfile
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import harness
 import usercoregen
+from corelab import GDB, Lab, backtraces, crash, need, run
 from usercoregen import Core, image, usual
 
 LIBRARY = """
@@ -36,7 +37,7 @@ static void *third(void *p) { four_wait(3); return p; }
 int main(int argc, char **argv)
 {
 	pthread_t t;
-	int (*crash)(int) = (int (*)(int))dlsym(dlopen("./libtwo.so", RTLD_NOW), "two_crash");
+	int (*crash)(int) = (int (*)(int))dlsym(dlopen("./plugins/two.so", RTLD_NOW), "two_crash");
 
 	pthread_create(&t, NULL, first, argv);
 	pthread_create(&t, NULL, second, argv);
@@ -45,55 +46,6 @@ int main(int argc, char **argv)
 	return crash(argc + 1);
 }
 """
-# What is the same of a backtrace wherever it is made: function, arguments, file and line.
-FRAME = re.compile(r"^#\d+ +(?:0x[0-9a-f]+ in )?(.*)$", re.M)
-
-
-def need(*programs):
-    for name in programs:
-        if not shutil.which(name):
-            raise harness.Skip(f"{name} is not installed")
-
-
-def run(*command, **more):
-    more = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "timeout": 60, **more}
-    return subprocess.run(command, stdin=subprocess.DEVNULL, text=True, check=False, **more)
-
-
-class Lab:
-    def __init__(self, tap, tool, folder):
-        self.tap, self.tool, self.folder = tap, tool, os.path.realpath(folder)
-        self.nr = 0
-
-    def file(self, *parts):
-        path = os.path.join(self.folder, *parts)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        return path
-
-    def write(self, data, *parts):
-        with open(self.file(*parts), "wb") as f:
-            f.write(data)
-        return self.file(*parts)
-
-    def bundle(self, core, *args, status=harness.OK, name="", under=None):
-        """Made, unpacked by tar, read. Gives the run, the folder, the members by path."""
-        self.nr += 1
-        out = self.file(f"out{self.nr}", "b.tar")
-        command = ["bundle", "--progress", "none", "-o", out, *args, core]
-        if under:
-            log = self.file("strace.log")
-            ran = run(*under, "-o", log, self.tool.path, *command)
-            done = harness.Run(command, ran.returncode, b"", ran.stdout, 0)
-        else:
-            done = self.tool.run(*command)
-        if not self.tap.equal(done.status, status, name or f"{os.path.basename(core)} is bundled", done) and \
-                not os.path.exists(out):
-            raise harness.Skip("no bundle, no more")
-        run("tar", "-xf", out, "-C", os.path.dirname(out))
-        where = os.path.join(os.path.dirname(out), os.path.basename(core) + ".bundle")
-        with open(os.path.join(where, "manifest.json"), encoding="utf-8") as f:
-            members = {m["path"]: m for m in json.load(f)["members"]}
-        return done, where, members
 
 
 def build(lab):
@@ -109,6 +61,8 @@ def build(lab):
         if made.returncode:
             raise harness.Skip(f"no library can be compiled: {made.stdout[-200:]}")
     os.symlink("libone.so.1.5", app + "libone.so.1")
+    os.mkdir(app + "plugins")
+    os.symlink("../libtwo.so", app + "plugins/two.so")
     run("objcopy", "--only-keep-debug", "libthree.so", "libthree.so.debug", cwd=app)
     run("strip", "libthree.so", cwd=app)
     run("objcopy", "--add-gnu-debuglink=libthree.so.debug", "libthree.so", cwd=app)
@@ -118,32 +72,6 @@ def build(lab):
     if made.returncode:
         raise harness.Skip(f"no program can be compiled: {made.stdout[-200:]}")
     return app
-
-
-def crash(lab, app):
-    """A core that the kernel has written, else gdb."""
-    with open("/proc/sys/kernel/core_pattern", encoding="ascii") as f:
-        pattern = f.read().strip()
-    core = lab.file("core.app")
-    if pattern[0] not in "|/" and resource.getrlimit(resource.RLIMIT_CORE)[1]:
-        run("sh", "-c", "ulimit -c $(ulimit -H -c); exec ./app", cwd=app)
-        found = [name for name in glob.glob(app + "*") if "core" in os.path.basename(name)]
-        if found and os.path.getsize(found[0]):
-            os.rename(found[0], core)
-            return core
-    need("gdb")
-    said = run("gdb", "-nx", "-batch", "-ex", "run", "-ex", f"gcore {core}", "./app", cwd=app).stdout
-    if not os.path.exists(core):
-        raise harness.Skip(f"no core: core_pattern is {pattern}, and gdb: {said[-200:]}")
-    return core
-
-
-def backtraces(text):
-    return sorted(tuple(re.sub(r"0x[0-9a-f]+", "0x", f) for f in FRAME.findall(part))
-                  for part in text.split("\nThread ")[1:])
-
-
-GDB = ["-nx", "-batch", "-ex", "set width 0", "-ex", "info sharedlibrary", "-ex", "thread apply all bt"]
 
 
 def check_list(lab, core, members):
@@ -176,14 +104,14 @@ def check_crash(lab):
     tap.equal({m["kind"] for m in members.values()} & {"loader", "vdso", "dump", "script"},
               {"loader", "vdso", "dump", "script"}, "loader, vDSO, core, scripts")
     check_list(lab, core, members)
-    check_strace(lab, core)
+    check_strace(lab, core, members)
     check_changed(lab, app, core, inside)
     # Somewhere else: nothing of it is where it was.
     os.rename(app, lab.file("gone"))
     check_gdb(lab, where, before)
 
 
-def check_strace(lab, core):
+def check_strace(lab, core, members):
     if not shutil.which("strace") or run("strace", "-o", os.devnull, "true").returncode:
         lab.tap.skip("nothing is executed", "strace cannot be run here")
         return
@@ -193,7 +121,13 @@ def check_strace(lab, core):
     lab.bundle(core, under=["strace", "-f", "-e", "trace=execve,execveat"], name="bundled under strace")
     with open(lab.file("strace.log"), encoding="utf-8", errors="replace") as f:
         calls = [line for line in f if "exec" in line.split("(")[0]]
-    lab.tap.equal(len(calls), 1, "nothing is executed but the tool itself", *calls)
+    # An emulated one is a script that starts the emulator.
+    lab.tap.equal(len(calls), 2 if lab.tool.emulated else 1, "nothing is executed but the tool itself", *calls)
+    _, _, old = lab.bundle(core, under=["strace", "-f", "-e", "trace=openat2", "-e", "inject=openat2:error=ENOSYS"],
+                           name="bundled by a kernel without openat2()")
+    lab.tap.equal({p: (m["status"], m.get("link"), m.get("sha256")) for p, m in old.items() if "core" not in p},
+                  {p: (m["status"], m.get("link"), m.get("sha256")) for p, m in members.items() if "core" not in p},
+                  "the same files where there is no openat2()")
 
 
 def check_changed(lab, app, core, inside):
@@ -300,6 +234,60 @@ def check_hostile(lab):
     lab.tap.check(not os.path.exists(os.path.join(where, "etc/shadow")), "etc/shadow is not in")
 
 
+def check_many(lab):
+    """More rows than any process has, and a device."""
+    core = usual()
+    core.library("/dev/zero", "f6" * 20)
+    s, rows = core.shape, 30000
+    core.nt_file = (s.words(rows, 4096) + b"".join(s.words(0x10000 + 4096 * i, 0x11000 + 4096 * i, 0)
+                                                  for i in range(rows)) +
+                    b"".join(b"/none/lib%d.so\0" % i for i in range(rows - 1)) + b"/dev/zero\0")
+    done, _, members = lab.bundle(lab.write(core.build(), "h-rows"), name="30000 mapped files are bundled")
+    lab.tap.check("the rest is left out" in done.err and done.seconds < 30, "no more than are looked at", done)
+    core.nt_file = None
+    _, _, members = lab.bundle(lab.write(core.build(), "h-device"))
+    lab.tap.check("no regular file" in members["dev/zero"].get("note", ""), "a device is named", members["dev/zero"])
+
+
+def check_replaced(lab):
+    """Files that are replaced, or cut, after they were looked at: the pipe is full when it happens."""
+    core = usual()
+    path, root = lab.write(core.build(), "replaced"), "replaced.root"
+    for o in core.objects[:4]:
+        lab.write(o.data + bytes(1 << 20), root, o.path.removesuffix(" (deleted)")[1:])
+    one, two = lab.file(root, "lib/libone.so.1.2"), lab.file(root, "opt/libtwo.so")
+    with open(one, "rb") as f:
+        before = f.read()
+    with subprocess.Popen([lab.tool.path, "bundle", "--progress", "none", "--format", "tar", "-o", "-", "--root",
+                           lab.file(root), path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as ran:
+        head = ran.stdout.read(4096)
+        lab.write(b"another", root, "new")
+        os.rename(lab.file(root, "new"), one)
+        os.truncate(two, 5000)
+        data = head + ran.stdout.read()
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        files = {m.name.split("/", 1)[1]: tar.extractfile(m).read() for m in tar if m.isreg()}
+    members = {m["path"]: m for m in json.loads(files["manifest.json"])["members"]}
+    lab.tap.check(files["lib/libone.so.1.2"] == before and members["lib/libone.so.1.2"]["status"] == "verified",
+                  "a file that is replaced meanwhile goes in as it was looked at", members["lib/libone.so.1.2"])
+    got = members["opt/libtwo.so"]
+    lab.tap.check(got["status"] == "mismatched" and "changed while" in got["note"], "one that is cut is said to be", got)
+    lab.tap.equal(got["sha256"], hashlib.sha256(files["opt/libtwo.so"]).hexdigest(), "with the digest of what is in")
+
+
+def check_go(lab):
+    """Programs that Go has linked have an id of Go's alone."""
+    core = Core()
+    core.program("/bin/app", go_id="one/two/three/four" * 4)
+    path = lab.write(core.build(), "go")
+    for what, status, wanted in ((core.objects[0].data, harness.OK, "verified"),
+                                 (image(core.shape, go_id="one/two/three/five" * 4, interp="/lib/ld.so", debug=0),
+                                  harness.MISMATCH, "mismatched")):
+        lab.write(what, "go.root", "bin/app")
+        _, _, members = lab.bundle(path, "--root", lab.file("go.root"), status=status)
+        lab.tap.equal(members["bin/app"]["status"], wanted, f"by Go's build-id: {wanted}")
+
+
 def check_languages(lab):
     """Java and .NET: what their debuggers read beside."""
     core = usual()
@@ -364,7 +352,8 @@ def test(tap, tool, folder):
     if tool.run("bundle", "--help").status != harness.OK:
         raise harness.Skip("built without bundles (libarchive, nettle, jansson, elfutils)")
     need("tar")
-    for check in (check_foreign, check_headless, check_hostile, check_languages):
+    for check in (check_foreign, check_headless, check_hostile, check_many, check_replaced, check_go,
+                  check_languages):
         check(lab)
     try:
         need("objcopy", "strip")

@@ -183,6 +183,11 @@ def check_memory(tap, tool, folder):
     tap.equal(run.status, harness.USAGE, "virttophys: no number")
     root = tool.run("virttophys", "-P", f"{made.tables.root:x}", vmcore, f"{direct:x}")
     tap.equal(root.out, b"812345\n", "virttophys -P", root)
+    facts = os.path.join(folder, "facts")
+    with open(facts, "w", encoding="ascii") as f:  # as kdump-elftool's gdb macros print them
+        f.write(f"PAGESIZE={PAGE}\nOSRELEASE=6.1\nADDRESS(phys_pgd_ptr)={made.tables.root:x}\nADDRESS(PAGE_OFFSET)=0\n")
+    extra = tool.run("virttophys", "-e", facts, "-i", vmcore, f"{direct:x}", name=name)
+    tap.equal(extra.out, b"812345\n", "kdump-elftool virttophys -e: its own file", extra)
     tap.equal(tool.run("virttophys", "-P", "0", vmcore, f"{direct:x}").status, harness.FAILED,
               "virttophys -P: a page that is no table")
     data = made.page(made.text.image[0])[:40]

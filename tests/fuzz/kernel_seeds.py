@@ -64,7 +64,10 @@ TASK_FACTS = facts("OFFSET", task_struct__tasks=16, task_struct__pid=32, task_st
                    task_struct__comm=40, task_struct__stack=56, task_struct__signal=64,
                    task_struct__thread_node=72, signal_struct__thread_head=8, task_struct__exit_state=92,
                    task_struct__mm=96, mm_struct__pgd=0,
-                   task_struct__on_cpu=104, task_struct__cpu=108, rq__curr=0, rq__idle=8) + "OFFSET(task_struct.__state)=88\n"
+                   task_struct__on_cpu=104, task_struct__cpu=108, rq__curr=0, rq__idle=8,
+                   pid_namespace__idr=8, idr__idr_rt__xa_head=8, xa_node__slots=16, pid__tasks=8,
+                   task_struct__pid_links=120) + (
+                       "OFFSET(task_struct.__state)=88\nOFFSET(xa_node.shift)=0\n")
 
 
 def task_seeds():
@@ -91,6 +94,15 @@ def task_seeds():
             seeds[f"whole-{arch}-{how}"] = small_kernel(how, text, m.data, arch)
             if arch:
                 continue
+            # Numbers of tasks: a root of 64 numbers for each slot, and a leaf.
+            ns, root, leaf, pids = (m.base + x for x in (0x2900, 0x2a00, 0x2c00, 0x2e00))
+            m.words(ns + 16, root | 2)
+            m.put(root, b"\6")
+            m.words(root + 16, leaf | 2)
+            for i, task in enumerate(tasks):
+                m.words(leaf + 16 + m.word * i, pids + 32 * i)
+                m.words(pids + 32 * i + 8, task + 120)
+            text += f"SYMBOL(init_pid_ns)={ns:x}\n"
             seeds[f"none-{how}"] = small_kernel(how, text, bytes(1))
             m.words(tasks[1] + 16, m.base + 0x9000000)
             seeds[f"nowhere-{how}"] = small_kernel(how, text, m.data)
@@ -105,7 +117,9 @@ MODULE_FACTS = facts("OFFSET", module__state=0, module__list=8, module__name=24,
                      module__taints=88, module__kallsyms=96, mod_kallsyms__symtab=0,
                      mod_kallsyms__num_symtab=8, mod_kallsyms__strtab=16, mod_kallsyms__typetab=24,
                      module__notes_attrs=104, module_notes_attrs__attrs=16, module_notes_attrs__notes=8,
-                     bin_attribute__attr__name=0, bin_attribute__size=8, bin_attribute__private=16)
+                     bin_attribute__attr__name=0, bin_attribute__size=8, bin_attribute__private=16,
+                     kset__list=0, module__mkobj=176, module_kobject__kobj__entry=8,
+                     module_kobject__mod=24, module_kobject__kobj__kset=32)
 
 
 def module_seeds():
@@ -123,6 +137,9 @@ def module_seeds():
             m.put(module + 24, b"module_%d" % i)
             m.words(module + 80, m.base + 0x900, 1 << 12, m.base + 0xa00, m.base + 0xb00)
             m.words(module + 128, m.base + 0x1000, 0x800)
+            m.words(module + 176 + 24, module)
+            m.words(module + 176 + 32, m.base + 0x200)
+        m.ring([m.base + 0x200, *(module + 176 + 8 for module in modules)])
         m.put(m.base + 0x900, b"ABCDEF0123456789")
         m.words(m.base + 0xa00, m.base + 0x1100)
         m.int(m.base + 0xa08, 2)
@@ -142,6 +159,8 @@ def module_seeds():
             text = MODULE_FACTS + more + "SIZE(bin_attribute)=32\n" + f"SYMBOL(_stext)={m.base:x}\n"
             seeds[f"told-{era}-{how}"] = small_kernel(how, text + f"SYMBOL(modules)={head:x}\n", m.data)
         seeds[f"found-{how}"] = small_kernel(how, text, m.data)
-        m.words(modules[0] + 8, head)
+        m.words(modules[0] + 8, 0, 0)
+        seeds[f"gone-{how}"] = small_kernel(how, text + f"SYMBOL(modules)={head:x}\n", m.data)
+        m.words(modules[0] + 8, head, head)
         seeds[f"cut-{how}"] = small_kernel(how, text + f"SYMBOL(modules)={head:x}\n", m.data)
     return seeds

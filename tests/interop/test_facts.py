@@ -70,12 +70,12 @@ def told(tap, tool, dump, what, *options, name=None, lines=""):
 
 
 def guest_symbols(folder):
-    """[(address, name, module or None)] in the order of /proc/kallsyms, those of loaded modules."""
+    """[(address, name, module or None, type)] in the order of /proc/kallsyms, those of loaded modules."""
     with open(os.path.join(folder, "kallsyms"), encoding="ascii") as f:
         rows = [line.split() for line in f]
     with open(os.path.join(folder, "modules"), encoding="ascii") as f:
         loaded = {line.split()[0] for line in f}
-    found = [(int(r[0], 16), r[2], r[3].strip("[]") if len(r) > 3 else None) for r in rows]
+    found = [(int(r[0], 16), r[2], r[3].strip("[]") if len(r) > 3 else None, r[1]) for r in rows]
     return [s for s in found if s[2] is None or s[2] in loaded]
 
 
@@ -85,13 +85,13 @@ def check_symbols(tap, tool, dump, folder):
     sample = rng.sample(of_kernel, 800) + rng.sample(of_modules, min(len(of_modules), 400))
     there, got = collections.defaultdict(set), collections.defaultdict(set)
     for s in symbols:
-        there[s[1]].add((s[0], s[2]))
+        there[s[1]].add((s[0], s[2], s[3]))
     lines = "".join(f"{name}\n" for name in dict.fromkeys(s[1] for s in sample))
     for row in told(tap, tool, dump, "symbols", "--sym", "-", lines=lines, name="names: each is found"):
-        got[row["name"]].add((int(row["address"], 16), row.get("module")))
+        got[row["name"]].add((int(row["address"], 16), row.get("module"), row["type"]))
     tap.none([s for s in sample if got[s[1]] != there[s[1]]],
-             f"{len(sample)} names are where the guest says, and nowhere else")
-    at = {name: addr for addr, name, module in of_kernel}
+             f"{len(sample)} names are where the guest says, of its type, and nowhere else")
+    at = {name: addr for addr, name, _, _ in of_kernel}
     inside = [s for s in of_kernel if at["_stext"] <= s[0] < at["_end"] - 4096]
     asked = [s[0] + rng.choice((0, 1, 3, 16)) for s in rng.sample(inside, 400) + rng.sample(of_modules, 200)]
     lines = "".join(f"{a:#x}\n" for a in asked)
@@ -100,7 +100,7 @@ def check_symbols(tap, tool, dump, folder):
     bad = []
     for addr, row in zip(asked, rows):
         near = ordered[bisect.bisect_right(ordered, addr) - 1]
-        if (int(row["address"], 16), row.get("module")) not in there[row["name"]] or \
+        if (int(row["address"], 16), row.get("module"), row["type"]) not in there[row["name"]] or \
                 int(row["address"], 16) != near or int(row["offset"], 16) != addr - near:
             bad.append((hex(addr), hex(near), row))
     tap.none(bad, f"{len(asked)} addresses: the nearest symbol, and how far from it")

@@ -102,6 +102,13 @@ def check_crash(tap, tool, folder, dump):
     tap.equal(session(core), raw, f"{dump}: crash prints the same of topelf --for crash")
 
 
+def check_first(tap, tool, dump, core):
+    """crash takes the lowest segment of a core of 32-bit Arm for where memory begins, whatever the level."""
+    run = tool.run("topelf", "-f", "--for", "crash", "-o", core, dump, seconds=120)
+    tap.equal(min(s.paddr for s in elfsegs.Table(core).loads), min(s.paddr for s in elfsegs.Table(dump).loads),
+              f"{dump}: memory begins where it does", run)
+
+
 def test(tap, tool, folder):
     corpus = os.environ.get("DUMPTOOL_CORPUS")
     if not corpus:
@@ -128,6 +135,8 @@ def test(tap, tool, folder):
                 check_drgn(tap, folder, drgn, dump, core, places(tool, dump, table))
         if "x86_64" in name:
             check_crash(tap, tool, folder, dump)
+        if "armhf" in name:
+            check_first(tap, tool, dump, core)
 
 
 harness.main(test)

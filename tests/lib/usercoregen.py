@@ -61,9 +61,10 @@ class Shape:
         return struct.pack(self.order + "IIIIIIII", kind, offset, vaddr, paddr, filesz, memsz, 5, 0)
 
 
-def image(shape, build_id="", debug=None, interp="", kind=ET_DYN, tail=b""):
+def image(shape, build_id="", debug=None, interp="", kind=ET_DYN, tail=b"", go_id=""):
     """A page that is an ELF object. DEBUG: what DT_DEBUG is, None: it has no dynamic section."""
     ids = note("GNU", 3, bytes.fromhex(build_id), shape.order) if build_id else b""
+    ids += note("Go", 4, go_id.encode(), shape.order) if go_id else b""
     rows = [(PT_PHDR, shape.ehsize, shape.ehsize, 0), (PT_LOAD, 0, 0, PAGE)]
     if interp:
         rows.append((PT_INTERP, 0x300, 0x300, len(interp) + 1))
@@ -133,9 +134,9 @@ class Core:
         self.next += 16 * PAGE
         return self.objects[-1]
 
-    def program(self, path, build_id="", interp="/lib/ld.so", link="", **more):
+    def program(self, path, build_id="", interp="/lib/ld.so", link="", go_id="", **more):
         self.execfn = self.execfn or path
-        return self.place(path, image(self.shape, build_id, self.r_debug, interp), link=link, **more)
+        return self.place(path, image(self.shape, build_id, self.r_debug, interp, go_id=go_id), link=link, **more)
 
     def library(self, path, build_id="", link=None, **more):
         return self.place(path, image(self.shape, build_id, 0), link=path if link is None else link, **more)

@@ -7,31 +7,32 @@
 #include <string.h>
 
 #include "codec.h"
+#include "codec_isal.h"
 #include "config.h"
 
 #ifdef HAVE_LIBDEFLATE
 
 #include <libdeflate.h>
 
-static size_t zlib_memory(int level, size_t page_size)
+static size_t base_memory(int level, size_t page_size)
 {
 	(void)page_size;
 	/* libdeflate_alloc_compressor(): hash tables; measured with 1.14 */
 	return level <= 1 ? 200 << 10 : level < 10 ? 1 << 20 : 10 << 20;
 }
 
-static void *zlib_open(int level, size_t page_size)
+static void *base_open(int level, size_t page_size)
 {
 	(void)page_size;
 	return libdeflate_alloc_compressor(level);
 }
 
-static size_t zlib_compress(void *state, const void *in, size_t len, void *out, size_t room)
+static size_t base_compress(void *state, const void *in, size_t len, void *out, size_t room)
 {
 	return libdeflate_zlib_compress(state, in, len, out, room);
 }
 
-static void zlib_close(void *state)
+static void base_close(void *state)
 {
 	libdeflate_free_compressor(state);
 }
@@ -60,7 +61,7 @@ static void zlib_decoder_close(void *decoder)
 
 #include <zlib.h>
 
-static size_t zlib_memory(int level, size_t page_size)
+static size_t base_memory(int level, size_t page_size)
 {
 	(void)level;
 	(void)page_size;
@@ -68,7 +69,7 @@ static size_t zlib_memory(int level, size_t page_size)
 			     little */
 }
 
-static void *zlib_open(int level, size_t page_size)
+static void *base_open(int level, size_t page_size)
 {
 	z_stream *z = calloc(1, sizeof(*z));
 
@@ -80,7 +81,7 @@ static void *zlib_open(int level, size_t page_size)
 	return z;
 }
 
-static size_t zlib_compress(void *state, const void *in, size_t len, void *out, size_t room)
+static size_t base_compress(void *state, const void *in, size_t len, void *out, size_t room)
 {
 	z_stream *z = state;
 
@@ -93,7 +94,7 @@ static size_t zlib_compress(void *state, const void *in, size_t len, void *out, 
 	return deflate(z, Z_FINISH) == Z_STREAM_END ? z->total_out : 0;
 }
 
-static void zlib_close(void *state)
+static void base_close(void *state)
 {
 	deflateEnd(state);
 	free(state);
@@ -134,6 +135,54 @@ static void zlib_decoder_close(void *decoder)
 
 #endif
 
+/* The one of the two that serves the level and the size of pages. */
+struct encoder {
+	struct isal *isal;
+	void *base;
+};
+
+static size_t zlib_memory(int level, size_t page_size)
+{
+	return sizeof(struct encoder) +
+	       (isal_serves(level, page_size) ? isal_memory() : base_memory(level, page_size));
+}
+
+static void zlib_close(void *state)
+{
+	struct encoder *s = state;
+
+	if (s->isal)
+		isal_close(s->isal);
+	if (s->base)
+		base_close(s->base);
+	free(s);
+}
+
+static void *zlib_open(int level, size_t page_size)
+{
+	struct encoder *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	if (isal_serves(level, page_size))
+		s->isal = isal_open();
+	else
+		s->base = base_open(level, page_size);
+	if (!s->isal && !s->base) {
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+static size_t zlib_compress(void *state, const void *in, size_t len, void *out, size_t room)
+{
+	const struct encoder *s = state;
+
+	return s->isal ? isal_compress(s->isal, in, len, out, room)
+		       : base_compress(s->base, in, len, out, room);
+}
+
 static size_t zlib_bound(size_t len)
 {
 	return len; /* writes no more than it is given room for */
@@ -142,7 +191,7 @@ static size_t zlib_bound(size_t len)
 const struct codec codec_zlib = {
 	.id = CODEC_ZLIB,
 	.name = "zlib",
-	.library = LIBRARY,
+	.library = LIBRARY ISAL_NAME,
 	.min_level = 1,
 	.max_level = MAX_LEVEL,
 	.default_level = 1,

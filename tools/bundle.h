@@ -68,6 +68,7 @@ struct bundle_member {
 struct bundle {
 	struct log *log;
 	const struct places *places;
+	const char *spool_dir; /* or NULL */
 	const char *vmlinux; /* that the user named, or NULL */
 	const char *program; /* of a process: that the user named, or NULL */
 	bool no_program;     /* leave it out */
@@ -105,9 +106,11 @@ void bundle_take_place(struct bundle_member *m, struct place *f, enum member_sta
 
 /*
  * What FD holds once what it is compressed with is taken off, at most LIMIT bytes, as a file without a
- * name; -1, also where it breaks off. FD stays the caller's.
+ * name. ERR_CORRUPT, where it breaks off too; other errors are this machine's: no room, no memory. FD
+ * stays the caller's.
  */
-int bundle_unpacked(int fd, const char *name, uint64_t limit);
+int bundle_unpacked(const struct bundle *b, int fd, const char *name, uint64_t limit, int *ret,
+		    struct err *e);
 
 /*
  * Add what belongs to F, which is in the bundle: its debug file, and the dwz files that both refer to.

@@ -29,6 +29,7 @@ static const char first_mark[] = "IKCFG_ST\x1f\x8b\x08", last_mark[] = "IKCFG_ED
 /* Memory by virtual address, or as it lies in the machine. */
 struct memory {
 	struct kmem mem;
+	const struct bundle *bundle;
 	struct dump *dump;
 	bool physical;
 };
@@ -77,10 +78,13 @@ static int text_at(const struct memory *m, uint64_t at)
 	_cleanup_free_ uint8_t *buf = malloc(MAX_PACKED + STEP);
 	size_t len = buf ? read_packed(m, at, buf) : 0;
 	int packed = len ? file_of(buf, len) : -1, fd = -1;
+	struct err ignored = ERR_INIT;
 	char first;
 
 	if (packed >= 0) {
-		fd = bundle_unpacked(packed, "the configuration in memory", MAX_TEXT);
+		if (bundle_unpacked(m->bundle, packed, "the configuration in memory", MAX_TEXT, &fd,
+				    &ignored))
+			fd = -1;
 		close(packed);
 	}
 	/* Each begins with a comment. */
@@ -176,9 +180,9 @@ static int text_in_memory(const struct memory *m, uint64_t pfn)
 }
 
 /* A descriptor of the text; -1: the kernel has none, or it cannot be had. */
-static int find_in_kernel(struct session *s)
+static int find_in_kernel(const struct bundle *b, struct session *s)
 {
-	struct memory m = { .dump = s->dump };
+	struct memory m = { .bundle = b, .dump = s->dump };
 	struct err ignored = ERR_INIT;
 	struct mapping to;
 	struct reader r;
@@ -224,7 +228,7 @@ static int add_from_kernel(struct bundle *b, struct session *s, const char *rele
 	struct bundle_member m = { .mode = 0644, .kind = MEMBER_TEXT, .status = MEMBER_MADE };
 	off_t size;
 
-	m.fd = find_in_kernel(s);
+	m.fd = find_in_kernel(b, s);
 	*added = m.fd >= 0;
 	if (!*added)
 		return 0;

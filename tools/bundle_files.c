@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The members of a bundle, and what files bring with them. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -152,35 +153,53 @@ void bundle_take_place(struct bundle_member *m, struct place *f, enum member_sta
 	memcpy(m->id, f->elf.id, f->elf.id_len);
 }
 
-int bundle_unpacked(int fd, const char *name, uint64_t limit)
+/* All of S, as a file without a name. */
+static int copy_to_memory(struct source *s, int *ret, struct err *e)
 {
-	struct spool_opts spool = { .limit = limit };
-	struct err why = ERR_INIT;
+	uint8_t buf[65536];
+	uint64_t off, size = source_size(s);
+	size_t n;
+
+	*ret = memfd_create("unpacked", MFD_CLOEXEC);
+	if (*ret < 0)
+		return err_sys(e, errno, "memory");
+	for (off = 0; off < size; off += n) {
+		n = (size_t)MIN(size - off, (uint64_t)sizeof(buf));
+		if (source_read(s, off, buf, n, e))
+			break;
+		if (write(*ret, buf, n) != (ssize_t)n) {
+			err_set(e, ERR_NOMEM, "out of memory");
+			break;
+		}
+	}
+	if (off >= size)
+		return 0;
+	close(*ret);
+	return -1;
+}
+
+int bundle_unpacked(const struct bundle *b, int fd, const char *name, uint64_t limit, int *ret,
+		    struct err *e)
+{
+	struct spool_opts spool = { .dir = b->spool_dir, .limit = limit };
 	struct source *s;
-	int out = -1;
-	uint64_t off = 0;
+	int rc = -1;
 
 	fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	if (fd < 0 || source_fd(fd, name, 0, &s, &why)) {
-		if (fd >= 0)
-			close(fd);
+	if (fd < 0)
+		return err_sys(e, errno, "%s", name);
+	if (source_fd(fd, name, 0, &s, e)) {
+		close(fd);
 		return -1;
 	}
-	if (!source_unwrap(&s, opener_table, &spool, &why) && !source_is_cut(s) &&
-	    source_size(s) <= limit)
-		out = memfd_create("unpacked", MFD_CLOEXEC);
-	while (out >= 0 && off < source_size(s)) {
-		uint8_t buf[65536];
-		size_t n = (size_t)MIN(source_size(s) - off, (uint64_t)sizeof(buf));
-
-		if (source_read(s, off, buf, n, &why) || write(out, buf, n) != (ssize_t)n) {
-			close(out);
-			out = -1;
-		}
-		off += n;
-	}
+	if (source_unwrap(&s, opener_table, &spool, e))
+		rc = -1;
+	else if (source_is_cut(s) || source_size(s) > limit)
+		err_set(e, ERR_CORRUPT, "%s: breaks off, or is too large", name);
+	else
+		rc = copy_to_memory(s, ret, e);
 	source_close(s);
-	return out;
+	return rc;
 }
 
 /* Where gdb and drgn look for a debug file first, whatever it was called where it was found. */

@@ -450,6 +450,7 @@ static int collect(struct bundle_job *j, struct err *e)
 
 	b->log = &j->talk.log;
 	b->places = &j->places;
+	b->spool_dir = j->in.spool.dir;
 	b->vmlinux = j->in.vmlinux;
 	if (add_dump(j, e) || add_velf(j, e) ||
 	    (j->core ? bundle_core(b, j->core, e) : bundle_kernel(b, &j->job.session, e)))

@@ -145,19 +145,17 @@ static int walk_trees(struct search *s, struct err *e)
 /* ---- one file ---- */
 
 /* What the file says of itself, whatever it is compressed with. */
-static bool read_module(struct place *f)
+static int read_module(const struct bundle *b, struct place *f, struct err *e)
 {
-	struct err ignored = ERR_INIT;
-	int fd;
-	bool ok;
+	int fd, rc;
 
 	if (f->elf.type)
-		return true;
-	fd = bundle_unpacked(f->fd, f->origin, MAX_MODULE_BYTES);
-	ok = fd >= 0 && !elffile_read(fd, f->origin, &f->elf, &ignored);
-	if (fd >= 0)
-		close(fd);
-	return ok;
+		return 0;
+	if (bundle_unpacked(b, f->fd, f->origin, MAX_MODULE_BYTES, &fd, e))
+		return -1;
+	rc = elffile_read(fd, f->origin, &f->elf, e);
+	close(fd);
+	return rc;
 }
 
 static enum member_status judge(const struct module *m, const struct place *f)
@@ -170,6 +168,19 @@ static enum member_status judge(const struct module *m, const struct place *f)
 	if (m->srcversion[0] && f->elf.srcversion[0])
 		return strcmp(m->srcversion, f->elf.srcversion) ? MEMBER_MISMATCHED
 								: MEMBER_VERIFIED;
+	return MEMBER_BY_NAME;
+}
+
+/* That there was no room to look at it says nothing about a file. */
+static enum member_status look(const struct search *s, const struct module *m, struct place *f)
+{
+	struct err why = ERR_INIT;
+
+	if (!read_module(s->bundle, f, &why))
+		return judge(m, f);
+	if (why.code != ERR_NOSPACE && why.code != ERR_NOMEM && why.code != ERR_IO)
+		return MEMBER_MISMATCHED;
+	log_warn(s->bundle->log, "%s: is not compared: %s", f->origin, why.text);
 	return MEMBER_BY_NAME;
 }
 
@@ -196,7 +207,7 @@ static bool find_best(const struct search *s, const struct module *m, bool debug
 		if (s->files[i].debug != debug || strcmp(s->files[i].name, m->name) != 0 ||
 		    !open_file(s->bundle->places, &s->files[i], &f))
 			continue;
-		now = read_module(&f) ? judge(m, &f) : MEMBER_MISMATCHED;
+		now = look(s, m, &f);
 		if (found && now >= *status) {
 			place_close(&f);
 			continue;

@@ -289,7 +289,7 @@ def check_config(lab):
             for page, off, data in places:
                 f.seek(image.offset(page * 4096) + off)
                 f.write(data)
-        run = lab.bundle("--root", lab.root, "--no-debug", "-f", "-o", out, dump)
+        run = lab.bundle("--root", lab.root, "--level", "31", "-f", "-o", out, dump)
         made = Bundle(out)
         member = made.members.get(f"boot/config-{lab.release}", {"status": None})
         return made.files.get(f"boot/config-{lab.release}"), member["status"], run.status
@@ -333,7 +333,13 @@ def check_modules(lab):
     compile_elf(os.path.join(tree, "drivers/nbd.ko.debug"), OTHER)
     compile_elf(os.path.join(debug, "virtio-blk.ko"), None)     # beside each other, as a build leaves them
     compile_elf(os.path.join(debug, "below/dm_mod.ko"), ids["dm_mod"])
-    run = lab.bundle("--root", lab.root, "--debug-path", debug, "--level", "31", "--vmlinux", vmlinux, "-f", "-o", out, dump)
+    packed = os.path.join(lab.root, "lib/modules", release, "xfs.ko")
+    compile_elf(packed, ids["xfs"])
+    with open(packed, "rb") as f, gzip.open(packed + ".gz", "wb") as g:
+        g.write(f.read())
+    os.unlink(packed)
+    run = lab.bundle("--root", lab.root, "--debug-path", debug, "--level", "31", "--vmlinux", vmlinux, "-f", "-o", out, dump,
+                     env={"TMPDIR": os.path.join(lab.folder, "nowhere")})
     if not tap.equal(run.status, harness.MISMATCH, "modules: is made, with another kernel's vmlinux", run):
         return
     made = Bundle(out)
@@ -342,7 +348,8 @@ def check_modules(lab):
         ("kernel/fs/xfs.ko", "verified"), ("kernel/drivers/nbd.ko.debug", "mismatched"),
         ("virtio_blk.ko", "by-name"), ("dm_mod.ko", "missing"))}
     tap.equal({path: found.get(path) for path in wanted}, wanted, "modules: found by name", found)
-    tap.equal(made.members.get(f"lib/modules/{release}/xfs.ko", {}).get("status"), "missing", "modules: the file itself")
+    tap.equal([made.members.get(f"lib/modules/{release}/{name}", {}).get("status") for name in ("xfs.ko.gz", "nbd.ko")],
+              ["by-name", "missing"], "modules: one that there is no room to unpack is not told to be another")
     tap.equal({m["name"] for m in json.loads(made.files["modules.json"])["modules"]}, set(ids), "modules: all are told")
 
 

@@ -86,7 +86,7 @@ bool kmem_list_next(const struct kmem *m, struct kmem_list *l);
 struct kmem_idr {
 	uint64_t index, entry; /* at hand */
 	/* private */
-	uint64_t max, next, root, mark;
+	uint64_t max, next, root, mark, left; /* places that may still be empty */
 	unsigned int bits; /* of the number, for each level */
 	struct member shift, slots;
 };

@@ -13,6 +13,12 @@
 #define MARK 3u	     /* of an entry: what it is */
 #define MAX_SHIFT 31 /* numbers are an int's */
 #define ALL ((uint64_t)1 << 63)
+/*
+ * Nodes that hold nothing are freed: with six levels of 64 slots fewer than 512 places are empty for
+ * each that is not, but in a tree whose nodes lead to the same ones again.
+ */
+#define EMPTY_AT_ALL 65536u
+#define EMPTY_EACH 512u
 
 struct places {
 	struct member head, old_head, shift, slots, old_shift, old_slots;
@@ -40,7 +46,7 @@ bool kmem_idr_init(const struct kmem *m, uint64_t idr, uint64_t max, struct kmem
 	struct err ignored = ERR_INIT;
 	struct places at;
 
-	*ret = (struct kmem_idr){ .max = max };
+	*ret = (struct kmem_idr){ .max = max, .left = EMPTY_AT_ALL };
 	if (kmem_members(m, needs, ARRAY_SIZE(needs), &at, &ignored))
 		return false;
 	ret->mark = 2;
@@ -94,14 +100,17 @@ static uint64_t entry_at(const struct kmem *m, const struct kmem_idr *t, uint64_
 
 bool kmem_idr_next(const struct kmem *m, struct kmem_idr *t)
 {
-	while (t->next < t->max) {
+	while (t->next < t->max && t->left) {
 		uint64_t span;
 
 		t->index = t->next;
 		t->entry = entry_at(m, t, t->index, &span);
 		t->next = (t->index | (span - 1)) + 1;
-		if (t->entry)
+		if (t->entry) {
+			t->left += EMPTY_EACH;
 			return true;
+		}
+		t->left--;
 	}
 	return false;
 }

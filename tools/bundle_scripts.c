@@ -262,9 +262,11 @@ static const char *loader_of(const struct bundle *b)
 	return NULL;
 }
 
-/* Its symbols, moved as far as it was. */
+/* Its symbols, moved as far as it was. What follows the name is an expression: no name ends the quotes. */
 static void add_symbols(FILE *f, const char *path, uint64_t bias)
 {
+	if (strpbrk(path, "'\"\\"))
+		return;
 	fputs("-ex \"add-symbol-file '\"", f);
 	here(f, path);
 	fprintf(f, "\"' -o 0x%" PRIx64 "\" \\\n\t", bias);

@@ -56,9 +56,8 @@ static int open_output(struct job *job, unsigned int i, struct err *e)
 	if (o->flat   ? open_stream(job, e)
 	    : o->plain ? sink_stream(STDOUT_FILENO, path, &job->sinks[i], e)
 		       : sink_file(path, flags, &job->sinks[i], e))
-		return err_add(e, e->os == EEXIST && !o->force ?
-				       "cannot write the dump file (-f overwrites one)" :
-				       "cannot write the dump file");
+		return err_add(e, "cannot write the dump file%s",
+			       e->os == EEXIST && !o->force ? " (-f overwrites one)" : "");
 	return 0;
 }
 

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "parse.h"
 #include "session.h"
 
 #include <errno.h>
@@ -13,6 +12,7 @@
 #include "cleanup.h"
 #include "formats.h"
 #include "main.h"
+#include "parse.h"
 #include "spool.h"
 
 /* ---- operands ---- */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* dumptool unbundle: unpack a bundle safely, check it, start the debugger; and bundle --list,
  * --verify. */
-#include "parse.h"
 #include "unbundle.h"
 
 #include <errno.h>
@@ -18,6 +17,7 @@
 #include "cleanup.h"
 #include "json.h"
 #include "main.h"
+#include "parse.h"
 #include "session.h"
 #include "source.h"
 

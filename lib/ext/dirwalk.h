@@ -18,7 +18,7 @@ struct dirwalk_entry {
 	bool is_file, is_link;
 };
 
-/* DEEP: folders in it, too. ERR_SYSTEM and its kind by errno. */
+/* DEEP: folders in it, too. Errors of the system: ERR_IO, ERR_NOMEM. */
 int dirwalk_open(const char *path, bool deep, struct dirwalk **ret, struct err *e);
 void dirwalk_close(struct dirwalk *w);
 

@@ -20,6 +20,8 @@
 #include "pack_dir.h"
 #include "pack_out.h"
 
+#define MAX_THREADS 256u /* liblzma refuses many more, as if that were its own fault */
+
 struct pack {
 	struct pack_opts o;
 	char *folder;
@@ -135,7 +137,7 @@ static int set_number(struct pack *p, const char *module, const char *option, un
 static int set_filter(struct pack *p, struct err *e)
 {
 	const struct format_row *row = &rows[p->o.format];
-	unsigned int threads = p->o.threads ? p->o.threads : budget_cpus();
+	unsigned int threads = MIN(p->o.threads ? p->o.threads : budget_cpus(), MAX_THREADS);
 	unsigned int level = (unsigned int)(p->o.level ? p->o.level : row->level);
 
 	if (row->filter(p->a) != ARCHIVE_OK)

@@ -138,6 +138,18 @@ def check_loader(lab):
     lab.tap.check(ran.returncode == 0 and b"core.bundle/manifest.json" in ran.stdout, "from standard input to output", ran)
 
 
+def check_quoted(lab):
+    """A name that would end gdb's quotes, behind which expressions are evaluated, is in no command of gdb."""
+    if not os.path.exists(LOADER):
+        lab.tap.skip("a name with quotes", "not x86-64")
+        return
+    for name, wanted in ("named", True), ("it's", False):
+        app = build(lab, name, "-g")
+        _, where, _ = lab.bundle(crash(lab, app, f"{LOADER} ./app", "core.named"), name=f"{name}: is bundled")
+        with open(os.path.join(where, "run-gdb.sh"), encoding="utf-8") as f:
+            lab.tap.equal("add-symbol-file" in f.read(), wanted, f"{name}: in a command of gdb")
+
+
 def test(tap, tool, folder):
     lab = Lab(tap, tool, folder)
     if tool.run("bundle", "--help").status != harness.OK:
@@ -146,7 +158,7 @@ def test(tap, tool, folder):
     cases = [("gcc5", check_split, lab, "gcc5", ["gcc"], "-g", "-gdwarf-5", "-gsplit-dwarf"),
              ("gcc4", check_split, lab, "gcc4", ["gcc"], "-g", "-gdwarf-4", "-gsplit-dwarf"),
              ("clang5", check_split, lab, "clang5", ["clang"], "-gdwarf-5", "-gsplit-dwarf"),
-             ("clang", check_plain, lab), ("scripts", check_scripts, lab), ("loader", check_loader, lab)]
+             ("clang", check_plain, lab), ("scripts", check_scripts, lab), ("loader", check_loader, lab), ("quoted", check_quoted, lab)]
     for name, check, *args in cases:
         try:
             need(*[c for c in ("gcc", "clang") if name.startswith(c)])

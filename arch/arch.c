@@ -23,8 +23,8 @@ RECOGNISED(alpha, "alpha", "Alpha", 0x9026, ORDER_LE, 8, 13);
 const struct arch *const archs[] = {
 	&x86_64_arch,
 	&i386_arch,
-	&armeb_arch, /* before arm_arch, whose pattern fits its name, too */
 	&arm_arch,
+	&armeb_arch,
 	&arm64_arch,
 	&arm64be_arch,
 	&riscv64_arch,

@@ -311,7 +311,7 @@ static bool arm_image_range(const struct xlat *x, const struct kernel *k, uint64
 }
 
 /* What both byte orders have: page tables and notes are in that of the data (SCTLR.EE). */
-#define ARM(id, name_, title_, order_, pattern)                                 \
+#define ARM(id, name_, title_, order_, also_)                                   \
 	const struct arch id = {                                                \
 		.name = name_,                                                  \
 		.title = title_,                                                \
@@ -321,7 +321,7 @@ static bool arm_image_range(const struct xlat *x, const struct kernel *k, uint64
 		.page_shift = 12,                                               \
 		.align64 = 8,                                                   \
 		.pfn_from_phys_base = true,                                     \
-		.uname_pattern = pattern,                                       \
+		.also = also_,                                                  \
 		.paging = layouts,                                              \
 		.facts = facts,                                                 \
 		.notes = notes,                                                 \
@@ -338,5 +338,5 @@ static bool arm_image_range(const struct xlat *x, const struct kernel *k, uint64
 		.image_range = arm_image_range,                                 \
 	}
 
-ARM(arm_arch, "armv7l", "Arm (32 bit)", ORDER_LE, "arm*");
-ARM(armeb_arch, "armv7b", "Arm (32 bit, big-endian)", ORDER_BE, "arm*b");
+ARM(arm_arch, "armv7l", "Arm (32 bit)", ORDER_LE, "arm armel armhf armv*l");
+ARM(armeb_arch, "armv7b", "Arm (32 bit, big-endian)", ORDER_BE, "armeb armv*b");

@@ -516,7 +516,7 @@ static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat
 }
 
 /* clang-format off */
-#define ARM64(id, name_, title_, order_)                                        \
+#define ARM64(id, name_, title_, order_, also_)                                 \
 	const struct arch id = {                                                \
 		.name = name_,                                                  \
 		.title = title_,                                                \
@@ -525,6 +525,7 @@ static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat
 		.word = 8,                                                      \
 		.page_shift = 12,                                               \
 		.align64 = 8,                                                   \
+		.also = also_,                                                  \
 		.paging = layouts,                                              \
 		.facts = told,                                                  \
 		.notes = notes,                                                 \
@@ -544,5 +545,5 @@ static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat
 	}
 /* clang-format on */
 
-ARM64(arm64_arch, "aarch64", "Arm (64 bit)", ORDER_LE);
-ARM64(arm64be_arch, "aarch64_be", "Arm (64 bit, big-endian)", ORDER_BE);
+ARM64(arm64_arch, "aarch64", "Arm (64 bit)", ORDER_LE, "arm64");
+ARM64(arm64be_arch, "aarch64_be", "Arm (64 bit, big-endian)", ORDER_BE, "arm64_be arm64eb");

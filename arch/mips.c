@@ -395,7 +395,7 @@ static int mips_setup(const struct dump *d, const struct kernel *k, struct xlat 
  * The kernel's own names, "mips" and "mips64", say nothing of the byte order; those that GNU gives
  * do.
  */
-#define MIPS_ARCH(id, name_, title_, order_, bits, pattern, stack)                          \
+#define MIPS_ARCH(id, name_, title_, order_, bits, also_, stack)                            \
 	const struct arch id = {                                                            \
 		.name = name_,                                                              \
 		.title = title_,                                                            \
@@ -404,7 +404,7 @@ static int mips_setup(const struct dump *d, const struct kernel *k, struct xlat 
 		.word = (bits) / 8,                                                         \
 		.page_shift = 12,                                                           \
 		.align64 = 8,                                                               \
-		.uname_pattern = pattern,                                                   \
+		.also = also_,                                                              \
 		.paging = layouts_##bits,                                                   \
 		.notes = notes_##bits,                                                      \
 		.numbers = numbers,                                                         \

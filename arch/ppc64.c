@@ -640,7 +640,7 @@ static bool ppc64_is_little(const struct dump *d, const struct kernel *k)
 /* It has no end in VMCOREINFO: what else is reserved behind it must not be lost, either. */
 #define IMAGE_SIZE (128ULL << 20)
 
-#define PPC64_ARCH(id, name_, title_, order_)                                            \
+#define PPC64_ARCH(id, name_, title_, order_, also_)                                     \
 	const struct arch id = {                                                         \
 		.name = name_,                                                           \
 		.title = title_,                                                         \
@@ -649,6 +649,7 @@ static bool ppc64_is_little(const struct dump *d, const struct kernel *k)
 		.word = 8,                                                               \
 		.page_shift = 16,                                                        \
 		.align64 = 8,                                                            \
+		.also = also_,                                                           \
 		.paging = layouts,                                                       \
 		.notes = notes,                                                          \
 		.numbers = numbers,                                                      \
@@ -668,5 +669,6 @@ static bool ppc64_is_little(const struct dump *d, const struct kernel *k)
 		.image_max = IMAGE_SIZE,                                                 \
 	}
 
-PPC64_ARCH(ppc64_arch, "ppc64", "PowerPC (64 bit)", ORDER_BE);
-PPC64_ARCH(ppc64le_arch, "ppc64le", "PowerPC (64 bit, little-endian)", ORDER_LE);
+PPC64_ARCH(ppc64_arch, "ppc64", "PowerPC (64 bit)", ORDER_BE, "powerpc64");
+PPC64_ARCH(ppc64le_arch, "ppc64le", "PowerPC (64 bit, little-endian)", ORDER_LE,
+	   "ppc64el powerpc64le");

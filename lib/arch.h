@@ -133,8 +133,12 @@ struct arch {
 	uint8_t page_shift; /* where VMCOREINFO does not say */
 	uint8_t align64;    /* alignment of 64-bit members in C structures; 0: 8 */
 	bool pfn_from_phys_base; /* kdump files count pages from the first one of memory */
-	/* fnmatch() pattern of other machine names, "i?86"; NULL: just `name`. */
-	const char *uname_pattern;
+	/*
+	 * What else it is called, by utsname.machine, GNU's triples, ARCH= of the kernel, Debian:
+	 * fnmatch() patterns with a blank between two, "i?86 i386"; NULL: just `name`. No name fits
+	 * two rows but where only the byte order tells them apart.
+	 */
+	const char *also;
 
 	/*
 	 * Page tables: NULL-terminated; setup() chooses. NULL: recognised only, nothing can be

@@ -3,6 +3,7 @@
 
 #include <fnmatch.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -249,6 +250,21 @@ static const struct arch *find_arch(const struct arch *const *archs, const struc
 	return found;
 }
 
+bool dump_arch_is_called(const struct arch *a, const char *name)
+{
+	const char *also = a->also ? a->also : "";
+	bool is = !strcmp(a->name, name);
+	char one[32];
+	size_t len;
+
+	for (; *also && !is; also += len + (also[len] == ' ')) {
+		len = strcspn(also, " ");
+		snprintf(one, sizeof(one), "%.*s", (int)len, also);
+		is = !fnmatch(one, name, 0);
+	}
+	return is;
+}
+
 /* The family of that machine name, as utsname has it: MIPS has one name in both byte orders. */
 static const struct arch *find_arch_by_name(const struct arch *const *archs, const char *name,
 					    enum byte_order order, const struct bind_force *force)
@@ -256,9 +272,7 @@ static const struct arch *find_arch_by_name(const struct arch *const *archs, con
 	const struct arch *found = NULL;
 
 	for (; name && name[0] && *archs; archs++)
-		if (is_allowed(*archs, force) &&
-		    (!strcmp((*archs)->name, name) ||
-		     ((*archs)->uname_pattern && !fnmatch((*archs)->uname_pattern, name, 0))) &&
+		if (is_allowed(*archs, force) && dump_arch_is_called(*archs, name) &&
 		    (!found || (found->order != order && (*archs)->order == order)))
 			found = *archs;
 	return found;

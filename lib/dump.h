@@ -272,6 +272,9 @@ struct bind_force {
 int dump_bind(struct dump *d, const struct arch *const *archs, const struct bind_force *force,
 	      struct err *e);
 
+/* Is NAME one of A's (lib/arch.h: name, also)? */
+bool dump_arch_is_called(const struct arch *a, const char *name);
+
 /* The architecture that D itself says it is of, or NULL. Before dump_bind(). */
 const struct arch *dump_told_arch(const struct dump *d, const struct arch *const *archs);
 

@@ -3,7 +3,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,8 +64,7 @@ static bool names_a_machine(const struct dump *d)
 
 	if (strcmp(d->told.uts[0], "Linux") != 0 || !d->told.uts[2][0] || !d->told.uts[3][0])
 		return false;
-	return !d->arch || !strcmp(machine, d->arch->name) ||
-	       (d->arch->uname_pattern && !fnmatch(d->arch->uname_pattern, machine, 0));
+	return !d->arch || dump_arch_is_called(d->arch, machine);
 }
 
 /*

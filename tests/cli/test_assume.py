@@ -104,6 +104,10 @@ LOST = [
     ("ppc64-hash-64k", saying(vmap_area_list="0"), True, "layout=ppc64 hash, 64K pages"),
     ("loongarch64-16k3", saying(VMALLOC_START="0x9000000000000000"), True, "levels=3"),
     ("mips64-4k", machine(NOWHERE), True, "arch=mips64,byte-order=little"),
+    ("x86_64", machine(NOWHERE), True, "arch=amd64"),
+    ("arm64-4k48", machine(NOWHERE), True, "arch=arm64"),
+    ("arm", machine(NOWHERE), True, "arch=arm"),
+    ("loongarch64-16k3", machine(NOWHERE), True, "arch=loong64"),
 ]
 
 # What is said where the description's machine is assumed to be another.

@@ -100,15 +100,16 @@ def check_addrxlat(tap, tool, folder, name, dump, said, options):
     tool.run("convert", "-f", "-q", "--compress", "none", *options, dump, kdump, seconds=120)
     freed, no_modules = initial(said), ADDRXLAT[name.split()[0]] == "modules"
     some = [s[0] for s in symbols(said) if s[0] not in freed and not (s[2] and no_modules)]
+    some = harness.sample(some, 100, name)
     with open(ask, "w", encoding="ascii") as f:
-        f.writelines(f"{addr:x}\n" for addr in harness.sample(some, 100, name))
+        f.writelines(f"{addr:x}\n" for addr in some)
     with open(ask, "rb") as f:
         run = tool.run("inspect", "--json", "--vtop", "-", kdump, stdin=f, seconds=60)
     pairs = [(int(x["vaddr"], 0), int(x["paddr"], 0)) for x in json.loads(run.out)["addresses"]
              if "paddr" in x] if run.out else []
     read = library.translate(kdump, pairs)
     wrong = [hex(v) for (v, _), (theirs, ours) in zip(pairs, read) if theirs is None or theirs != ours]
-    tap.check(len(read) == len(pairs) > 100, f"{what}: {len(pairs)} addresses", run)
+    tap.check(len(read) == len(pairs) > len(some) * 9 // 10 > 20, f"{what}: {len(pairs)} addresses", run)
     return tap.none(wrong[:5], what)
 
 

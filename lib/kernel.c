@@ -31,6 +31,24 @@ void kernel_fini(struct kernel *k)
 	kernel_forget(k, 0);
 }
 
+/* No image is larger: the kernel and its modules on x86-64 (asm/page_64_types.h). */
+#define IMAGE_REACH (1ULL << 30)
+
+/*
+ * The address *RET of P, moved as far as the kernel was. SYMBOL(mem_section) is none of the image
+ * since v4.15 (83e3c48729d9): where that lay in another boot says nothing.
+ */
+static bool move_symbol(const struct fact_provider *p, uint64_t *ret)
+{
+	uint64_t stext;
+
+	if (p->symbol_shift && p->fact(p, FACT_SYMBOL, "_stext", &stext) &&
+	    *ret - stext + IMAGE_REACH >= 2 * IMAGE_REACH)
+		return false;
+	*ret += p->symbol_shift;
+	return true;
+}
+
 static const struct fact_provider *who_knows(const struct kernel *k, enum fact_kind kind,
 					     const char *name, uint64_t *ret)
 {
@@ -39,11 +57,8 @@ static const struct fact_provider *who_knows(const struct kernel *k, enum fact_k
 	for (i = 0; i < k->nr_providers; i++) {
 		const struct fact_provider *p = k->providers[i];
 
-		if (!p->fact(p, kind, name, ret))
-			continue;
-		if (kind == FACT_SYMBOL)
-			*ret += p->symbol_shift;
-		return p;
+		if (p->fact(p, kind, name, ret) && (kind != FACT_SYMBOL || move_symbol(p, ret)))
+			return p;
 	}
 	return NULL;
 }

@@ -23,7 +23,10 @@ struct btf;
 
 struct fact_provider {
 	const char *name; /* origin, for messages: "VMCOREINFO" */
-	/* What is added to each SYMBOL: the kernel ran elsewhere than this provider says. */
+	/*
+	 * What is added to each SYMBOL of its image: the kernel ran elsewhere than this provider
+	 * says. Other addresses, of what an earlier boot had allocated, it then does not know.
+	 */
 	uint64_t symbol_shift;
 	/*
 	 * What its facts come from is damaged, and some may be wrong: how, in words. NULL: nothing is

@@ -53,13 +53,16 @@ static int add_facts(struct session *s, const struct assume *a, struct err *e)
 	return 0;
 }
 
-/* Setup() found the kernel elsewhere than its VMCOREINFO says: so did everything move. */
+/*
+ * Setup() found the kernel elsewhere than its VMCOREINFO says: so did everything move, but what the
+ * user knows.
+ */
 static void move_symbols(struct session *s, struct log *log)
 {
 	uint64_t shift = s->xlat.symbol_shift;
 	unsigned int i;
 
-	for (i = 0; i < s->kernel.nr_providers; i++)
+	for (i = s->assumed ? 1 : 0; i < s->kernel.nr_providers; i++)
 		s->kernel.providers[i]->symbol_shift += shift;
 	if (shift)
 		log_warn(log,

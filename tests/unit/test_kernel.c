@@ -194,6 +194,24 @@ static void test_providers(void)
 	is_u64(closed, 2 + KERNEL_MAX_PROVIDERS, "all are closed in the end");
 }
 
+/* A kernel that ran 0x2000000 above: its image did; what else it had allocated is not known then. */
+static void test_moved(void)
+{
+	static const char text[] = "SYMBOL(_stext)=ffffffff81000000\nSYMBOL(a)=ffffffff82a00000\n"
+				   "SYMBOL(mem_section)=ffff88807fff0000\nSIZE(page)=64\n";
+	struct kernel k;
+	_cleanup_free_ char *copy = know(&k, text, sizeof(text) - 1);
+	uint64_t got;
+
+	is_u64(kernel_or(&k, FACT_SYMBOL, "mem_section", 0), 0xffff88807fff0000, "as it is");
+	k.providers[0]->symbol_shift = 0x2000000;
+	is_u64(kernel_or(&k, FACT_SYMBOL, "_stext", 0), 0xffffffff83000000, "_stext moves");
+	is_u64(kernel_or(&k, FACT_SYMBOL, "a", 0), 0xffffffff84a00000, "so does the image");
+	ok(!kernel_fact(&k, FACT_SYMBOL, "mem_section", &got), "no pointer of another boot");
+	is_u64(kernel_or(&k, FACT_SIZE, "page", 0), 64, "sizes stay");
+	kernel_fini(&k);
+}
+
 static void page_size(const char *text, uint32_t want)
 {
 	ok(vmcoreinfo_page_size(text, strlen(text)) == want, "page size of %s: %u", text, want);
@@ -207,6 +225,7 @@ int main(void)
 	test_text();
 	test_asking();
 	test_providers();
+	test_moved();
 	page_size("PAGESIZE=4096", 4096);
 	page_size("PAGESIZE=65536", 65536);
 	page_size("PAGESIZE=0x4000", 16384);

@@ -58,6 +58,7 @@ FORMS(page_16k, PAGE(ADDR_16K));
 FORMS(table_16k_ds, TABLE(ADDR_16K_DS));
 FORMS(block_16k_ds, TABLE(ADDR_16K_DS), BLOCK(ADDR_16K_DS));
 FORMS(page_16k_ds, PAGE(ADDR_16K_DS));
+FORMS(table_64k, TABLE(ADDR_64K)); /* blocks of 4 TiB, with FEAT_LPA, Linux has none of */
 FORMS(block_64k, TABLE(ADDR_64K), BLOCK(ADDR_64K));
 FORMS(page_64k, PAGE(ADDR_64K));
 
@@ -92,15 +93,15 @@ PAGING(p16k_52, "16 KiB pages, 52 bits", "Debian 6.12, 7.2", NULL, 52, 4,
 PAGING(p64k_42, "64 KiB pages, 42 bits", NULL, NULL, 42, 2,
        { 29, 13, block_64k }, { 16, 13, page_64k });
 PAGING(p64k_48, "64 KiB pages, 48 bits", NULL, NULL, 48, 3,
-       { 42, 6, block_64k }, { 29, 13, block_64k }, { 16, 13, page_64k });
+       { 42, 6, table_64k }, { 29, 13, block_64k }, { 16, 13, page_64k });
 PAGING(p64k_52, "64 KiB pages, 52 bits", "Debian's source 6.1", NULL, 52, 3,
-       { 42, 10, block_64k }, { 29, 13, block_64k }, { 16, 13, page_64k });
+       { 42, 10, table_64k }, { 29, 13, block_64k }, { 16, 13, page_64k });
 /*
  * A kernel that is built for 52 bits on a CPU that has 48 gives it the upper end of its top table
  * (TTBR1_BADDR_4852_OFFSET): 64 KiB pages since v5.0.
  */
 PAGING(p64k_48_of_52, "64 KiB pages, 48 of 52 bits", "Debian's source 6.1", NULL, 48, 3,
-       { 42, 10, block_64k }, { 29, 13, block_64k }, { 16, 13, page_64k });
+       { 42, 10, table_64k }, { 29, 13, block_64k }, { 16, 13, page_64k });
 
 /* Where several fit what is known, the first that the dump confirms counts. */
 static const struct paging *const layouts[] = {
@@ -497,7 +498,8 @@ static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat
 	}
 	found = choose(d, &f, x);
 	paging = x->paging;
-	lost = !found && f.root && (f.actual || f.va_bits) && x->paging && xlat_lost(x, d, f.swapper);
+	lost = !found && f.root && (f.actual || f.va_bits) && x->paging &&
+	       xlat_lost(x, d, f.swapper, &any);
 	if (!found && !(lost && table_is_memory(d, f.root)))
 		found = find_moved(d, &f, x);
 	if (found && !kernel_fact(k, FACT_NUMBER, "PHYS_OFFSET", &any))
@@ -545,5 +547,5 @@ static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat
 	}
 /* clang-format on */
 
-ARM64(arm64_arch, "aarch64", "Arm (64 bit)", ORDER_LE, "arm64");
+ARM64(arm64_arch, "aarch64", "Arm (64 bit)", ORDER_LE, "arm64 armv8");
 ARM64(arm64be_arch, "aarch64_be", "Arm (64 bit, big-endian)", ORDER_BE, "arm64_be arm64eb");

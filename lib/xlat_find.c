@@ -98,6 +98,23 @@ static bool maps_itself(const struct xlat *x, struct reader *r, uint64_t start, 
 	return xlat_walk(x, r, start, end, MAX_STEPS, &v) == 1;
 }
 
+/* Does the entry that maps VADDR map what it may? Taken for one of a higher level it hardly would.
+ */
+static bool leaf_is_aligned(const struct xlat *x, struct reader *r, uint64_t vaddr)
+{
+	struct xlat_step steps[PAGING_MAX_LEVELS], *last;
+	struct err ignored = ERR_INIT;
+	const struct entry_form *f;
+	struct mapping m;
+	unsigned int nr;
+
+	if (xlat_trace(x, r, vaddr, &m, steps, &nr, &ignored) || !nr)
+		return false;
+	last = &steps[nr - 1];
+	f = xlat_entry_form(&x->paging->level[last->level], last->entry);
+	return f->leaf_shift || xlat_entry_target(x, f, last->entry) == m.paddr;
+}
+
 bool xlat_find_moved(struct xlat *x, const struct dump *d, uint64_t vaddr, uint64_t align,
 		     uint64_t start, uint64_t end, uint64_t *ret)
 {
@@ -107,11 +124,13 @@ bool xlat_find_moved(struct xlat *x, const struct dump *d, uint64_t vaddr, uint6
 	struct reader r;
 	uint64_t place;
 
+	if (vaddr % d->id.page_size)
+		return false;
 	reader_init(&r, (struct dump *)d);
 	while (!found && s.tables <= MAX_TABLES && s.mappings <= MAX_MAPPINGS &&
 	       next_place(&p, &place)) {
 		x->root = place;
-		found = maps_itself(x, &r, start, end, &s);
+		found = maps_itself(x, &r, start, end, &s) && leaf_is_aligned(x, &r, s.vaddr);
 	}
 	reader_fini(&r);
 	*ret = s.vaddr;
@@ -153,14 +172,16 @@ static bool leads_to_table(const struct xlat *x, const struct dump *d, uint64_t 
 }
 
 /*
- * Is all of the top table at x->root nothing, or tables in memory? Of arbitrary data that is hardly
- * so, while among its entries one may well map anything.
+ * Is all of the top table at x->root tables in memory, or one and the same nothing (0; 0x24 and the
+ * like on S/390)? Of arbitrary data that is hardly so, while among its entries one may well map
+ * anything.
  */
 static bool looks_like_top(const struct xlat *x, struct reader *r)
 {
 	const struct paging *p = x->paging;
 	enum byte_order order = p->big_endian ? ORDER_BE : r->dump->id.order;
 	uint64_t size = (uint64_t)p->entry_size << p->level[0].bits, off, tables = 0;
+	uint64_t nothing = UINT64_MAX;
 	struct err ignored = ERR_INIT;
 	uint8_t raw[4096];
 
@@ -171,30 +192,15 @@ static bool looks_like_top(const struct xlat *x, struct reader *r)
 			return false;
 		for (i = 0; i < n; i += p->entry_size) {
 			uint64_t entry = load_uint(raw + i, p->entry_size, order);
+			bool none = xlat_entry_form(&p->level[0], entry)->kind == ENTRY_NONE;
 
-			if (entry && !leads_to_table(x, r->dump, entry))
+			nothing = none && nothing == UINT64_MAX ? entry : nothing;
+			if (none ? entry != nothing : !leads_to_table(x, r->dump, entry))
 				return false;
-			tables += entry != 0;
+			tables += !none;
 		}
 	}
 	return tables != 0;
-}
-
-/* Does the entry that maps VADDR map what it may? Taken for one of a higher level it hardly would.
- */
-static bool leaf_is_aligned(const struct xlat *x, struct reader *r, uint64_t vaddr)
-{
-	struct xlat_step steps[PAGING_MAX_LEVELS], *last;
-	struct err ignored = ERR_INIT;
-	const struct entry_form *f;
-	struct mapping m;
-	unsigned int nr;
-
-	if (xlat_trace(x, r, vaddr, &m, steps, &nr, &ignored) || !nr)
-		return false;
-	last = &steps[nr - 1];
-	f = xlat_entry_form(&x->paging->level[last->level], last->entry);
-	return f->leaf_shift || xlat_entry_target(x, f, last->entry) == m.paddr;
 }
 
 /*
@@ -312,6 +318,8 @@ int xlat_force(struct xlat *x, const struct dump *d, struct err *e)
 		return 0;
 	else if (x->forced.scan && scan_memory(x, d))
 		return 0;
+	else if (x->forced.scan)
+		return err_set(e, ERR_MISSING, "no page table of that layout was found in memory");
 	else if (!x->root)
 		return err_set(e, ERR_MISSING, "where the kernel page table lies is not known");
 	p = choose_layout(x, d);

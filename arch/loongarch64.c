@@ -335,7 +335,7 @@ static bool loongarch64_image_range(const struct xlat *x, const struct kernel *k
 
 const struct arch loongarch64_arch = {
 	.name = "loongarch64",
-	.also = "loong64",
+	.also = "loongarch loong64",
 	.title = "LoongArch (64 bit)",
 	.e_machine = EM_LOONGARCH,
 	.order = ORDER_LE,

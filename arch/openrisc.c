@@ -90,7 +90,7 @@ static const struct note_layout notes[] = {
  */
 static int use_table(const struct dump *d, struct xlat *x, uint64_t root, struct err *e)
 {
-	uint64_t paddr = root - PAGE_OFFSET;
+	uint64_t paddr = root - PAGE_OFFSET, missing;
 
 	if (root < PAGE_OFFSET || root >= LINEAR_END)
 		return err_set(e, ERR_MISSING,
@@ -100,7 +100,7 @@ static int use_table(const struct dump *d, struct xlat *x, uint64_t root, struct
 	x->paging = &two_levels;
 	if (xlat_maps(x, d, root, paddr) ||
 	    (dump_page_state(d, SPACE_PHYS, paddr >> dump_page_shift(d)) == PAGE_DATA &&
-	     xlat_lost(x, d, root)))
+	     xlat_lost(x, d, root, &missing)))
 		return 0;
 	x->paging = NULL;
 	return err_set(e, ERR_MISSING, "there is no kernel page table at 0x%" PRIx64, paddr);

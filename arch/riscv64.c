@@ -354,7 +354,7 @@ static int riscv64_setup(const struct dump *d, const struct kernel *k, struct xl
 			 struct err *e)
 {
 	const struct paging *paging;
-	uint64_t swapper, root;
+	uint64_t swapper, root, missing;
 	bool lost;
 
 	x->phys_base = kernel_or(k, FACT_NUMBER, "phys_ram_base", 0);
@@ -369,7 +369,7 @@ static int riscv64_setup(const struct dump *d, const struct kernel *k, struct xl
 	if (choose(d, k, swapper, root, x))
 		return 0;
 	lost = root && x->paging && kernel_or(k, FACT_NUMBER, "VA_BITS", 0) &&
-	       xlat_lost(x, d, swapper);
+	       xlat_lost(x, d, swapper, &missing);
 	paging = x->paging;
 	if (!(lost && table_is_memory(d, root)) &&
 	    find_moved(d, swapper, x))
@@ -394,6 +394,7 @@ static int riscv64_setup(const struct dump *d, const struct kernel *k, struct xl
 
 const struct arch riscv64_arch = {
 	.name = "riscv64",
+	.also = "riscv",
 	.title = "RISC-V (64 bit)",
 	.e_machine = EM_RISCV,
 	.order = ORDER_LE,

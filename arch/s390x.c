@@ -513,6 +513,7 @@ static bool s390x_image_range(const struct xlat *x, const struct kernel *k, uint
 
 const struct arch s390x_arch = {
 	.name = "s390x",
+	.also = "s390",
 	.title = "S/390 (64 bit)",
 	.e_machine = EM_S390,
 	.order = ORDER_BE,

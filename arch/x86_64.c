@@ -331,12 +331,17 @@ static uint64_t image_size(const struct kernel *k)
 	return size && size <= KERNEL_IMAGE_SIZE ? size : KERNEL_IMAGE_SIZE;
 }
 
-/* Is it that the table at x->root cannot be had? Of memory that never was there that is no excuse. */
+/*
+ * Is it that the table at x->root, or one of those behind it, which are part of the image, cannot be
+ * had? Of memory that never was there, as the machine frames of a Xen guest, that is no excuse.
+ */
 static bool is_lost(const struct dump *d, const struct kernel *k, struct xlat *x, uint64_t symbol)
 {
+	uint64_t table;
+
 	x->paging = fits(k, x, &four_levels) ? &four_levels : &five_levels;
-	return dump_page_state(d, SPACE_PHYS, x->root >> dump_page_shift(d)) != PAGE_ABSENT &&
-	       xlat_lost(x, d, symbol);
+	return xlat_lost(x, d, symbol, &table) &&
+	       dump_page_state(d, SPACE_PHYS, table >> dump_page_shift(d)) != PAGE_ABSENT;
 }
 
 /*
@@ -401,7 +406,7 @@ static bool x86_64_image_range(const struct xlat *x, const struct kernel *k, uin
 
 const struct arch x86_64_arch = {
 	.name = "x86_64",
-	.also = "amd64 x86-64",
+	.also = "amd64 x86-64 x64",
 	.title = "x86-64",
 	.e_machine = EM_X86_64,
 	.order = ORDER_LE,

@@ -253,14 +253,14 @@ static const struct arch *find_arch(const struct arch *const *archs, const struc
 bool dump_arch_is_called(const struct arch *a, const char *name)
 {
 	const char *also = a->also ? a->also : "";
-	bool is = !strcmp(a->name, name);
+	bool is = !strcasecmp(a->name, name);
 	char one[32];
 	size_t len;
 
 	for (; *also && !is; also += len + (also[len] == ' ')) {
 		len = strcspn(also, " ");
 		snprintf(one, sizeof(one), "%.*s", (int)len, also);
-		is = !fnmatch(one, name, 0);
+		is = !fnmatch(one, name, FNM_CASEFOLD);
 	}
 	return is;
 }
@@ -291,6 +291,47 @@ const struct arch *dump_told_arch(const struct dump *d, const struct arch *const
 	return told_arch(d, archs, NULL);
 }
 
+/*
+ * What the user calls NAME, also the first part of a triple ("aarch64-linux-gnu"). Where FORCE is
+ * not so, its sibling of that word or byte order, called as it with something behind: mips64,
+ * ppc64le.
+ */
+static const struct arch *find_named(const struct arch *const *archs, const char *name,
+				     enum byte_order order, const struct bind_force *force)
+{
+	const struct arch *named, *found = find_arch_by_name(archs, name, order, force);
+	char first[32];
+
+	if (found)
+		return found;
+	snprintf(first, sizeof(first), "%.*s", (int)strcspn(name, "-"), name);
+	named = find_arch_by_name(archs, name, order, NULL);
+	if (!named && first[0] && strcmp(first, name))
+		return find_named(archs, first, order, force);
+	for (; named && *archs && !found; archs++)
+		if ((*archs)->e_machine == named->e_machine && is_allowed(*archs, force) &&
+		    (force->word || (*archs)->word == named->word) &&
+		    !strncmp((*archs)->name, named->name, strlen(named->name)))
+			found = *archs;
+	return found;
+}
+
+static int refuse_name(const struct arch *const *archs, const char *name, struct err *e)
+{
+	const char *last = "";
+	char names[256] = "";
+	size_t at = 0;
+
+	for (; *archs && at < sizeof(names); archs++) {
+		if (strcmp((*archs)->name, last))
+			at += (size_t)snprintf(names + at, sizeof(names) - at, "%s%s",
+					       at ? ", " : "", (*archs)->name);
+		last = (*archs)->name;
+	}
+	return err_set(e, ERR_USAGE, "'%s' is no architecture known here; what is: %s", name,
+		       names);
+}
+
 /* A word or a byte order that no kind of NAME has. */
 static int refuse_kind(const char *name, const struct bind_force *force, struct err *e)
 {
@@ -309,12 +350,11 @@ static int choose_arch(const struct dump *d, const struct arch *const *archs,
 	const char *name = force ? force->arch : NULL;
 	const struct arch *told;
 
-	*ret = name ? find_arch_by_name(archs, name, d->id.order, force)
-		    : told_arch(d, archs, force);
+	*ret = name ? find_named(archs, name, d->id.order, force) : told_arch(d, archs, force);
 	if (*ret || !force)
 		return 0;
-	if (name && !find_arch_by_name(archs, name, d->id.order, NULL))
-		return err_set(e, ERR_USAGE, "'%s' is no architecture known here", name);
+	if (name && !find_named(archs, name, d->id.order, &(struct bind_force){ .word = 0 }))
+		return refuse_name(archs, name, e);
 	told = dump_told_arch(d, archs);
 	return name || told ? refuse_kind(name ? name : told->name, force, e) : 0;
 }
@@ -418,7 +458,7 @@ static void make_little(struct dump *d, const struct arch *const *archs)
 	d->id.order = ORDER_LE;
 }
 
-static bool cpus_run_little(const struct dump *d)
+bool dump_cpus_run_little(const struct dump *d)
 {
 	uint64_t value;
 	unsigned int i;
@@ -460,7 +500,7 @@ int dump_bind(struct dump *d, const struct arch *const *archs, const struct bind
 	if (d->arch) {
 		cpus_from_notes(d, notes_order);
 		if ((!force || (!force->arch && !force->has_order)) && d->id.order == ORDER_BE &&
-		    cpus_run_little(d))
+		    dump_cpus_run_little(d))
 			make_little(d, archs);
 		if (d->notes && d->id.order != notes_order && notes_turn(d, notes_order, e))
 			return -1;

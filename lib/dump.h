@@ -272,6 +272,9 @@ struct bind_force {
 int dump_bind(struct dump *d, const struct arch *const *archs, const struct bind_force *force,
 	      struct err *e);
 
+/* Does a register of a CPU of D say so (struct arch.le_reg)? Once bound to an architecture. */
+bool dump_cpus_run_little(const struct dump *d);
+
 /* Is NAME one of A's (lib/arch.h: name, also)? */
 bool dump_arch_is_called(const struct arch *a, const char *name);
 

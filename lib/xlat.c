@@ -249,16 +249,28 @@ bool xlat_maps(const struct xlat *x, const struct dump *d, uint64_t vaddr, uint6
 	return ok;
 }
 
-bool xlat_lost(const struct xlat *x, const struct dump *d, uint64_t vaddr)
+/* Where the table lies that the entry of STEP leads to. */
+static uint64_t next_table(const struct xlat *x, const struct xlat_step *step)
 {
+	const struct entry_form *f = xlat_entry_form(&x->paging->level[step->level], step->entry);
+
+	return xlat_entry_target(x, f, step->entry);
+}
+
+bool xlat_lost(const struct xlat *x, const struct dump *d, uint64_t vaddr, uint64_t *table)
+{
+	struct xlat_step steps[PAGING_MAX_LEVELS];
 	struct err e = ERR_INIT;
 	struct mapping m;
+	unsigned int nr;
 	struct reader r;
 	bool lost;
 
 	reader_init(&r, (struct dump *)d);
-	lost = xlat_lookup(x, &r, vaddr, &m, &e) && e.code == ERR_UNREADABLE;
+	lost = xlat_trace(x, &r, vaddr, &m, steps, &nr, &e) && e.code == ERR_UNREADABLE;
 	reader_fini(&r);
+	if (lost)
+		*table = nr ? next_table(x, &steps[nr - 1]) : x->root;
 	return lost;
 }
 

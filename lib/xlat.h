@@ -142,8 +142,11 @@ int xlat_add_segments(struct xlat *x, const struct dump *d, uint64_t start, uint
  */
 bool xlat_maps(const struct xlat *x, const struct dump *d, uint64_t vaddr, uint64_t paddr);
 
-/* Is it that nobody can say, because a table on the way to VADDR cannot be read? */
-bool xlat_lost(const struct xlat *x, const struct dump *d, uint64_t vaddr);
+/*
+ * Is it that nobody can say, because a table on the way to VADDR cannot be read? Then *TABLE is its
+ * physical address.
+ */
+bool xlat_lost(const struct xlat *x, const struct dump *d, uint64_t vaddr, uint64_t *table);
 
 /* Where the PT_LOAD that holds VADDR has it in physical memory: what an ELF source says itself. */
 bool xlat_segment(const struct dump *d, uint64_t vaddr, uint64_t *ret);

@@ -176,8 +176,13 @@ static char *value_end(char *text)
 {
 	char *comma = strchr(text, ',');
 
-	while (comma && comma[1 + strcspn(comma + 1, ",= ")] != '=')
+	while (comma) {
+		const char *key = comma + 1 + strspn(comma + 1, " ");
+
+		if (key[strcspn(key, ",= ")] == '=')
+			break;
 		comma = strchr(comma + 1, ',');
+	}
 	return comma ? comma : text + strlen(text);
 }
 
@@ -191,6 +196,7 @@ int assume_parse(struct assume *a, const char *text, struct err *e)
 	for (key = copy; key; key = next) {
 		char *end;
 
+		key += strspn(key, " ");
 		value = strchr(key, '=');
 		if (!value)
 			return err_set(e, ERR_USAGE, "'%s' is not KEY=VALUE", key);
@@ -369,15 +375,28 @@ char *assume_text(const struct assume *a, const struct dump *d)
 
 /* ---- what the dump says otherwise ---- */
 
+/* The family and the byte order, which registers of CPUs tell better than a header. */
+static void tell_arch(const struct dump *d, const struct arch *told)
+{
+	bool little = dump_cpus_run_little(d);
+
+	if (told != d->arch && !(told->e_machine == d->arch->e_machine &&
+				 told->word == d->arch->word && d->id.order == ORDER_LE && little))
+		log_warn(d->log, "%s: says that it is of %s; %s is assumed", source_name(d->source),
+			 told->title, d->arch->title);
+	else if (d->id.order == ORDER_BE && little)
+		log_warn(d->log, "%s: its CPUs run little-endian; big-endian is assumed",
+			 source_name(d->source));
+}
+
 static void tell_identity(const struct assume *a, const struct dump *d,
 			  const struct assume_told *told)
 {
 	uint32_t size = d->vmcoreinfo ? vmcoreinfo_page_size(d->vmcoreinfo, d->vmcoreinfo_len) : 0;
 
 	if ((a->set[ASSUME_ARCH] || a->set[ASSUME_WORD] || a->set[ASSUME_ORDER]) && told->arch &&
-	    d->arch && told->arch != d->arch)
-		log_warn(d->log, "%s: says that it is of %s; %s is assumed", source_name(d->source),
-			 told->arch->title, d->arch->title);
+	    d->arch)
+		tell_arch(d, told->arch);
 	if (!size)
 		size = told->page_size;
 	if (a->set[ASSUME_PAGE_SIZE] && size && size != d->id.page_size)

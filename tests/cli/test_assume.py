@@ -108,6 +108,10 @@ LOST = [
     ("arm64-4k48", machine(NOWHERE), True, "arch=arm64"),
     ("arm", machine(NOWHERE), True, "arch=arm"),
     ("loongarch64-16k3", machine(NOWHERE), True, "arch=loong64"),
+    ("arm64-4k48", machine(NOWHERE), True, "arch=aarch64-linux-gnu"),
+    ("x86_64", machine(NOWHERE), True, "arch=AMD64, page-size=4K"),
+    ("ppc64-hash-64k", machine(NOWHERE), True, "arch=ppc64"),
+    ("mips64-4k", machine(NOWHERE), True, "arch=mips,word=64,byte-order=little"),
 ]
 
 # What is said where the description's machine is assumed to be another.
@@ -127,13 +131,14 @@ LIES = [
 NONSENSE = [
     ("x86_64", "speed=fast", "'speed' cannot be assumed; what can: arch, page-size, word"),
     ("x86_64", "arch", "'arch' is not KEY=VALUE"),
-    ("x86_64", "arch=pdp11", "'pdp11' is no architecture known here"),
+    ("x86_64", "arch=pdp11", "'pdp11' is no architecture known here; what is: x86_64, i686, "),
     ("x86_64", "word=16", "word '16': expected 32 or 64"),
     ("x86_64", "byte-order=middle", "byte-order 'middle': expected little or big"),
     ("x86_64", "page-size=5000", "page-size '5000': expected 4K to 64K"),
     ("x86_64", "page-size=16K", "x86_64 has no pages of 16384 bytes"),
     ("x86_64", "word=32", "there is no x86_64 of 32 bits"),
     ("x86_64", "arch=i686,byte-order=big", "there is no i686 that is big-endian"),
+    ("x86_64", "arch=arm64,word=32", "there is no arm64 of 32 bits"),
     ("x86_64", "levels=3", 'no layout of x86_64 with pages of 4096 bytes is so: "x86-64 with 4'),
     ("x86_64", "va-bits=39", "no layout of x86_64"),
     ("x86_64", "va-bits=99", "va-bits '99': expected 32 to 64"),
@@ -216,6 +221,48 @@ def check_boot(tap, tool, core):
         tap.check(f"{by:#x} bytes below what VMCOREINFO says" in run.err, f"{name}: is told", run)
 
 
+def check_order(tap, tool, core):
+    """The CPUs of a ppc64 whose file says big-endian run little-endian: that is told, and no lie."""
+    text = load("ppc64-hash-64k")
+    regs = bytearray(504)
+    struct.pack_into(">Q", regs, 112 + 8 * 33, 1)  # MSR_LE
+    text.notes.append(("CORE", 1, bytes(regs)))
+    text.build(core)
+    for options, said in (("byte-order=big", 1), ("arch=ppc64", 1), ("byte-order=little", 0), ("arch=ppc64el", 0)):
+        run = tool.run("inspect", "--quick", "--assume", options, core)
+        told = [line for line in run.warnings() if "its CPUs run little-endian; big-endian is assumed" in line]
+        lies = [line for line in run.warnings() if "says that it is of" in line]
+        tap.equal((len(told), lies), (said, []), f"CPUs that run little-endian, {options}", run)
+
+
+def check_scan(tap, tool, core):
+    """Entries of S/390 that lead nowhere are no zeros."""
+    text = load("s390x-vr", without())
+    for i in range(0x50):
+        text.entries[0x30].update(enumerate((0x1001d + 0x1000 * i).to_bytes(8, "big"), 0x800 + 8 * i))
+    for page in range(0x20, 0x30):  # four of the top table, then tables of segments
+        for at in range(0, 4096, 8):
+            if not any(text.entries.setdefault(page, {}).get(at + i) for i in range(8)):
+                text.entries[page].update(enumerate((0x20 | 4 * (page < 0x24)).to_bytes(8, "big"), at))
+    text.build(core)
+    options = "layout=S/390 with a region third table,page-table=scan"
+    run = tool.run("inspect", "--assume", options, "--vtop", "0x3ffe0010000", core)
+    tap.check(b"is 0x20000, present" in run.out, "S/390: the table is found by looking for it", run)
+    text.entries[0x20][8] = 0x40
+    text.build(core)
+    run = tool.run("inspect", "--quick", "--assume", options, core)
+    tap.check(b"no page table of that layout was found in memory" in run.out, "and is none with odd entries", run)
+
+
+def check_elsewhere(tap, tool, core):
+    """Tables that lie where the dump has no memory, as of a Xen guest: that is no damage, and no table."""
+    text = load("x86_64")
+    text.entries[0x1010].update(enumerate((0x7fff0067).to_bytes(8, "little"), 0xff8))
+    text.build(core)
+    run = tool.run("inspect", "--quick", core)
+    tap.check(b"none: there is no kernel page table at 0x1010000" in run.out, "tables elsewhere: none", run)
+
+
 def check_registers(tap, tool, core):
     """No VMCOREINFO: CR3 of a CPU that is in the kernel, by QEMU's note."""
     for rip, works in ((0xffffffff80000010, True), (0x401000, False)):
@@ -263,6 +310,9 @@ def test(tap, tool, folder):
     check_lost(tap, tool, core)
     check_words(tap, tool, core)
     check_boot(tap, tool, core)
+    check_order(tap, tool, core)
+    check_scan(tap, tool, core)
+    check_elsewhere(tap, tool, core)
     check_registers(tap, tool, core)
     check_commands(tap, tool, folder)
 

@@ -57,19 +57,25 @@ static int add_facts(struct session *s, const struct assume *a, struct err *e)
  * Setup() found the kernel elsewhere than its VMCOREINFO says: so did everything move, but what the
  * user knows.
  */
-static void move_symbols(struct session *s, struct log *log)
+static void move_symbols(struct session *s, const struct assume *a, struct log *log)
 {
-	uint64_t shift = s->xlat.symbol_shift;
+	uint64_t shift = s->xlat.symbol_shift, by = (int64_t)shift < 0 ? -shift : shift;
+	const char *where = (int64_t)shift < 0 ? "below" : "above";
 	unsigned int i;
 
 	for (i = s->assumed ? 1 : 0; i < s->kernel.nr_providers; i++)
 		s->kernel.providers[i]->symbol_shift += shift;
-	if (shift)
+	if (shift && a && a->set[ASSUME_KASLR])
 		log_warn(log,
-			 "%s: its kernel lies 0x%" PRIx64
-			 " bytes %s what VMCOREINFO says: that is of another boot",
-			 source_name(s->dump->source), (int64_t)shift < 0 ? -shift : shift,
-			 (int64_t)shift < 0 ? "below" : "above");
+			 "%s: no kernel is where kaslr-offset 0x%" PRIx64
+			 " has it, but one 0x%" PRIx64 " bytes %s: that is used",
+			 source_name(s->dump->source), a->value[ASSUME_KASLR], by, where);
+	else if (shift)
+		log_warn(
+			log,
+			"%s: its kernel lies 0x%" PRIx64
+			" bytes %s what VMCOREINFO says: that is of another boot, and misleads crash and drgn",
+			source_name(s->dump->source), by, where);
 }
 
 static void add_vmlinux(struct session *s)
@@ -101,7 +107,7 @@ static void setup_kernel(struct session *s, const struct assume *a, struct log *
 		return;
 	}
 	failed = d->arch->setup(d, &s->kernel, &s->xlat, &s->no_xlat);
-	move_symbols(s, log);
+	move_symbols(s, a, log);
 	scanned = s->xlat.forced.scan && !s->xlat.paging;
 	if (xlat_layout_forced(&s->xlat) || s->xlat.forced.has_root || s->xlat.forced.scan)
 		failed = xlat_force(&s->xlat, d, &s->no_xlat);

@@ -122,6 +122,7 @@ LIES = [
     ("x86_64", "page-table=0x1000000", "page table is at 0x1010000; 0x1000000 is assumed"),
     ("x86_64", "SYMBOL(_stext)=1", "VMCOREINFO says SYMBOL(_stext)=ffffffff80000000; 1 is assumed"),
     ("arm64-4k48", "page-size=64K", "says that its pages have 4096 bytes; 65536 is assumed"),
+    ("x86_64", "kaslr-offset=0x400000", "no kernel is where kaslr-offset 0x400000 has it, but one 0x400000 bytes below"),
     ("arm64-4k48", "byte-order=big", "Arm (64 bit, big-endian) is assumed"),
     ("arm64-4k48", "phys-base=0x80000000", "PHYS_OFFSET)=0x40000000; 0x80000000 is assumed"),
     ("mips64-4k", "word=32", "MIPS (32 bit) is assumed"),

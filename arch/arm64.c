@@ -74,25 +74,25 @@ FORMS(page_64k, PAGE(ADDR_64K));
 		.level = { __VA_ARGS__ },                 \
 	}
 
-PAGING(p4k_39, "4 KiB pages, 39 bits", NULL, NULL, 39, 3,
+PAGING(p4k_39, "4 KiB pages, 39 bits", "Debian's source 6.1", NULL, 39, 3,
        { 30, 9, block_4k }, { 21, 9, block_4k }, { 12, 9, page_4k });
 PAGING(p4k_48, "4 KiB pages, 48 bits", "Debian 6.1, 6.12", "Debian's source 6.1", 48, 4,
        { 39, 9, table_4k }, { 30, 9, block_4k }, { 21, 9, block_4k }, { 12, 9, page_4k });
 PAGING(p4k_52, "4 KiB pages, 52 bits", "Debian 6.12, 7.2", NULL, 52, 5,
        { 48, 4, table_4k_ds }, { 39, 9, block_4k_ds }, { 30, 9, block_4k_ds },
        { 21, 9, block_4k_ds }, { 12, 9, page_4k_ds });
-PAGING(p16k_36, "16 KiB pages, 36 bits", NULL, NULL, 36, 2,
+PAGING(p16k_36, "16 KiB pages, 36 bits", "Debian's source 6.1", NULL, 36, 2,
        { 25, 11, block_16k }, { 14, 11, page_16k });
 PAGING(p16k_47, "16 KiB pages, 47 bits", "Debian 6.12, 7.2", NULL, 47, 3,
        { 36, 11, table_16k }, { 25, 11, block_16k }, { 14, 11, page_16k });
-PAGING(p16k_48, "16 KiB pages, 48 bits", NULL, NULL, 48, 4,
+PAGING(p16k_48, "16 KiB pages, 48 bits", "Debian's source 6.1", NULL, 48, 4,
        { 47, 1, table_16k }, { 36, 11, table_16k }, { 25, 11, block_16k }, { 14, 11, page_16k });
 PAGING(p16k_52, "16 KiB pages, 52 bits", "Debian 6.12, 7.2", NULL, 52, 4,
        { 47, 5, table_16k_ds }, { 36, 11, block_16k_ds }, { 25, 11, block_16k_ds },
        { 14, 11, page_16k_ds });
 PAGING(p64k_42, "64 KiB pages, 42 bits", NULL, NULL, 42, 2,
        { 29, 13, block_64k }, { 16, 13, page_64k });
-PAGING(p64k_48, "64 KiB pages, 48 bits", NULL, NULL, 48, 3,
+PAGING(p64k_48, "64 KiB pages, 48 bits", "Debian's source 6.1", NULL, 48, 3,
        { 42, 6, table_64k }, { 29, 13, block_64k }, { 16, 13, page_64k });
 PAGING(p64k_52, "64 KiB pages, 52 bits", "Debian's source 6.1", NULL, 52, 3,
        { 42, 10, table_64k }, { 29, 13, block_64k }, { 16, 13, page_64k });

@@ -96,6 +96,17 @@ static int scan_checked(struct classify *c, struct err *e)
 	return 0;
 }
 
+/* Where nothing is known of the kernel that is one line, not one for each fact. */
+static void init_rules(struct classify *c)
+{
+	bool kinds = c->level & ~LEVEL_ZERO, nothing = !c->kernel->nr_providers;
+
+	rules_init(&c->rules, c->dump, c->kernel, c->level, kinds && !nothing ? c->log : NULL);
+	if (kinds && nothing)
+		log_warn(c->log,
+			 "pages of all kinds but zero pages are kept: there is no VMCOREINFO");
+}
+
 int classify_run(struct classify *c, struct err *e)
 {
 	int asked = c->level, failed;
@@ -104,7 +115,7 @@ int classify_run(struct classify *c, struct err *e)
 
 	c->zone_free = UINT64_MAX;
 	c->guarded = 0;
-	rules_init(&c->rules, c->dump, c->kernel, asked, asked & ~LEVEL_ZERO ? c->log : NULL);
+	init_rules(c);
 	c->degraded = c->rules.level != asked;
 	c->level = c->rules.level;
 	if (!c->rules.scan)

@@ -29,6 +29,7 @@ struct sparse {
 	unsigned int word;
 	/* the root that was looked at last */
 	uint64_t root_index, root;
+	struct err why; /* the first section, or what leads to it, makes no sense */
 };
 
 static int add_range(struct memmap *m, uint64_t pfn, uint64_t nr, uint64_t vaddr, struct err *e)
@@ -77,6 +78,18 @@ static int read_section(struct sparse *s, uint64_t nr, uint64_t *ret, struct err
 	return 0;
 }
 
+static void keep_first(struct sparse *s, const struct err *why)
+{
+	if (s->why.code == ERR_NONE)
+		s->why = *why;
+}
+
+static void add_bad(struct memmap *m, struct sparse *s, const struct err *why)
+{
+	m->bad_sections++;
+	keep_first(s, why);
+}
+
 static uint64_t first_held(const struct pfnset *pages, uint64_t pfn)
 {
 	uint64_t held, nr;
@@ -91,6 +104,7 @@ static uint64_t first_held(const struct pfnset *pages, uint64_t pfn)
 static int add_sections(struct memmap *m, struct sparse *s, const struct pfnset *pages,
 			struct err *e)
 {
+	struct err why = ERR_INIT;
 	uint64_t next = 0;
 	size_t i;
 
@@ -103,8 +117,8 @@ static int add_sections(struct memmap *m, struct sparse *s, const struct pfnset 
 			uint64_t coded, vaddr, held;
 			struct mapping mapped;
 
-			if (read_section(s, nr, &coded, e)) {
-				m->bad_sections++;
+			if (read_section(s, nr, &coded, &why)) {
+				add_bad(m, s, &why);
 				continue;
 			}
 			if (!(coded & SECTION_PRESENT))
@@ -115,8 +129,8 @@ static int add_sections(struct memmap *m, struct sparse *s, const struct pfnset 
 			 * exist.
 			 */
 			held = first_held(pages, MAX(r->pfn, nr * s->pages)) - nr * s->pages;
-			if (xlat_lookup(s->x, s->r, vaddr + held * m->struct_size, &mapped, e))
-				m->bad_sections++;
+			if (xlat_lookup(s->x, s->r, vaddr + held * m->struct_size, &mapped, &why))
+				add_bad(m, s, &why);
 			else if (add_range(m, nr * s->pages, s->pages, vaddr, e))
 				return -1;
 		}
@@ -182,6 +196,7 @@ static int sparse_facts(struct sparse *s, struct err *e)
 static int init_sparse(struct memmap *m, struct sparse *s, const struct pfnset *pages,
 		       struct err *e)
 {
+	uint64_t most = 0;
 	int tries;
 
 	if (sparse_facts(s, e))
@@ -199,13 +214,16 @@ static int init_sparse(struct memmap *m, struct sparse *s, const struct pfnset *
 			return -1;
 		if (m->nr_ranges)
 			return 0;
-		if (xlat_read_uint(s->x, s->r, s->mem_section, s->word, &s->mem_section, e))
+		most = MAX(most, m->bad_sections);
+		if (xlat_read_uint(s->x, s->r, s->mem_section, s->word, &s->mem_section, e)) {
+			keep_first(s, e);
 			break;
+		}
 	}
 	return err_set(e, ERR_MISSING,
 		       "no section of the memory map makes sense (%" PRIu64
-		       " were looked at in vain)",
-		       m->bad_sections);
+		       " were looked at in vain)%s%s",
+		       most, s->why.code == ERR_NONE ? "" : ": ", s->why.text);
 }
 
 /* Without sections each node has one array of struct pages (struct pglist_data, mmzone.h). */
@@ -317,7 +335,7 @@ static int init_flat(struct memmap *m, struct sparse *s, const struct pfnset *pa
 int memmap_init(struct memmap *m, const struct kernel *k, const struct xlat *x, struct reader *r,
 		const struct pfnset *pages, struct err *e)
 {
-	struct sparse s = { .k = k, .x = x, .r = r, .word = r->dump->id.word };
+	struct sparse s = { .k = k, .x = x, .r = r, .word = r->dump->id.word, .why = ERR_INIT };
 	uint64_t size, any;
 
 	*m = (struct memmap){ .model = NULL };

@@ -254,19 +254,34 @@ static unsigned int granule(const struct paging *p)
 	return p->level[p->nr_levels - 1].shift;
 }
 
+/* "4K, 16K or 64K", of bits that are these sizes. */
+static void list_sizes(uint64_t sizes, char *ret, size_t size)
+{
+	bool first = true;
+	size_t at = 0;
+
+	for (; sizes && at < size; sizes &= sizes - 1, first = false)
+		at += (size_t)snprintf(ret + at, size - at, "%s%" PRIu64 "K",
+				       first		     ? ""
+				       : sizes & (sizes - 1) ? ", "
+							     : " or ",
+				       (sizes & -sizes) >> 10);
+}
+
 static int check_page_size(const struct dump *d, struct err *e)
 {
 	const struct paging *const *p = d->arch->paging;
-	unsigned int seen = 0;
+	char sizes[128] = "";
+	uint64_t seen = 0;
 
 	for (; *p; p++) {
 		if (granule(*p) == dump_page_shift(d))
 			return 0;
-		seen |= 1u << granule(*p);
+		seen |= (uint64_t)1 << granule(*p);
 	}
-	return err_set(e, ERR_USAGE, "%s has no pages of %" PRIu32 " bytes: expected %uK%s",
-		       d->arch->name, d->id.page_size, (seen & -seen) >> 10,
-		       seen & (seen - 1) ? " or larger ones" : "");
+	list_sizes(seen, sizes, sizeof(sizes));
+	return err_set(e, ERR_USAGE, "%s has no pages of %" PRIu32 " bytes: expected %s",
+		       d->arch->name, d->id.page_size, sizes);
 }
 
 /* Is there a layout like that? Else tell which there are. */

@@ -62,12 +62,13 @@ static int run_job(struct job *job, struct err *e)
 			 &job->talk.log, e))
 		return STATUS_FAILED;
 	show_vmcoreinfo(job);
-	if (!job->session.dump->vmcoreinfo && !job->opts.keep_all &&
-	    job->opts.levels[0] & ~LEVEL_ZERO)
-		log_warn(&job->talk.log,
-			 "%s: has no VMCOREINFO (--vmcoreinfo FILE gives one): nothing is known "
-			 "about its kernel",
-			 job->opts.inputs[0]);
+	if (!job->session.dump->vmcoreinfo && session_knows_arch(&job->session) &&
+	    job_leaves_kinds(job))
+		log_warn(&job->talk.log, "%s: %s: nothing is known about its kernel",
+			 job->opts.inputs[0],
+			 job->session.no_xlat.code == ERR_UNSUPPORTED
+				 ? job->session.no_xlat.text
+				 : "has no VMCOREINFO (--vmcoreinfo FILE gives one)");
 	status = job->opts.dump_dmesg ? dump_dmesg(job, e) : job_write(job, e);
 	if (status != STATUS_FAILED && !job->opts.dump_dmesg) {
 		if (!job->opts.explain_set)

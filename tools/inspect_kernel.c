@@ -107,17 +107,17 @@ static void translate(struct vtop *v, uint64_t vaddr)
 		print_address(v, failed ? &why : NULL);
 }
 
-/* Addresses from standard input, a line each. */
+/* Addresses from standard input, a line each, as /proc/kallsyms has them. */
 static int translate_lines(struct vtop *v, struct err *e)
 {
-	char line[64];
-	uint64_t vaddr;
+	uint64_t vaddr, line = 0;
+	char word[64];
 
-	while (fgets(line, sizeof(line), stdin)) {
-		line[strcspn(line, " \t\r\n")] = '\0';
-		if (!parse_number(line, 16, UINT64_MAX, &vaddr))
-			return err_set(e, ERR_USAGE, "'%.*s' is not an address",
-				       (int)strcspn(line, "\n"), line);
+	while (parse_line(stdin, word, sizeof(word), &line)) {
+		if (!parse_number(word, 16, UINT64_MAX, &vaddr))
+			return err_set(e, ERR_USAGE,
+				       "line %" PRIu64 " of standard input: '%s' is not an address",
+				       line, word);
 		translate(v, vaddr);
 	}
 	return 0;

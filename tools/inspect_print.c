@@ -107,7 +107,9 @@ static void print_kernel(const struct inspect *in)
 	struct tm tm;
 
 	if (!d->vmcoreinfo)
-		printf("kernel:        unknown, there is no VMCOREINFO note\n");
+		printf("kernel:        unknown, there is no VMCOREINFO%s\n",
+		       in->session.searched ? ", neither as a note nor in memory"
+					    : " note, and memory was not looked through for one");
 	else
 		printf("kernel:        %s%s%s\n", in->release[0] ? in->release : "unknown",
 		       in->version[0] ? " " : "", in->version);

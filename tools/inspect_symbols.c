@@ -11,10 +11,11 @@
 #include "json.h"
 #include "kallsyms.h"
 #include "module.h"
+#include "parse.h"
 #include "talk.h"
 
 #define MAX_MODULE_SYMBOLS (4u << 20) /* of all modules: many times those of any kernel */
-#define MAX_LINE 600		       /* of standard input; a name has SYMBOL_NAME_MAX */
+#define MAX_NAME 600		      /* of standard input; a symbol's has SYMBOL_NAME_MAX */
 
 struct entry {
 	uint64_t addr;
@@ -274,20 +275,11 @@ static void look_up(struct lookup *l, const char *name)
 /* Names and addresses from standard input, a line each. */
 static void look_up_lines(struct lookup *l)
 {
-	char line[MAX_LINE], *name;
-	size_t len;
-	int c;
+	char name[MAX_NAME];
+	uint64_t line = 0;
 
-	while (fgets(line, sizeof(line), stdin)) {
-		len = strlen(line);
-		if (len && line[len - 1] != '\n') /* no symbol is that long */
-			while ((c = getchar()) != EOF && c != '\n')
-				;
-		name = line + strspn(line, " \t\r\n");
-		name[strcspn(name, " \t\r\n")] = '\0';
-		if (*name)
-			look_up(l, name);
-	}
+	while (parse_line(stdin, name, sizeof(name), &line))
+		look_up(l, name);
 }
 
 static int look_up_all(struct lookup *l, struct err *e)

@@ -317,11 +317,30 @@ static int find_memory(struct job *job, struct err *e)
 	return 0;
 }
 
+bool job_leaves_kinds(const struct job *job)
+{
+	return !job->opts.keep_all && job->opts.levels[0] & ~LEVEL_ZERO;
+}
+
+/* Raw memory tells of no machine: no kind is left out, and what is written is of none, either. */
+static void tell_no_arch(struct job *job)
+{
+	const struct job_opts *o = &job->opts;
+	bool tells = !o->explain_set && !o->format->no_notes; /* it could */
+
+	if (session_knows_arch(&job->session) || (!tells && !job_leaves_kinds(job)))
+		return;
+	log_warn(&job->talk.log, "%s: %s: %s", o->inputs[0], job->session.no_xlat.text,
+		 job_leaves_kinds(job) ? "nothing is known about its kernel"
+				       : "what is written does not tell it");
+}
+
 int job_write(struct job *job, struct err *e)
 {
+	tell_no_arch(job);
 	if (find_memory(job, e))
 		return STATUS_FAILED;
-	if (!job->opts.keep_all && job->opts.levels[0] & ~LEVEL_ZERO)
+	if (job_leaves_kinds(job))
 		session_complete(&job->session, job->opts.levels[0]);
 	replace_codec(job);
 	choose_threads(job);

@@ -53,6 +53,8 @@ void job_close_outputs(struct job *job, bool keep_files);
  * the disk is full. Returns an exit status.
  */
 int job_write(struct job *job, struct err *e);
+/* Is it to leave out pages by kind, for which the kernel must be known? */
+bool job_leaves_kinds(const struct job *job);
 
 /* unflatten.c: -R. Returns an exit status. */
 int job_unflatten(struct job *job, struct err *e);

@@ -21,6 +21,26 @@ bool parse_number(const char *text, int base, uint64_t max, uint64_t *ret)
 	return !*end && !errno && *ret <= max;
 }
 
+bool parse_line(FILE *f, char *ret, size_t size, uint64_t *line)
+{
+	size_t len = 0;
+	bool ended; /* is the word */
+	int c = '\n';
+
+	while (c != EOF && !len) {
+		(*line)++;
+		for (ended = false; (c = getc(f)) != EOF && c != '\n';) {
+			bool blank = isspace(c);
+
+			ended |= blank && len;
+			if (!blank && !ended && len < size - 1)
+				ret[len++] = (char)c;
+		}
+	}
+	ret[len] = '\0';
+	return len;
+}
+
 bool parse_size(const char *text, uint64_t *ret)
 {
 	static const char suffix[] = "KMGTPE";

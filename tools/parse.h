@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "err.h"
 #include "talk.h"
@@ -17,6 +18,12 @@ enum { PARSE_PREFIX = 0 };
  * a sign and blanks included.
  */
 bool parse_number(const char *text, int base, uint64_t max, uint64_t *ret);
+
+/*
+ * The first word of the next line of F that has one, however long the line is, cut off where SIZE
+ * bytes at RET do not hold it. LINE counts the lines that were read. False at the end of F.
+ */
+bool parse_line(FILE *f, char *ret, size_t size, uint64_t *line);
 
 /* A number of bytes above 0: digits, and K, M, G, T, P or E for that power of 1024. */
 bool parse_size(const char *text, uint64_t *ret);

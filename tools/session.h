@@ -26,6 +26,7 @@ struct session {
 	const char *vmlinux_path; /* that the user named */
 	bool vmlinux_doubtful; /* another kernel's: what the dump itself tells goes before */
 	bool vmlinux_added, deep, completed, short_of_memory;
+	bool searched; /* memory was looked through for VMCOREINFO */
 	char *assumed; /* facts that the user gave, which KERNEL points into; or NULL */
 	struct err
 		no_xlat; /* why kernel addresses cannot be translated, when xlat.paging is NULL */
@@ -87,6 +88,9 @@ void session_close(struct session *s);
  * dump has no VMCOREINFO note, the one that lies in memory becomes its note, and is announced.
  */
 int session_bind(struct session *s, const struct input_opts *o, struct log *log, struct err *e);
+
+/* Does the dump, or the user, tell which architecture it is of? If not, no_xlat says so. */
+bool session_knows_arch(const struct session *s);
 
 /*
  * From now on facts come out of the kernel's memory, too: symbols by kallsyms, types by BTF. They are

@@ -86,6 +86,25 @@ static void add_vmlinux(struct session *s)
 	s->vmlinux_added = true;
 }
 
+bool session_knows_arch(const struct session *s)
+{
+	return s->dump->arch || s->dump->id.e_machine;
+}
+
+/* Why no address can be translated, where the architecture tells how to find no page table. */
+static void tell_no_arch(struct session *s)
+{
+	const struct arch *a = s->dump->arch;
+
+	if (session_knows_arch(s))
+		err_set(&s->no_xlat, ERR_UNSUPPORTED,
+			"addresses of %s (ELF machine %u) cannot be translated yet",
+			a ? a->title : "this architecture", s->dump->id.e_machine);
+	else
+		err_set(&s->no_xlat, ERR_MISSING,
+			"the architecture is not known (--arch NAME says it)");
+}
+
 /* What is known of the kernel becomes facts and a translation; A, what the user knows, may be NULL. */
 static void setup_kernel(struct session *s, const struct assume *a, struct log *log)
 {
@@ -101,9 +120,7 @@ static void setup_kernel(struct session *s, const struct assume *a, struct log *
 	if (!d->vmcoreinfo)
 		add_vmlinux(s);
 	if (!d->arch || !d->arch->setup) {
-		err_set(&s->no_xlat, ERR_UNSUPPORTED,
-			"addresses of %s (ELF machine %u) cannot be translated yet",
-			d->arch ? d->arch->title : "this architecture", d->id.e_machine);
+		tell_no_arch(s);
 		return;
 	}
 	failed = d->arch->setup(d, &s->kernel, &s->xlat, &s->no_xlat);
@@ -120,8 +137,10 @@ static void setup_kernel(struct session *s, const struct assume *a, struct log *
 	}
 	if (!d->vmcoreinfo && !s->assumed)
 		err_set(&s->no_xlat, ERR_MISSING,
-			"there is no VMCOREINFO, neither as a note nor in memory (--vmcoreinfo FILE "
-			"gives one; --assume layout=NAME,page-table=scan looks for the page table alone)");
+			"there is no VMCOREINFO%s (--vmcoreinfo FILE "
+			"gives one; --assume layout=NAME,page-table=scan looks for the page table alone)",
+			s->searched ? ", neither as a note nor in memory"
+				    : " note, and memory was not looked through for one");
 	log_debug(log, "%s: %s", source_name(d->source), s->no_xlat.text);
 }
 
@@ -395,6 +414,7 @@ static int use_memory(struct session *s, const struct input_opts *o, struct log 
 
 	progress_start(o->progress, "Looking for VMCOREINFO", dump_count_content(s->dump));
 	failed = infoscan_run(&scan, s->dump, e);
+	s->searched = !failed;
 	if (!failed)
 		progress_end(o->progress);
 	if (!failed && scan.nr)

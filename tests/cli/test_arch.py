@@ -78,11 +78,32 @@ def check_arch(tap, tool, folder, row):
               f"{name}: compares equal when it is read again", run.out.decode(), run)
 
 
+def check_untold(tap, tool, folder):
+    """Raw memory, and nobody says what it is of: the first thing that is said is what helps."""
+    raw, out = os.path.join(folder, "raw") + "@0", os.path.join(folder, "out")
+    hint = f"{raw}: the architecture is not known (--arch NAME says it)"
+    run = tool.run("inspect", "--quick", raw)
+    tap.check(run.status == harness.OK and b"none: the architecture is not known (--arch NAME" in run.out and
+              b"VMCOREINFO note, and memory was not looked through" in run.out, "inspect without --arch", run)
+    run = tool.run("dmesg", raw)
+    tap.check(run.status == harness.FAILED and "(--arch NAME says it)" in run.err, "dmesg without --arch", run)
+    for what, words, lines in ((("filter", "-d", 31), "nothing is known about its kernel", 2),
+                               (("convert", "--format", "elf"), "what is written does not tell it", 1),
+                               (("convert", "--format", "kdump"), "what is written does not tell it", 1),
+                               (("convert", "--format", "raw"), None, 0),
+                               (("convert", "--format", "elf", "--arch", "x86_64"), None, 0)):
+        run = tool.run(*what, "-f", raw, out)
+        tap.check(run.status == harness.OK and len(run.warnings()) == lines and
+                  (not lines or run.warnings()[0].endswith(f"{hint}: {words}")),
+                  f"{' '.join(map(str, what))}: {lines} warnings, which name --arch", run)
+
+
 def test(tap, tool, folder):
     with open(os.path.join(folder, "raw"), "wb") as f:
         f.write(memory())
     for row in ARCHS:
         check_arch(tap, tool, folder, row)
+    check_untold(tap, tool, folder)
     run = tool.run("inspect", "--arch", "pdp11", os.path.join(folder, "raw@0"))
     tap.check(run.status != harness.OK and "'pdp11' is no architecture known here" in run.err,
               "an architecture that is not known", run)

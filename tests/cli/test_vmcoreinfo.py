@@ -106,6 +106,9 @@ def check_options(tap, tool, folder):
     run, text, kernel = told(tool, path, "--vmcoreinfo=none")
     tap.check(run.status == harness.OK and not text and not run.warnings() and
               "translation" not in kernel, "none: nothing is looked for", run)
+    run = tool.run("inspect", "--quick", "--vmcoreinfo=none", path)
+    tap.check(run.out.count(b"there is no VMCOREINFO note, and memory was not looked through for one") == 2,
+              "none: that nothing was looked for is what is said", run.out.decode())
     for what, name, word, status in (
             ("no such file", os.path.join(folder, "none.txt"), "No such file", harness.FAILED),
             ("a file that is something else", path, "is no VMCOREINFO", harness.USAGE)):
@@ -119,6 +122,10 @@ def check_none(tap, tool, folder):
     run = tool.run("filter", "-f", "-d", "31", path, out)
     tap.check(run.status == harness.OK and "has no VMCOREINFO (--vmcoreinfo FILE" in run.err,
               "none anywhere: what helps", run)
+    tap.equal(len(run.warnings()), 2, "none anywhere: not a line for each fact", run)
+    run = tool.run("inspect", "--quick", path)
+    tap.equal(run.out.count(b"there is no VMCOREINFO, neither as a note nor in memory"), 2,
+              "none anywhere: inspect tells where it was looked for", run.out.decode())
     run = tool.run("dmesg", path)
     tap.check(run.status == harness.FAILED and len(run.lines()) == 1 and
               "neither as a note nor in memory (--vmcoreinfo FILE" in run.err,

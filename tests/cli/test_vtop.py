@@ -60,7 +60,28 @@ def check_hostile(tap, tool, text, core):
     tap.none(bad, f"{text.name}: lying entries")
 
 
+def check_lines(tap, tool, folder):
+    """What --vtop - takes: the first word of a line, as of /proc/kallsyms, however long the line is."""
+    text, core, ask = (Tables(os.path.join(harness.DATA, "vtop-x86_64.txt")),
+                       os.path.join(folder, "core"), os.path.join(folder, "lines"))
+    text.build(core)
+    mapped = [v for v, p, _ in text.vtops if p is not None][:4]
+    tails = (" T " + "long" * 40 + "\t[module]\n", "\r\n\n \t \n", " x" * 40000 + "\n", "")
+    lines = "\n" + "".join(f"{' ' * i}{v:x}{t}" for i, (v, t) in enumerate(zip(mapped, tails, strict=True)))
+    for more, status in ((b"", harness.OK), (b"\n\n  ffff_ no\n" + b"0\n" * 9, harness.USAGE),
+                         (b"\n" + b"f" * 70000, harness.USAGE), (b"\n\0\xff \x1b", harness.USAGE)):
+        with open(ask, "wb") as f:
+            f.write(lines.encode() + more)
+        with open(ask, "rb") as f:
+            run = tool.run("inspect", "--json", "--vtop", "-", core, stdin=f)
+        tap.equal((run.status, [int(a["vaddr"], 0) for a in json.loads(run.out)["addresses"]]),
+                  (status, mapped), f"lines of all lengths, and {more[:12]}", run)
+        line = lines.count("\n") + more.count(b"\n", 0, more.find(b"f")) + 1
+        tap.check(not more or f"line {line} of standard input: '" in run.err, "which line it is", run)
+
+
 def test(tap, tool, folder):
+    check_lines(tap, tool, folder)
     paths = sorted(glob.glob(os.path.join(harness.DATA, "vtop-*.txt")))
     if os.environ.get("EMULATOR"):  # an emulated host is slow, and the layouts are the same data there
         paths = harness.sample(paths, 3, "vtop")

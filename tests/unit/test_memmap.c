@@ -191,6 +191,32 @@ static void test_sparse(void)
 		       "SPARSEMEM_EXTREME");
 }
 
+/* ROOT is what leads to the sections, SECTION the first of them: no struct page is there, and WHY
+ * tells it. */
+static void check_lost(uint64_t root, uint64_t section, const char *why)
+{
+	struct memmap m;
+	struct err e = ERR_INIT;
+	struct reader r;
+
+	start(SPARSE, false);
+	put_u64(9 * PAGE, root);
+	put_u64(10 * PAGE, section);
+	reader_init(&r, &dump);
+	ok(memmap_init(&m, &k, &x, &r, &keep, &e) && strstr(e.text, why), "no section: %s", e.text);
+	memmap_fini(&m);
+	reader_fini(&r);
+	stop();
+}
+
+static void test_lost(void)
+{
+	check_lost(KERNEL + 10 * PAGE, (MEM_MAP + 20 * PAGE) | 3,
+		   "makes sense (1 were looked at in vain): 0xffff888000014000 ");
+	check_lost(MEM_MAP, 0,
+		   "makes sense (1 were looked at in vain): mem_section 0: 0xffff888000000000 ");
+}
+
 /* ---- nodes, of a machine with 32-bit words ---- */
 
 #define LOW 0xc0000000ULL /* the linear map */
@@ -268,6 +294,7 @@ int main(void)
 	test_nodes();
 	test_flat();
 	test_sparse();
+	test_lost();
 	test_flat_scan();
 	return done_testing();
 }

@@ -135,7 +135,7 @@ struct arch {
 	bool pfn_from_phys_base; /* kdump files count pages from the first one of memory */
 	/*
 	 * What else it is called, by utsname.machine, GNU's triples, ARCH= of the kernel, Debian:
-	 * fnmatch() patterns with a blank between two, "i?86 i386"; NULL: just `name`. No name fits
+	 * fnmatch() patterns with a blank between two, "i?86 x86"; NULL: just `name`. No name fits
 	 * two rows but where only the byte order tells them apart.
 	 */
 	const char *also;

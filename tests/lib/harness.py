@@ -148,11 +148,11 @@ def spawn_by_shell(command, data, **more):
 class Tool:
     """The program under test."""
 
-    # Looking for leaks doubles what a short run costs: one run in five is looked at, which is coprime
+    # Looking for leaks doubles what a short run costs: one run in 17 is looked at, which is coprime
     # to the number of commands that a case consists of; with SAMPLE=0 each. Unit tests and fuzz targets
     # always do.
     leak_turns = itertools.count()
-    LEAK_SHARE = 5 if os.environ.get("SAMPLE") != "0" else 1
+    LEAK_SHARE = 17 if os.environ.get("SAMPLE") != "0" else 1
     spawning = threading.Lock()
 
     def __init__(self, path):

@@ -56,14 +56,16 @@ static void fill(uint32_t seed)
 	}
 }
 
-/* Members at all bits, and their ranks. */
+/* Members at all bits, and their ranks: at the borders of blocks all, else each seventh. */
 static bool members_agree(const struct rankset *s)
 {
-	uint64_t n, rank = 0, got;
+	uint64_t n, rank = 0, got = 0;
 
 	for (n = 0; n < BITS + 200; n++) {
-		if (rankset_test(s, n) != model_test(n) || !rankset_rank(s, n, &got) ||
-		    got != rank) {
+		bool ask = n % 7 == 0 || (n + 130) % RANKSET_BLOCK < 260;
+
+		if (rankset_test(s, n) != model_test(n) ||
+		    (ask && (!rankset_rank(s, n, &got) || got != rank))) {
 			printf("# bit %" PRIu64 ", rank %" PRIu64 ", want %" PRIu64 "\n", n, got,
 			       rank);
 			return false;

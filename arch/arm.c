@@ -339,4 +339,4 @@ static bool arm_image_range(const struct xlat *x, const struct kernel *k, uint64
 	}
 
 ARM(arm_arch, "armv7l", "Arm (32 bit)", ORDER_LE, "arm armel armhf armv*l armv7 arm32");
-ARM(armeb_arch, "armv7b", "Arm (32 bit, big-endian)", ORDER_BE, "armeb armv*b");
+ARM(armeb_arch, "armv7b", "Arm (32 bit, big-endian)", ORDER_BE, "arm armeb armv*b");

@@ -548,4 +548,4 @@ static int arm64_setup(const struct dump *d, const struct kernel *k, struct xlat
 /* clang-format on */
 
 ARM64(arm64_arch, "aarch64", "Arm (64 bit)", ORDER_LE, "arm64 armv8");
-ARM64(arm64be_arch, "aarch64_be", "Arm (64 bit, big-endian)", ORDER_BE, "arm64_be arm64eb");
+ARM64(arm64be_arch, "aarch64_be", "Arm (64 bit, big-endian)", ORDER_BE, "arm64 arm64_be arm64eb");

@@ -423,5 +423,5 @@ static int mips_setup(const struct dump *d, const struct kernel *k, struct xlat 
 
 MIPS_ARCH(mipsel_arch, "mips", "MIPS (32 bit)", ORDER_LE, 32, "mipsel mipsle", 13);
 MIPS_ARCH(mipseb_arch, "mips", "MIPS (32 bit)", ORDER_BE, 32, "mipseb", 13);
-MIPS_ARCH(mips64el_arch, "mips64", "MIPS (64 bit)", ORDER_LE, 64, "mips64el mips64le", 14);
-MIPS_ARCH(mips64eb_arch, "mips64", "MIPS (64 bit)", ORDER_BE, 64, "mips64eb", 14);
+MIPS_ARCH(mips64el_arch, "mips64", "MIPS (64 bit)", ORDER_LE, 64, "mips64el mips64le mips", 14);
+MIPS_ARCH(mips64eb_arch, "mips64", "MIPS (64 bit)", ORDER_BE, 64, "mips64eb mips", 14);

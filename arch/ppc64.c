@@ -671,4 +671,4 @@ static bool ppc64_is_little(const struct dump *d, const struct kernel *k)
 
 PPC64_ARCH(ppc64_arch, "ppc64", "PowerPC (64 bit)", ORDER_BE, "powerpc64");
 PPC64_ARCH(ppc64le_arch, "ppc64le", "PowerPC (64 bit, little-endian)", ORDER_LE,
-	   "ppc64el powerpc64le");
+	   "ppc64el ppc64 powerpc64le");

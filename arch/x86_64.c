@@ -406,7 +406,7 @@ static bool x86_64_image_range(const struct xlat *x, const struct kernel *k, uin
 
 const struct arch x86_64_arch = {
 	.name = "x86_64",
-	.also = "amd64 x86-64 x64",
+	.also = "amd64 x86-64 x64 x86",
 	.title = "x86-64",
 	.e_machine = EM_X86_64,
 	.order = ORDER_LE,

@@ -135,8 +135,8 @@ struct arch {
 	bool pfn_from_phys_base; /* kdump files count pages from the first one of memory */
 	/*
 	 * What else it is called, by utsname.machine, GNU's triples, ARCH= of the kernel, Debian:
-	 * fnmatch() patterns with a blank between two, "i?86 x86"; NULL: just `name`. No name fits
-	 * two rows but where only the byte order tells them apart.
+	 * fnmatch() patterns with a blank between two, "i?86 x86"; NULL: just `name`. A name
+	 * may fit rows that word or byte order tell apart: where nothing does, the first counts.
 	 */
 	const char *also;
 

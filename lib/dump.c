@@ -265,6 +265,14 @@ bool dump_arch_is_called(const struct arch *a, const char *name)
 	return is;
 }
 
+/* Is A, found so far, to give way to B? Its own name counts more than what else a row is called. */
+static bool is_nearer(const struct arch *a, const struct arch *b, const char *name,
+		      enum byte_order order)
+{
+	return a->order != order && b->order == order &&
+	       (strcasecmp(a->name, name) != 0 || !strcasecmp(b->name, name));
+}
+
 /* The family of that machine name, as utsname has it: MIPS has one name in both byte orders. */
 static const struct arch *find_arch_by_name(const struct arch *const *archs, const char *name,
 					    enum byte_order order, const struct bind_force *force)
@@ -273,7 +281,7 @@ static const struct arch *find_arch_by_name(const struct arch *const *archs, con
 
 	for (; name && name[0] && *archs; archs++)
 		if (is_allowed(*archs, force) && dump_arch_is_called(*archs, name) &&
-		    (!found || (found->order != order && (*archs)->order == order)))
+		    (!found || is_nearer(found, *archs, name, order)))
 			found = *archs;
 	return found;
 }
@@ -291,29 +299,15 @@ const struct arch *dump_told_arch(const struct dump *d, const struct arch *const
 	return told_arch(d, archs, NULL);
 }
 
-/*
- * What the user calls NAME, also the first part of a triple ("aarch64-linux-gnu"). Where FORCE is
- * not so, its sibling of that word or byte order, called as it with something behind: mips64,
- * ppc64le.
- */
+/* The same of what a user calls it, who may name a triple ("aarch64-linux-gnu"): its first part. */
 static const struct arch *find_named(const struct arch *const *archs, const char *name,
 				     enum byte_order order, const struct bind_force *force)
 {
-	const struct arch *named, *found = find_arch_by_name(archs, name, order, force);
+	const struct arch *found = find_arch_by_name(archs, name, order, force);
 	char first[32];
 
-	if (found)
-		return found;
 	snprintf(first, sizeof(first), "%.*s", (int)strcspn(name, "-"), name);
-	named = find_arch_by_name(archs, name, order, NULL);
-	if (!named && first[0] && strcmp(first, name))
-		return find_named(archs, first, order, force);
-	for (; named && *archs && !found; archs++)
-		if ((*archs)->e_machine == named->e_machine && is_allowed(*archs, force) &&
-		    (force->word || (*archs)->word == named->word) &&
-		    !strncmp((*archs)->name, named->name, strlen(named->name)))
-			found = *archs;
-	return found;
+	return found ? found : find_arch_by_name(archs, first, order, force);
 }
 
 static int refuse_name(const struct arch *const *archs, const char *name, struct err *e)
@@ -353,7 +347,7 @@ static int choose_arch(const struct dump *d, const struct arch *const *archs,
 	*ret = name ? find_named(archs, name, d->id.order, force) : told_arch(d, archs, force);
 	if (*ret || !force)
 		return 0;
-	if (name && !find_named(archs, name, d->id.order, &(struct bind_force){ .word = 0 }))
+	if (name && !find_named(archs, name, d->id.order, NULL))
 		return refuse_name(archs, name, e);
 	told = dump_told_arch(d, archs);
 	return name || told ? refuse_kind(name ? name : told->name, force, e) : 0;

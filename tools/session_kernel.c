@@ -74,7 +74,7 @@ static void move_symbols(struct session *s, const struct assume *a, struct log *
 		log_warn(
 			log,
 			"%s: its kernel lies 0x%" PRIx64
-			" bytes %s what VMCOREINFO says: that is of another boot, and misleads crash and drgn",
+			" bytes %s what VMCOREINFO says: that is of another boot; crash and drgn would take it as it is",
 			source_name(s->dump->source), by, where);
 }
 

@@ -112,6 +112,9 @@ LOST = [
     ("x86_64", machine(NOWHERE), True, "arch=AMD64, page-size=4K"),
     ("ppc64-hash-64k", machine(NOWHERE), True, "arch=ppc64"),
     ("mips64-4k", machine(NOWHERE), True, "arch=mips,word=64,byte-order=little"),
+    ("x86_64", machine(NOWHERE), True, "arch=x86"),
+    ("i386-pae", machine(NOWHERE), True, "arch=x86,word=32"),
+    ("armeb", machine(NOWHERE), True, "arch=arm,byte-order=big"),
 ]
 
 # What is said where the description's machine is assumed to be another.
